@@ -1,0 +1,80 @@
+// Package event holds committed facts in order and the bus that tells of them.
+//
+// A fact (Event) is a row that was written in the transaction that made it true:
+// it is the audit log. Facts are numbered from 1 without gaps and chained by
+// SHA-256, so that a removed or altered row is found. A Signal is transient
+// (progress of a pull, say): it has no number, is never stored, and may be lost.
+package event
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+)
+
+// Kind is what happened, as noun.verb.
+type Kind string
+
+// The kinds of facts.
+const (
+	WorkspaceCreated   Kind = "workspace.created"
+	WorkspaceState     Kind = "workspace.state"     // detail: from, to, trigger
+	WorkspaceUpdated   Kind = "workspace.updated"   // name, labels or limits
+	WorkspaceCondition Kind = "workspace.condition" // detail: type, status, reason
+	WorkspaceDeleted   Kind = "workspace.deleted"
+	CommandAccepted    Kind = "command.accepted" // detail: command
+	CommandDenied      Kind = "command.denied"
+	JobRetried         Kind = "job.retried"
+	JobEnded           Kind = "job.ended" // detail: job, kind, state, code
+	PortRemapped       Kind = "port.remapped"
+	EngineLost         Kind = "engine.lost"
+	EngineBack         Kind = "engine.back"
+	DaemonStarted      Kind = "daemon.started"
+	DaemonStopped      Kind = "daemon.stopped"
+	OrphanAdopted      Kind = "orphan.adopted"
+	OrphanRemoved      Kind = "orphan.removed"
+)
+
+// Event is one committed fact.
+type Event struct {
+	Seq       uint64            `json:"seq" doc:"Number of the fact, from 1, without gaps"`
+	Time      time.Time         `json:"time"`
+	Kind      Kind              `json:"kind"`
+	Actor     string            `json:"actor" doc:"uid:NUMBER, or wsd"`
+	Workspace string            `json:"workspace,omitempty" doc:"Id"`
+	Name      string            `json:"name,omitempty" doc:"The workspace's name at the time"`
+	Run       string            `json:"run,omitempty"`
+	Result    string            `json:"result,omitempty" doc:"ok, denied or failed"`
+	Detail    map[string]string `json:"detail,omitempty"`
+	Prev      string            `json:"prev,omitempty" doc:"Hash of the fact before"`
+	Hash      string            `json:"hash" doc:"SHA-256 over this fact with an empty hash"`
+}
+
+// Chain returns e numbered seq and linked to the fact whose hash is prev.
+func (e Event) Chain(seq uint64, prev string) Event {
+	e.Seq, e.Prev = seq, prev
+	e.Hash = e.sum()
+	return e
+}
+
+// Intact reports whether e's hash is right and links to prev.
+func (e Event) Intact(prev string) bool { return e.Prev == prev && e.Hash == e.sum() }
+
+func (e Event) sum() string {
+	e.Hash = ""
+	b, err := json.Marshal(e)
+	if err != nil {
+		panic("event: a struct of strings cannot fail to marshal: " + err.Error())
+	}
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:])
+}
+
+// Signal is a transient fact: shown if somebody looks, else lost.
+type Signal struct {
+	Time      time.Time         `json:"time"`
+	Kind      string            `json:"kind" doc:"progress"`
+	Workspace string            `json:"workspace"`
+	Detail    map[string]string `json:"detail,omitempty"`
+}

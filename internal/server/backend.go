@@ -1,0 +1,58 @@
+package server
+
+import (
+	"context"
+	"io"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// Backend is what the API asks of the engine. A ref is an id, a name or an
+// unambiguous beginning of an id. Every call checks who asks: what an actor may
+// not see is not found. Changes that have a wanted revision (> 0) fail with Stale
+// when the workspace has another one. Errors are fault.Errors.
+type Backend interface {
+	// Create answers the workspace and whether it is new: with the same key and the
+	// same request it is the one of the first call, with another request Conflict.
+	// With DryRun it is the workspace that would be made, without id and port.
+	Create(ctx context.Context, a workspace.Actor, req api.Create, key string) (workspace.Workspace, bool, error)
+	Workspace(ctx context.Context, a workspace.Actor, ref string) (workspace.Workspace, error)
+	Workspaces(ctx context.Context, a workspace.Actor, f api.Filter) ([]workspace.Workspace, error)
+	Update(ctx context.Context, a workspace.Actor, ref string, rev uint64, u api.Update) (workspace.Workspace, error)
+	Command(ctx context.Context, a workspace.Actor, ref string, c api.Command) (workspace.Workspace, error)
+	Delete(ctx context.Context, a workspace.Actor, ref string, rev uint64, force bool) (workspace.Workspace, error)
+
+	Logs(ctx context.Context, a workspace.Actor, ref string, o workspace.LogOptions, yield func(workspace.LogLine) error) error
+	Exec(ctx context.Context, a workspace.Actor, ref string, e runtime.ExecSpec) (runtime.Process, error)
+	Usage(ctx context.Context, a workspace.Actor, ref string) (workspace.Usage, error)
+
+	Jobs(ctx context.Context, a workspace.Actor, states []workspace.JobState, ref string) ([]workspace.Job, error)
+	Job(ctx context.Context, a workspace.Actor, id string) (workspace.Job, error)
+	RetryJob(ctx context.Context, a workspace.Actor, id string) (workspace.Job, error)
+	CancelJob(ctx context.Context, a workspace.Actor, id string) (workspace.Job, error)
+	JobStats(ctx context.Context, a workspace.Actor) ([]workspace.JobStats, error)
+
+	Ports(ctx context.Context, a workspace.Actor) (api.PortList, error)
+	Events(ctx context.Context, a workspace.Actor, after uint64, limit int, ref string) ([]event.Event, error)
+	// Watch calls yield with hello, then snapshot (or, with after >= 0, the facts after it), then
+	// deltas as they are committed, until ctx ends or yield fails. ref "" watches everything visible.
+	Watch(ctx context.Context, a workspace.Actor, after int64, ref string, yield func(api.Message) error) error
+
+	Status(ctx context.Context, a workspace.Actor) (api.Status, error)
+	Doctor(ctx context.Context, a workspace.Actor) ([]api.Check, error)
+	GC(ctx context.Context, a workspace.Actor, dryRun bool) (api.GC, error)
+	// Backup writes a verified copy of the store. Admins only.
+	Backup(ctx context.Context, a workspace.Actor, w io.Writer) error
+	// Stale reports whether the engine cannot be reached, so answers are the last known.
+	Stale() bool
+}
+
+// Templates is the catalogue as the API shows it.
+type Templates interface {
+	List() []api.Template
+	Show(name string) (api.Template, error)
+	Validate(text []byte) (api.Template, error)
+}
