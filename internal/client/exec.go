@@ -1,0 +1,177 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/coder/websocket"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/fault"
+)
+
+// execFrame is the size of one message of standard input, in bytes.
+const execFrame = 32 << 10
+
+// execMessage bounds one message from wsd, in bytes.
+const execMessage = 4 << 20
+
+// ExecStreams are the ends of a command run inside a workspace.
+type ExecStreams struct {
+	In       io.Reader // nil: no standard input
+	Out, Err io.Writer
+	Resize   <-chan [2]uint16 // columns, rows; may be nil
+}
+
+// Exec runs a command inside a workspace and returns its exit status. It ends when
+// the command does, when ctx ends (which hangs up: wsd then ends the command), or
+// with an error. A Read of s.In that blocks may outlive Exec.
+func (c *Client) Exec(ctx context.Context, ref string, start api.ExecStart, s ExecStreams) (int, error) {
+	req, err := c.request(ctx, call{method: "GET", path: workspacePath(ref, "/exec")})
+	if err != nil {
+		return 0, err
+	}
+	conn, resp, err := websocket.Dial(ctx, req.URL.String(), &websocket.DialOptions{
+		HTTPClient: c.streams, HTTPHeader: req.Header, Subprotocols: []string{api.ExecProtocol},
+	})
+	if err != nil {
+		if resp != nil && resp.StatusCode >= 300 && resp.Body != nil {
+			return 0, decodeError(resp)
+		}
+		return 0, c.connection(ctx, err)
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(execMessage)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	e := &execution{conn: conn, streams: s}
+	if err := e.writeText(ctx, start); err != nil {
+		return 0, c.connection(ctx, err)
+	}
+	if s.In != nil {
+		go e.sendInput(ctx)
+	}
+	if s.Resize != nil {
+		go e.sendSizes(ctx)
+	}
+	code, err := e.receive(ctx)
+	return code, c.connection(ctx, err)
+}
+
+// execution is one open exec. The goroutine of Exec reads; writers take turns,
+// because a WebSocket message must not be interleaved with another.
+type execution struct {
+	conn    *websocket.Conn
+	streams ExecStreams
+	mu      sync.Mutex
+}
+
+func (e *execution) write(ctx context.Context, typ websocket.MessageType, b []byte) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.conn.Write(ctx, typ, b)
+}
+
+func (e *execution) writeText(ctx context.Context, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return e.write(ctx, websocket.MessageText, b)
+}
+
+// sendInput ends with an eof message, also when the input fails: the command must
+// not wait for what cannot come.
+func (e *execution) sendInput(ctx context.Context) {
+	buf := make([]byte, 1+execFrame)
+	buf[0] = api.StreamStdin
+	for {
+		n, err := e.streams.In.Read(buf[1:])
+		if n > 0 {
+			if e.write(ctx, websocket.MessageBinary, buf[:1+n]) != nil {
+				return
+			}
+		}
+		if err != nil {
+			_ = e.writeText(ctx, api.ExecControl{Type: "eof"})
+			return
+		}
+	}
+}
+
+func (e *execution) sendSizes(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case size, ok := <-e.streams.Resize:
+			if !ok || e.writeText(ctx, api.ExecControl{Type: "resize", Cols: size[0], Rows: size[1]}) != nil {
+				return
+			}
+		}
+	}
+}
+
+func (e *execution) receive(ctx context.Context) (int, error) {
+	for {
+		typ, b, err := e.conn.Read(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if typ == websocket.MessageText {
+			var m api.ExecControl
+			if err := json.Unmarshal(b, &m); err != nil {
+				return 0, badAnswer(err)
+			}
+			if done, code, err := ended(m); done {
+				_ = e.conn.Close(websocket.StatusNormalClosure, "")
+				return code, err
+			}
+			continue
+		}
+		if err := e.output(b); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (e *execution) output(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	w := e.streams.Out
+	if b[0] == api.StreamStderr {
+		w = e.streams.Err
+	}
+	if _, err := w.Write(b[1:]); err != nil {
+		return &OutputError{err}
+	}
+	return nil
+}
+
+func ended(m api.ExecControl) (bool, int, error) {
+	switch m.Type {
+	case "exit":
+		return true, m.Code, nil
+	case "error":
+		if m.Problem != nil {
+			return true, 0, NewProblemError(*m.Problem)
+		}
+		return true, 0, fault.New(fault.Internal, "exec_failed", "the command could not be run")
+	}
+	return false, 0, nil
+}
+
+// OutputError is a failure to write what a command printed, such as a closed pipe.
+type OutputError struct{ Err error }
+
+func (e *OutputError) Error() string { return "cannot write output: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *OutputError) Unwrap() error { return e.Err }
+
+// IsOutput reports whether err is an OutputError.
+func IsOutput(err error) bool { var o *OutputError; return errors.As(err, &o) }

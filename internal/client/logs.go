@@ -1,0 +1,93 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// maxLine bounds one line of an NDJSON stream, in bytes: a snapshot of many
+// workspaces is one line.
+const maxLine = 256 << 20
+
+// Logs yields the output of a workspace, oldest first. The sequence ends when the
+// output ends, with o.Follow only with the run, or with one error.
+func (c *Client) Logs(ctx context.Context, ref string, o workspace.LogOptions) iter.Seq2[workspace.LogLine, error] {
+	q := url.Values{}
+	if o.Follow {
+		q.Set("follow", "true")
+	}
+	if !o.Since.IsZero() {
+		q.Set("since", o.Since.UTC().Format(time.RFC3339Nano))
+	}
+	if o.Tail >= 0 {
+		q.Set("tail", strconv.Itoa(o.Tail))
+	}
+	return func(yield func(workspace.LogLine, error) bool) {
+		resp, err := c.open(ctx, call{method: http.MethodGet, path: workspacePath(ref, "/logs"), query: q})
+		if err != nil {
+			yield(workspace.LogLine{}, err)
+			return
+		}
+		defer resp.Body.Close()
+		for raw, err := range lines(resp.Body) {
+			var l workspace.LogLine
+			if err == nil {
+				err = decodeLine(raw, &l)
+			}
+			if err != nil {
+				yield(l, c.connection(ctx, err))
+				return
+			}
+			if !yield(l, nil) {
+				return
+			}
+		}
+	}
+}
+
+// lines yields the lines of r; the slice is valid until the next step.
+func lines(r io.Reader) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		sc := bufio.NewScanner(r)
+		sc.Buffer(make([]byte, 0, 16<<10), maxLine)
+		for sc.Scan() {
+			if len(sc.Bytes()) > 0 && !yield(sc.Bytes(), nil) {
+				return
+			}
+		}
+		if err := sc.Err(); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// decodeLine decodes one line of a stream into out. A stream that fails after its
+// status was sent ends with a line that is a problem.
+func decodeLine(raw []byte, out any) error {
+	var p struct {
+		Code   string     `json:"code"`
+		Kind   fault.Kind `json:"kind"`
+		Status int        `json:"status"`
+	}
+	if json.Unmarshal(raw, &p) == nil && p.Code != "" && p.Kind != "" && p.Status >= 400 {
+		var full api.Problem
+		if json.Unmarshal(raw, &full) == nil {
+			return NewProblemError(full)
+		}
+	}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return badAnswer(err)
+	}
+	return nil
+}
