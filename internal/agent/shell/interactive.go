@@ -1,0 +1,119 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	"mvdan.cc/sh/v3/interp"
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// statusInterrupted is 128+SIGINT.
+const statusInterrupted = 130
+
+// interact reads commands from a terminal until its end or `exit`. There is no job
+// control: Ctrl-C reaches the foreground command and stops the line it belongs to,
+// Ctrl-Z does nothing.
+func (s *sh) interact(in *os.File) int {
+	signal.Ignore(unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, unix.SIGINT)
+	if err := interp.Interactive(true)(s.runner); err != nil {
+		fmt.Fprintf(s.err, "sh: %v\n", err)
+	}
+	s.runner.Reset()
+	lines := newEditor(in, s.out, s.prompt)
+	last := 0
+	for {
+		done := false
+		last, done = s.session(lines, interrupts, last)
+		if done {
+			return last
+		}
+	}
+}
+
+// session runs commands until the parser has to be started anew, which is after a
+// syntax error and after Ctrl-C, or until the shell is done.
+func (s *sh) session(lines *editor, interrupts <-chan os.Signal, last int) (status int, done bool) {
+	parser := syntax.NewParser()
+	lines.fresh()
+	for stmts, err := range parser.InteractiveSeq(lines) {
+		switch {
+		case errors.Is(err, errInterrupted):
+			return s.setStatus(statusInterrupted), false
+		case err != nil:
+			fmt.Fprintf(s.err, "sh: %v\n", err)
+			return s.setStatus(statusUsage), false
+		case parser.Incomplete():
+			lines.continues = true
+			continue
+		}
+		lines.continues = false
+		for _, stmt := range stmts {
+			last = s.runForeground(stmt, interrupts)
+			if s.runner.Exited() {
+				return last, true
+			}
+		}
+	}
+	fmt.Fprintln(s.out)
+	return s.end(last), true
+}
+
+// runForeground runs one statement; an interrupt stops the interpreter after the
+// command that it also reached.
+func (s *sh) runForeground(stmt *syntax.Stmt, interrupts <-chan os.Signal) int {
+	select {
+	case <-interrupts: // a late one, meant for the command before
+	default:
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if stmt.Background { // it outlives this call, and Ctrl-C is for the foreground
+		ctx = context.WithValue(context.Background(), background{}, true)
+	}
+	stop := make(chan struct{})
+	go func() {
+		select {
+		case <-interrupts:
+			cancel()
+		case <-stop:
+		}
+	}()
+	err := s.runner.Run(ctx, stmt)
+	close(stop)
+	cancel()
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(s.out)
+		return s.setStatus(statusInterrupted)
+	}
+	return s.status(err)
+}
+
+// setStatus makes code the value of $?.
+func (s *sh) setStatus(code int) int {
+	text := fmt.Sprintf("(exit %d)", code)
+	if file, err := syntax.NewParser().Parse(strings.NewReader(text), ""); err == nil {
+		_ = s.runner.Run(context.Background(), file.Stmts[0])
+	}
+	return code
+}
+
+// prompt is "name:dir$ " where the workspace's name is known.
+func (s *sh) prompt() string {
+	dir := s.runner.Dir
+	if home := s.runner.Vars["HOME"].String(); home != "" && home != "/" {
+		if rest, ok := strings.CutPrefix(dir, home); ok && (rest == "" || rest[0] == '/') {
+			dir = "~" + rest
+		}
+	}
+	if name := os.Getenv("WSD_NAME"); name != "" {
+		return name + ":" + dir + "$ "
+	}
+	return dir + "$ "
+}
