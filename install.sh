@@ -67,7 +67,7 @@ parse() {
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--prefix | --archive | --systemd)
-			[ $# -ge 2 ] && [ -n "$2" ] || die $EX_USAGE "$1 needs a value" "see ./install.sh --help"
+			if [ $# -lt 2 ] || [ -z "$2" ]; then die $EX_USAGE "$1 needs a value" "see ./install.sh --help"; fi
 			case $1 in
 			--prefix) prefix=$2 ;;
 			--archive) archive=$2 ;;
@@ -214,7 +214,7 @@ install_unit() {
 	rm -f "$unit"
 	# shellcheck disable=SC2086 # two words on purpose
 	if [ -d /run/systemd/system ]; then
-		run $ctl daemon-reload && run $ctl enable --now wsd.service ||
+		{ run $ctl daemon-reload && run $ctl enable --now wsd.service; } ||
 			note "the unit is installed, but systemd could not start it: $ctl status wsd.service"
 	else
 		note "systemd does not run here; the unit starts wsd after the next boot with systemd"
@@ -264,15 +264,15 @@ stop_daemon() {
 		if grep -qxF "$unit_system" "$manifest"; then run systemctl disable --now wsd.service || true; fi
 		if grep -qxF "$unit_user" "$manifest"; then run systemctl --user disable --now wsd.service || true; fi
 	fi
-	[ ! -x "$bin/wsctl" ] || run "$bin/wsctl" daemon stop >/dev/null 2>&1 || true
+	if [ -x "$bin/wsctl" ]; then run "$bin/wsctl" daemon stop || true; fi
 }
 
 # purge_state deletes every workspace through wsd, then the folder that wsd names as its own.
 purge_state() {
 	ask "Delete every workspace with its files, and all state of wsd?" || die $EX_FAIL "not confirmed: nothing was removed" "add --yes where nobody can be asked"
-	status=$("$bin/wsctl" daemon status --json 2>/dev/null) || status=''
-	names=$("$bin/wsctl" list --json 2>/dev/null | tr -d '\n' | grep -o '"id": *"w[a-z2-7]*"' | sed 's/.*"\(.*\)"/\1/') || names=''
-	for id in $names; do
+	list=$("$bin/wsctl" list --json) || die $EX_FAIL "wsd could not list the workspaces: nothing was removed"
+	status=$("$bin/wsctl" daemon status --json) || die $EX_FAIL "wsd could not say where its state is: nothing was removed"
+	for id in $(printf '%s' "$list" | tr -d '\n' | grep -o '"id": *"w[a-z2-7]*"' | sed 's/.*"\(.*\)"/\1/'); do
 		run "$bin/wsctl" delete "$id" --force || die $EX_FAIL "workspace $id could not be deleted: nothing else was removed"
 	done
 	state=$(printf '%s' "$status" | tr -d '\n' | grep -o '"state_dir": *"[^"]*"' | sed 's/.*: *"\(.*\)"/\1/')
