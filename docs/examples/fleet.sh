@@ -131,6 +131,7 @@ all_answer() {
 runs_inside() {
 	local name out
 	for name in $(names running); do
+		# shellcheck disable=SC2016 # expanded inside the workspace
 		out=$("$wsctl" exec "$name" -- sh -c 'echo "$HOSTNAME-says-hello"; exit 0') || return 1
 		[[ $out == *says-hello ]] || return 1
 	done
@@ -143,22 +144,21 @@ passes_status() {
 	[ "$status" = 42 ]
 }
 
+# report prints one line a workspace. Times have nanoseconds, which fromdate does not read.
 report() {
 	fleet | jq -r '
-		["NAME", "ROLE", "STATE", "PORT", "READY AFTER"],
+		def ms: (sub("\\.[0-9]+Z$"; "Z") | fromdate) * 1000
+			+ ((capture("\\.(?<f>[0-9]+)Z$").f // "0") + "000" | .[0:3] | tonumber);
+		["NAME", "ROLE", "STATE", "PORT", "READY-AFTER"],
 		(.[] | [
 			.name,
 			.labels.role,
 			.state,
 			(.port // "-" | tostring),
-			(if .ready_at then (((.ready_at | ms) - (.created_at | ms)) | tostring) + " ms" else "-" end)
-		]) | @tsv' --from-file <(
-		# Times have nanoseconds; fromdate reads whole seconds only.
-		cat <<'JQ'
-def ms: (sub("\\.[0-9]+Z$"; "Z") | fromdate) * 1000
-	+ ((capture("\\.(?<f>[0-9]+)Z$").f // "0") + "000" | .[0:3] | tonumber);
-JQ
-	) | column -t -s "$(printf '\t')"
+			(if .ready_at then "\((.ready_at | ms) - (.created_at | ms))ms" else "-" end)
+		]) | @tsv' | while IFS="$(printf '\t')" read -r name role state port ready; do
+		printf '%-20s %-5s %-12s %-5s %s\n' "$name" "$role" "$state" "$port" "$ready"
+	done
 }
 
 same_name_is_a_conflict() {
