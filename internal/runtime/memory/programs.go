@@ -1,0 +1,201 @@
+package memory
+
+import (
+	"io"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The commands that exist inside a container, and what they do:
+//
+//	true, false, exit N        end with that status
+//	echo WORD...               write the words
+//	print LINE...              write each line; as main process go on running
+//	cat [FILE...]              copy input, or files of /workspace, to the output
+//	env                        write the variables
+//	sleep [SECONDS]            end after that time, or never
+//	deaf                       run and ignore the request to end
+//	sh -c "COMMAND; COMMAND"   run these, without quotes, variables or pipes
+//
+// Any other command, and none at all, serves the files of /workspace over HTTP on
+// the port of the spec when it is the main process; Exec answers 127 for it.
+
+// notFound is the exit status of a command that does not exist (POSIX sh).
+const notFound = 127
+
+// main runs the main process of a container that was just started.
+func (e *Engine) main(c *container, now time.Time) {
+	name, args := "", []string(nil)
+	if words := c.spec.Command; len(words) > 0 {
+		name, args = unwrap(words)
+	}
+	switch name {
+	case "true", "false", "exit":
+		e.end(c, now, status(name, args), false)
+	case "echo":
+		c.logs.add(now, "stdout", strings.Join(args, " "))
+		e.end(c, now, 0, false)
+	case "print":
+		for _, line := range args {
+			c.logs.add(now, "stdout", line)
+		}
+	case "deaf":
+		c.run.deaf = true
+	case "sleep":
+		if d, ok := sleepTime(args); ok {
+			go e.expire(c, c.run, d)
+		}
+	default:
+		c.run.port = c.spec.Port
+		c.logs.add(now, "stdout", "serving /workspace on port "+strconv.Itoa(c.spec.Port))
+	}
+}
+
+// unwrap splits a command line; of sh -c it takes the only command.
+func unwrap(words []string) (name string, args []string) {
+	if len(words) == 3 && path.Base(words[0]) == "sh" && words[1] == "-c" {
+		words = strings.Fields(words[2])
+	}
+	if len(words) == 0 {
+		return "", nil
+	}
+	return path.Base(words[0]), words[1:]
+}
+
+// expire ends this life of c with status 0 after d, unless it ended before.
+func (e *Engine) expire(c *container, life *run, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-life.done:
+		return
+	case <-timer.C:
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if c.run == life {
+		e.end(c, time.Now(), 0, false)
+	}
+}
+
+// status is the exit status of true, false and exit.
+func status(name string, args []string) int {
+	switch {
+	case name == "true":
+		return 0
+	case name == "false":
+		return 1
+	case len(args) == 0:
+		return 0
+	}
+	n, err := strconv.ParseUint(args[0], 10, 8)
+	if err != nil {
+		return 2
+	}
+	return int(n)
+}
+
+// sleepTime reads seconds or a duration; false means for ever.
+func sleepTime(args []string) (time.Duration, bool) {
+	if len(args) == 0 || args[0] == "infinity" {
+		return 0, false
+	}
+	if s, err := strconv.ParseFloat(args[0], 64); err == nil {
+		return time.Duration(s * float64(time.Second)), true
+	}
+	d, err := time.ParseDuration(args[0])
+	return d, err == nil
+}
+
+// execute runs one command of Exec and returns its exit status.
+func (p *process) execute(words []string) int {
+	if len(words) == 3 && path.Base(words[0]) == "sh" && words[1] == "-c" {
+		return p.script(words[2])
+	}
+	if len(words) == 0 {
+		return 0
+	}
+	name, args := path.Base(words[0]), words[1:]
+	switch name {
+	case "true", "false", "exit":
+		return status(name, args)
+	case "echo":
+		return p.print(strings.Join(args, " "))
+	case "print":
+		return p.print(args...)
+	case "env":
+		return p.print(p.env...)
+	case "cat":
+		return p.cat(args)
+	case "sleep", "deaf":
+		return p.sleep(args)
+	}
+	p.complain(name + ": command not found")
+	return notFound
+}
+
+// script runs commands separated by ; or newlines until one is exit.
+func (p *process) script(text string) (code int) {
+	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == ';' || r == '\n' }) {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		code = p.execute(words)
+		if words[0] == "exit" {
+			break
+		}
+	}
+	return code
+}
+
+func (p *process) print(lines ...string) int {
+	for _, line := range lines {
+		if _, err := p.stdout().Write([]byte(line + "\n")); err != nil {
+			return killed
+		}
+	}
+	return 0
+}
+
+func (p *process) complain(text string) {
+	_, _ = p.stderr().Write([]byte(text + "\n")) // a reader that went away does not want it
+}
+
+func (p *process) cat(names []string) (code int) {
+	if len(names) == 0 && p.stdin != nil {
+		if _, err := io.Copy(p.stdout(), p.stdin.reader); err != nil {
+			return killed
+		}
+		return 0
+	}
+	for _, name := range names {
+		content, ok := p.open(name)
+		if !ok {
+			p.complain("cat: " + name + ": no such file")
+			code = 1
+			continue
+		}
+		if _, err := p.stdout().Write(content); err != nil {
+			return killed
+		}
+	}
+	return code
+}
+
+func (p *process) sleep(args []string) int {
+	var tick <-chan time.Time
+	if d, ok := sleepTime(args); ok {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		tick = timer.C
+	}
+	select {
+	case <-tick:
+		return 0
+	case <-p.life.done:
+		return killed
+	}
+}
