@@ -18,8 +18,9 @@ type checker struct {
 	damaged map[string]bool // recordName of every row that cannot be read
 }
 
-// rows checks the form of every value. It reports whether every bucket is there.
-func (c *checker) rows() bool {
+// rows checks the form of every value and returns the buckets of the current
+// schema that are not there.
+func (c *checker) rows() (missing []string) {
 	names := map[string]bool{}
 	_ = c.tx.bolt.ForEach(func(name []byte, b *bbolt.Bucket) error {
 		names[string(name)] = true
@@ -28,14 +29,12 @@ func (c *checker) rows() bool {
 			return nil
 		})
 	})
-	whole := true
 	for _, name := range buckets {
-		if !names[name] && !(name == bState && c.report.Schema < 2) {
-			c.report.add("bucket %s is missing", name)
-			whole = false
+		if !names[name] {
+			missing = append(missing, name)
 		}
 	}
-	return whole
+	return missing
 }
 
 func (c *checker) row(bucket string, k, v []byte) {

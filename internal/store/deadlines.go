@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"time"
+
+	"github.com/wsctl/wsctl/internal/fault"
 )
 
 // DeadlineKind says what is to be looked at when a deadline is due.
@@ -31,10 +33,21 @@ func (t *Tx) PutDeadline(d Deadline) error {
 	if err := checkText("deadline kind", string(d.Kind)); err != nil {
 		return err
 	}
+	if len(d.Key) > 2*maxText+1 {
+		return fault.New(fault.Internal, "key_invalid", "the key of a deadline has %d bytes", len(d.Key))
+	}
+	row, err := sealRow([]byte(d.rest()), d.At)
+	if err != nil {
+		return err
+	}
+	old, ok, err := load[time.Time](t, bDeadline, []byte(d.rest()))
+	if ok && err == nil && old.Equal(d.At) {
+		return nil
+	}
 	if err := t.DropDeadline(d.Kind, d.Key); err != nil {
 		return err
 	}
-	if err := t.put(bDeadline, []byte(d.rest()), d.At); err != nil {
+	if err := t.putRaw(bDeadline, []byte(d.rest()), row); err != nil {
 		return err
 	}
 	return t.mark(bDeadlineDue, timedKey(d.At, d.rest()))

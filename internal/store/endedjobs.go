@@ -39,10 +39,10 @@ func (t *Tx) EndJob(j workspace.Job) error {
 	case !there:
 		return jobNotFound(j.ID)
 	}
-	if err := t.drop(bJob, []byte(j.ID)); err != nil {
+	if err := t.put(bJobEnded, []byte(j.ID), j); err != nil {
 		return err
 	}
-	if err := t.put(bJobEnded, []byte(j.ID), j); err != nil {
+	if err := t.drop(bJob, []byte(j.ID)); err != nil {
 		return err
 	}
 	if err := t.reindex(old, endedEntries(j)); err != nil {
@@ -88,7 +88,7 @@ func (t *Tx) count(kind workspace.JobKind, change func(*jobCounters)) error {
 func (t *Tx) pruneEnded() error {
 	for bucket, keep := range map[string]int{bJobDone: keptDone, bJobFailed: keptFailed} {
 		for _, key := range t.olderThan(bucket, keep) {
-			if err := t.drop(bJobEnded, key[8:]); err != nil {
+			if err := t.drop(bJobEnded, key[min(8, len(key)):]); err != nil {
 				return err
 			}
 			if err := t.drop(bucket, key); err != nil {

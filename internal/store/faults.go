@@ -43,6 +43,8 @@ func openFault(path string, err error) error {
 	case errors.Is(err, bbolterrors.ErrTimeout):
 		return fault.New(fault.Conflict, "store_busy", "another program uses the state file %s", path).
 			WithHint("stop the daemon first, or work on a backup").WithCause(err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.New(fault.NotFound, "store_missing", "there is no state file %s", path).WithCause(err)
 	case errors.Is(err, fs.ErrPermission):
 		return fault.New(fault.Denied, "store_denied", "the state file %s may not be opened by this user", path).WithCause(err)
 	case errors.Is(err, bbolterrors.ErrInvalid), errors.Is(err, bbolterrors.ErrVersionMismatch), errors.Is(err, bbolterrors.ErrChecksum):

@@ -21,10 +21,8 @@ func (t *Tx) Idempotent(owner, key string) (Kept, bool, error) {
 
 // KeepIdempotent keeps k in place of what was there.
 func (t *Tx) KeepIdempotent(owner, key string, k Kept) error {
-	for what, s := range map[string]string{"owner": owner, "idempotency key": key} {
-		if err := checkText(what, s); err != nil {
-			return err
-		}
+	if err := checkTexts("owner", owner, "idempotency key", key); err != nil {
+		return err
 	}
 	return t.put(bIdempotency, []byte(IdempotencyKey(owner, key)), k)
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/fault"
@@ -33,10 +34,8 @@ func (t *Tx) PutJob(j workspace.Job) error {
 }
 
 func checkJob(j workspace.Job, stateFits bool) error {
-	for what, s := range map[string]string{"id": j.ID, "workspace": j.Workspace, "kind": string(j.Kind)} {
-		if err := checkText(what, s); err != nil {
-			return err
-		}
+	if err := checkTexts("id", j.ID, "workspace", j.Workspace, "kind", string(j.Kind)); err != nil {
+		return err
 	}
 	if !stateFits {
 		return fault.New(fault.Internal, "job_invalid", "job %s cannot be kept here in state %.40q", j.ID, j.State)
@@ -107,13 +106,14 @@ func (t *Tx) NextJobDue() (time.Time, bool) {
 // were. It is for the start of the daemon, when no worker can be alive.
 func (t *Tx) ResetActive() (int, error) {
 	n := 0
-	for _, key := range t.keys(bJob, nil) {
-		j, _, err := load[workspace.Job](t, bJob, key)
-		if isDamagedRecord(err) || j.State != workspace.JobActive {
+	for j, err := range each[workspace.Job](t, bJob) {
+		switch {
+		case isDamagedRecord(err):
 			continue
-		}
-		if err != nil {
+		case err != nil:
 			return n, err
+		case j.State != workspace.JobActive:
+			continue
 		}
 		j.State = workspace.JobWaiting
 		if err := t.PutJob(j); err != nil {
@@ -129,8 +129,7 @@ func (t *Tx) ResetActive() (int, error) {
 func (t *Tx) Jobs(states []workspace.JobState, workspaceID string) ([]workspace.Job, error) {
 	var out []workspace.Job
 	for _, bucket := range []string{bJob, bJobEnded} {
-		for _, key := range t.keys(bucket, nil) {
-			j, _, err := load[workspace.Job](t, bucket, key)
+		for j, err := range each[workspace.Job](t, bucket) {
 			if isDamagedRecord(err) {
 				continue
 			}
@@ -146,7 +145,7 @@ func (t *Tx) Jobs(states []workspace.JobState, workspaceID string) ([]workspace.
 		if c := b.CreatedAt.Compare(a.CreatedAt); c != 0 {
 			return c
 		}
-		return bytes.Compare([]byte(b.ID), []byte(a.ID))
+		return strings.Compare(b.ID, a.ID)
 	})
 	return out, nil
 }

@@ -139,5 +139,5 @@ func makeDir(dir string) error {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot protect the state directory: %w", err)
 	}
-	return nil
+	return syncPath(filepath.Dir(dir))
 }

@@ -175,6 +175,7 @@ func openWritable(path string, o bbolt.Options) (*Store, error) {
 	if err != nil {
 		return nil, openFault(path, err)
 	}
+	db.AllocSize = growSize
 	s := &Store{path: path, db: db, file: file, damaged: map[string]bool{}}
 	if err := file.Chmod(0o600); err != nil {
 		_ = s.Close()

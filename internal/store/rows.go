@@ -60,6 +60,9 @@ func rowSum(key, row []byte) uint32 {
 	return crc32.Update(sum, castagnoli, row[rowHeader:])
 }
 
+// maxText bounds each part of a key in bytes; bbolt allows 32 KiB for the whole.
+const maxText = 4 << 10
+
 const signBit = 1 << 63
 
 // The first and last instants that fit into int64 nanoseconds since 1970.
@@ -96,9 +99,27 @@ func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) 
 
 func numberKey(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
 
+// keyNumber is the inverse of numberKey, 0 for anything else.
+func keyNumber(key []byte) int {
+	if len(key) != 4 {
+		return 0
+	}
+	return int(binary.BigEndian.Uint32(key))
+}
+
+// checkTexts checks pairs of what it is and the text itself.
+func checkTexts(pairs ...string) error {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if err := checkText(pairs[i], pairs[i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // checkText refuses a part of a key that is empty or would run into the next one.
 func checkText(what, s string) error {
-	if s == "" || len(s) > 1024 || strings.ContainsRune(s, 0) {
+	if s == "" || len(s) > maxText || strings.ContainsRune(s, 0) {
 		return fault.New(fault.Internal, "key_invalid", "%s %.40q cannot be a key of the store", what, s)
 	}
 	return nil

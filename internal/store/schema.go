@@ -86,6 +86,7 @@ func (t *Tx) makeBucket(name string) error {
 	if _, err := t.bolt.CreateBucketIfNotExists([]byte(name)); err != nil {
 		return fmt.Errorf("cannot make bucket %s: %w", name, err)
 	}
+	t.writes++
 	return nil
 }
 

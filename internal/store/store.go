@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -21,6 +22,9 @@ const lockWait = time.Second
 // mapSize is reserved in the address space at once, so that a reader (a slow
 // backup, say) does not hold up a writer that needs a larger mapping.
 const mapSize = 256 << 20
+
+// growSize is how much the file grows at once, sparse.
+const growSize = 1 << 20
 
 // maxDamaged bounds the list of damaged rows that is kept in memory.
 const maxDamaged = 100
@@ -91,6 +95,8 @@ func (s *Store) View(fn func(*Tx) error) error {
 	return err
 }
 
+var errNothing = errors.New("nothing was written")
+
 // Update runs fn and commits what it wrote, or nothing if fn fails; then it
 // returns what fn returned. A nil error means that the state is on the disk.
 //
@@ -106,13 +112,18 @@ func (s *Store) Update(fn func(*Tx) error) error {
 				inner = f
 				return f
 			}
-			inner = fn(&Tx{bolt: b, store: s})
+			t := &Tx{bolt: b, store: s}
+			if inner = fn(t); inner == nil && t.writes == 0 {
+				return errNothing // saves a sync
+			}
 			return inner
 		})
 	})
 	switch {
 	case err == nil || err == inner:
 		return err
+	case err == errNothing:
+		return nil
 	case fault.HasCode(err, "store_damaged"):
 		s.broken.Store(true)
 		s.failed.CompareAndSwap(nil, storeFailed(err))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"go.etcd.io/bbolt"
 )
@@ -66,7 +67,9 @@ func Verify(path string) (Report, error) {
 
 func verifyTx(t *Tx, r *Report, indexes bool) error {
 	c := &checker{tx: t, report: r, damaged: map[string]bool{}}
-	if !c.rows() {
+	missing := c.rows()
+	if indexes && len(missing) > 0 {
+		r.add("buckets are missing: %s", strings.Join(missing, ", "))
 		return nil
 	}
 	if indexes {

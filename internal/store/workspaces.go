@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/binary"
 	"iter"
 
 	"github.com/wsctl/wsctl/internal/fault"
@@ -124,10 +123,8 @@ func (t *Tx) PutWorkspace(w workspace.Workspace) error {
 
 // checkWorkspace refuses what could not be read back or told apart.
 func checkWorkspace(w workspace.Workspace) error {
-	for what, s := range map[string]string{"id": w.ID, "name": w.Name, "owner": w.Owner} {
-		if err := checkText(what, s); err != nil {
-			return err
-		}
+	if err := checkTexts("id", w.ID, "name", w.Name, "owner", w.Owner); err != nil {
+		return err
 	}
 	if !w.State.Valid() || w.Port < 0 || w.Slot < 0 {
 		return fault.New(fault.Internal, "workspace_invalid", "workspace %s has state %.40q, port %d, slot %d", w.ID, w.State, w.Port, w.Slot)
@@ -187,7 +184,7 @@ func (t *Tx) Ports() map[int]string {
 	out := map[int]string{}
 	for _, key := range t.keys(bPort, nil) {
 		if id, ok := t.holder(bPort, key); ok {
-			out[int(binary.BigEndian.Uint32(key))] = id
+			out[keyNumber(key)] = id
 		}
 	}
 	return out
@@ -197,7 +194,7 @@ func (t *Tx) Ports() map[int]string {
 func (t *Tx) FreeSlot(max int) (int, bool) {
 	next := 1
 	c := t.bucket(bSlot).Cursor()
-	for k, _ := c.First(); k != nil && int(binary.BigEndian.Uint32(k)) == next; k, _ = c.Next() {
+	for k, _ := c.First(); k != nil && keyNumber(k) == next; k, _ = c.Next() {
 		next++
 	}
 	return next, next <= max
