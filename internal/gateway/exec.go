@@ -1,0 +1,130 @@
+// Package gateway speaks WebSocket: today it relays commands that run inside a
+// workspace, one session per connection.
+//
+// A session holds nothing that matters: bytes go straight from the peer to the
+// process and back, each side waiting for the other, with one message in memory per
+// direction. When the peer goes away the process's streams are given up; when the
+// server ends the peer is told so (close code 1001). The package knows neither
+// workspaces nor users: its caller has decided who may run what.
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// Bounds of a session.
+const (
+	maxStart   = 1 << 20          // bytes of the first message
+	maxMessage = 64<<10 + 1       // bytes of a later one: 64 KiB of input behind the stream's byte
+	maxControl = 32 << 10         // bytes of a later text message
+	maxOutput  = 32<<10 - 1       // bytes of output in one message; with the stream's byte 32 KiB, which every library reads
+	startIn    = 10 * time.Second // for the first message
+	pingEvery  = 20 * time.Second
+)
+
+// Exec runs commands for peers.
+type Exec struct {
+	Start    func(context.Context, runtime.ExecSpec) (runtime.Process, error)
+	Problem  func(error) api.Problem // words an error for the peer
+	Decode   func([]byte, any) error // strict JSON
+	Log      *slog.Logger
+	Patience time.Duration // a peer may leave output or pings unread so long: a pager waits for a person
+}
+
+// CheckUpgrade reports what is missing for a WebSocket of the exec protocol.
+func CheckUpgrade(r *http.Request) *fault.Error {
+	if !hasToken(r, "Connection", "upgrade") || !hasToken(r, "Upgrade", "websocket") || r.Header.Get("Sec-WebSocket-Version") != "13" {
+		return fault.New(fault.Invalid, "upgrade_required", "this path speaks WebSocket (RFC 6455) only").
+			WithHint("use `wsctl exec`, or a WebSocket client with subprotocol %s", api.ExecProtocol)
+	}
+	if !hasToken(r, "Sec-WebSocket-Protocol", api.ExecProtocol) {
+		return fault.New(fault.Invalid, "subprotocol_required", "the WebSocket does not offer subprotocol %s", api.ExecProtocol)
+	}
+	return nil
+}
+
+func hasToken(r *http.Request, name, token string) bool {
+	all := strings.Split(strings.Join(r.Header.Values(name), ","), ",")
+	return slices.ContainsFunc(all, func(v string) bool { return strings.EqualFold(strings.TrimSpace(v), token) })
+}
+
+// Serve upgrades the connection and runs one command. It returns when the command or
+// the peer is gone, soon after leave is closed, or at once when ctx ends.
+func (e Exec) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{api.ExecProtocol}})
+	if err != nil {
+		e.Log.Debug("cannot upgrade to a WebSocket", "err", err)
+		return // Accept has answered
+	}
+	defer conn.CloseNow() //nolint:errcheck // closed properly before, or beyond help
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s := &session{conn: conn, ctx: ctx, cancel: cancel, patience: e.Patience, log: e.Log, decode: e.Decode}
+	spec, err := s.readStart()
+	if err != nil {
+		s.finish(s.problem(e.Problem(err)))
+		return
+	}
+	proc, err := e.Start(ctx, spec)
+	if err != nil {
+		s.finish(s.problem(e.Problem(err)))
+		return
+	}
+	defer proc.Close() //nolint:errcheck // it only gives up streams
+	s.proc, s.stdin = proc, proc.Stdin()
+	code, err := s.run(leave)
+	switch {
+	case err == nil:
+		s.finish(api.ExecControl{Type: "exit", Code: code})
+	case isClosed(leave):
+		_ = proc.Close()
+		_ = conn.Close(websocket.StatusGoingAway, "wsd is shutting down")
+	case ctx.Err() == nil:
+		s.finish(s.problem(e.Problem(err)))
+	default:
+		e.Log.Debug("an exec session ended early", "err", context.Cause(ctx))
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// specOf checks a start message.
+func specOf(start api.ExecStart) (runtime.ExecSpec, error) {
+	spec := runtime.ExecSpec{Command: start.Command, Dir: start.Dir, TTY: start.TTY, Stdin: start.Stdin, Cols: start.Cols, Rows: start.Rows}
+	if len(start.Command) == 0 {
+		return spec, fault.New(fault.Invalid, "command_required", "no command is given").WithField("/command", "command_required", "")
+	}
+	if err := workspace.ValidateCommand(start.Command); err != nil {
+		return spec, err
+	}
+	if err := workspace.ValidateEnv(start.Env); err != nil {
+		return spec, err
+	}
+	if d := start.Dir; len(d) > 4096 || strings.ContainsRune(d, 0) || (d != "" && d[0] != '/') {
+		return spec, fault.New(fault.Invalid, "dir_invalid", "the folder is not an absolute path").WithField("/dir", "dir_invalid", "")
+	}
+	for k, v := range start.Env {
+		spec.Env = append(spec.Env, k+"="+v)
+	}
+	slices.Sort(spec.Env)
+	return spec, nil
+}

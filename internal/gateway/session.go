@@ -1,0 +1,238 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/runtime"
+)
+
+// session is one command and its peer. Three goroutines work on it: one reads the
+// peer, one copies output, one pings; run waits for whichever ends first. Output
+// waits for the peer and input waits for the process, so neither is ever queued.
+type session struct {
+	conn     *websocket.Conn
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	proc     runtime.Process
+	stdin    io.WriteCloser // nil: not asked for
+	patience time.Duration
+	log      *slog.Logger
+	decode   func([]byte, any) error
+
+	waiting atomic.Int32 // goroutines that wait for the process or the peer to take bytes
+}
+
+var errPeerGone = errors.New("the peer is gone")
+
+func (s *session) readStart() (runtime.ExecSpec, error) {
+	s.conn.SetReadLimit(maxStart)
+	ctx, cancel := context.WithTimeout(s.ctx, startIn)
+	defer cancel()
+	kind, data, err := s.conn.Read(ctx)
+	if err != nil {
+		s.cancel(errPeerGone)
+		return runtime.ExecSpec{}, fmt.Errorf("cannot read the first message: %w", err)
+	}
+	if kind != websocket.MessageText {
+		return runtime.ExecSpec{}, fault.New(fault.Invalid, "start_required", "the first message has to be a text message that says what to run")
+	}
+	var start api.ExecStart
+	if err := s.decode(data, &start); err != nil {
+		return runtime.ExecSpec{}, err
+	}
+	return specOf(start)
+}
+
+type outcome struct {
+	code int
+	err  error
+}
+
+// run moves bytes until the command ends, and returns its exit status.
+func (s *session) run(leave <-chan struct{}) (int, error) {
+	s.conn.SetReadLimit(maxMessage)
+	go s.input()
+	go s.ping()
+	ended := make(chan outcome, 1)
+	go func() {
+		if err := s.proc.Copy(s.writer(api.StreamStdout), s.writer(api.StreamStderr)); err != nil {
+			ended <- outcome{err: err}
+			return
+		}
+		code, err := s.proc.Exit(s.ctx)
+		ended <- outcome{code, err}
+	}()
+	select {
+	case o := <-ended:
+		return o.code, o.err
+	case <-leave:
+	case <-s.ctx.Done():
+	}
+	_ = s.proc.Close() // ends Copy
+	return 0, errPeerGone
+}
+
+// input reads the peer until it or the session ends.
+func (s *session) input() {
+	for {
+		kind, data, err := s.conn.Read(s.ctx)
+		if err != nil {
+			s.cancel(fmt.Errorf("%w: %w", errPeerGone, err))
+			return
+		}
+		if kind == websocket.MessageText {
+			err = s.control(data)
+		} else {
+			err = s.feed(data)
+		}
+		if err != nil {
+			s.refuse(err)
+			return
+		}
+	}
+}
+
+// refuse ends a session whose peer does not keep to the protocol.
+func (s *session) refuse(err error) {
+	code := websocket.StatusPolicyViolation
+	if fault.Is(err, fault.TooLarge) {
+		code = websocket.StatusMessageTooBig
+	}
+	go func() { // Close waits for the peer's answer; the process must not
+		_ = s.conn.Close(code, fault.From(err).Code)
+		s.cancel(err)
+	}()
+	_ = s.proc.Close()
+}
+
+// feed writes input. Once the process has closed its input, the rest is dropped, as
+// with a pipe whose reader has gone.
+func (s *session) feed(data []byte) error {
+	switch {
+	case len(data) == 0 || data[0] != api.StreamStdin:
+		return fault.New(fault.Invalid, "stream_unknown", "a message names a stream that only the server writes")
+	case s.stdin == nil:
+		return fault.New(fault.Invalid, "stdin_closed", "the command was started without input")
+	}
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
+	if _, err := s.stdin.Write(data[1:]); err != nil {
+		s.log.Debug("input is dropped", "err", err)
+	}
+	return nil
+}
+
+func (s *session) control(data []byte) error {
+	if len(data) > maxControl {
+		return fault.New(fault.TooLarge, "message_too_large", "a control message is longer than %d bytes", maxControl)
+	}
+	var m api.ExecControl
+	if err := s.decode(data, &m); err != nil {
+		return err
+	}
+	switch {
+	case m.Type == "resize" && m.Cols > 0 && m.Rows > 0:
+		ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
+		defer cancel()
+		if err := s.proc.Resize(ctx, m.Cols, m.Rows); err != nil {
+			s.log.Debug("cannot resize a terminal", "err", err)
+		}
+	case m.Type == "eof" && s.stdin != nil:
+		if err := s.stdin.Close(); err != nil {
+			s.log.Debug("cannot close input", "err", err)
+		}
+	case m.Type == "eof":
+	default:
+		return fault.New(fault.Invalid, "control_unknown", "%.40q is not a control message", m.Type)
+	}
+	return nil
+}
+
+// ping asks the peer for a sign of life. A local peer that dies is noticed by the
+// kernel at once; one that only stands still (a pager, Ctrl-Z) keeps its session
+// until patience ends, and while bytes wait the write has its own deadline.
+func (s *session) ping() {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	heard := time.Now()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, pingEvery)
+		err := s.conn.Ping(ctx)
+		cancel()
+		switch {
+		case err == nil || s.waiting.Load() > 0:
+			heard = time.Now()
+		case !errors.Is(err, context.DeadlineExceeded) || time.Since(heard) > s.patience:
+			s.cancel(fmt.Errorf("%w: %w", errPeerGone, err))
+			return
+		}
+	}
+}
+
+// writer sends one stream of output, each message in its turn.
+func (s *session) writer(stream byte) io.Writer { return &output{s: s, buf: []byte{stream}} }
+
+type output struct {
+	s   *session
+	buf []byte // the stream's byte, then the message
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		piece := p[n:min(len(p), n+maxOutput)]
+		o.buf = append(o.buf[:1], piece...)
+		if err := o.s.send(websocket.MessageBinary, o.buf); err != nil {
+			return n, err
+		}
+		n += len(piece)
+	}
+	return n, nil
+}
+
+func (s *session) send(kind websocket.MessageType, data []byte) error {
+	s.waiting.Add(1)
+	defer s.waiting.Add(-1)
+	ctx, cancel := context.WithTimeout(s.ctx, s.patience)
+	defer cancel()
+	if err := s.conn.Write(ctx, kind, data); err != nil {
+		s.cancel(fmt.Errorf("%w: %w", errPeerGone, err))
+		return err
+	}
+	return nil
+}
+
+func (s *session) problem(p api.Problem) api.ExecControl {
+	return api.ExecControl{Type: "error", Problem: &p}
+}
+
+// finish sends the last message and closes the connection properly.
+func (s *session) finish(m api.ExecControl) {
+	if s.ctx.Err() != nil {
+		return
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		panic("gateway: a control message cannot fail to marshal: " + err.Error())
+	}
+	if s.send(websocket.MessageText, data) == nil {
+		_ = s.conn.Close(websocket.StatusNormalClosure, "")
+	}
+}

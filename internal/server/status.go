@@ -1,0 +1,107 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/wsctl/wsctl/internal/api"
+)
+
+func (s *Server) status(c *call) error {
+	st, err := s.backend.Status(c.ctx, c.actor)
+	if err != nil {
+		return err
+	}
+	return s.reply(c, http.StatusOK, noTag, st)
+}
+
+func (s *Server) doctor(c *call) error {
+	checks, err := s.backend.Doctor(c.ctx, c.actor)
+	if err != nil {
+		return err
+	}
+	if checks == nil {
+		checks = []api.Check{}
+	}
+	return s.reply(c, http.StatusOK, noTag, api.Doctor{Checks: checks})
+}
+
+func (s *Server) ports(c *call) error {
+	l, err := s.backend.Ports(c.ctx, c.actor)
+	if err != nil {
+		return err
+	}
+	if l.Leases == nil {
+		l.Leases = []api.PortLease{}
+	}
+	return s.reply(c, http.StatusOK, "", l)
+}
+
+// gcRequest is the body of POST /v1/gc.
+type gcRequest struct {
+	DryRun *bool `json:"dry_run,omitempty" doc:"Only list; true when absent" default:"true"`
+}
+
+func (s *Server) gc(c *call) error {
+	var req gcRequest
+	if c.body != nil {
+		if err := s.decode(c, &req); err != nil {
+			return err
+		}
+	}
+	report, err := s.backend.GC(c.ctx, c.actor, req.DryRun == nil || *req.DryRun)
+	if err != nil {
+		return err
+	}
+	if report.Leftovers == nil {
+		report.Leftovers = []api.Leftover{}
+	}
+	return s.reply(c, http.StatusOK, noTag, report)
+}
+
+func (s *Server) document(c *call) error {
+	h := c.w.Header()
+	tag := bodyTag(s.openapi)
+	h.Set("ETag", tag)
+	h.Set("Cache-Control", "private, no-cache")
+	if unchanged(c.r, tag) {
+		c.w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	h.Set("Content-Type", "application/json")
+	s.writeWithin(c.w, s.times.Write)
+	_, _ = c.w.Write(s.openapi) // the peer may be gone: nobody is left to tell
+	return nil
+}
+
+// backup streams the store. Nothing is promised before the first byte, so an error
+// until then is a problem; after it the connection is cut.
+func (s *Server) backup(c *call) error {
+	if c.r.Method == http.MethodHead {
+		return nil
+	}
+	out := &slowWriter{s: s, c: c}
+	err := s.backend.Backup(c.ctx, c.actor, out)
+	if err != nil && out.begun {
+		s.log.Error("a backup broke off", "request_id", requestID(c.r), "err", err)
+		return errAbort
+	}
+	return err
+}
+
+// slowWriter gives the peer a new deadline with every piece.
+type slowWriter struct {
+	s     *Server
+	c     *call
+	begun bool
+}
+
+func (b *slowWriter) Write(p []byte) (int, error) {
+	if !b.begun {
+		b.begun = true
+		h := b.c.w.Header()
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set("Content-Disposition", `attachment; filename="wsd-backup.db"`)
+	}
+	b.s.writeWithin(b.c.w, b.s.times.Write)
+	return b.c.w.Write(p)
+}

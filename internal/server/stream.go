@@ -1,0 +1,181 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// headAfter is how long a stream without a first message holds its head back: until
+// then an error of the backend still becomes a problem.
+const headAfter = 500 * time.Millisecond
+
+// stream writes one JSON object a line. Each line is flushed, with a deadline; the
+// sender waits until it is taken, so nothing queues up here. A reader that does not
+// take a line in time ends the stream.
+type stream struct {
+	ctx    context.Context // ends with the request, the server, or a failed write
+	cancel context.CancelCauseFunc
+	s      *Server
+	w      http.ResponseWriter
+	ping   any // sent after silence; nil: nothing is
+
+	mu     sync.Mutex // held while writing
+	buf    bytes.Buffer
+	quiet  *time.Timer
+	begun  bool
+	closed bool
+}
+
+func (s *Server) newStream(c *call, ping any) *stream {
+	st := &stream{s: s, w: c.w, ping: ping}
+	st.ctx, st.cancel = context.WithCancelCause(c.ctx)
+	st.quiet = time.AfterFunc(headAfter, st.silence)
+	go func() {
+		select {
+		case <-s.closing:
+			st.cancel(errShuttingDown())
+		case <-st.ctx.Done():
+		}
+	}()
+	return st
+}
+
+// send writes v; it is what a backend's yield is.
+func (st *stream) send(v any) error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.write(v)
+}
+
+func (st *stream) write(v any) error {
+	if err := context.Cause(st.ctx); err != nil {
+		return err
+	}
+	st.buf.Reset()
+	if v != nil {
+		if err := encode(&st.buf, v); err != nil {
+			return fmt.Errorf("cannot encode a message: %w", err)
+		}
+	}
+	if !st.begun {
+		st.begun = true
+		st.w.Header().Set("Content-Type", "application/x-ndjson")
+		st.w.WriteHeader(http.StatusOK)
+	}
+	st.s.writeWithin(st.w, st.s.times.Write)
+	_, err := st.w.Write(st.buf.Bytes())
+	if err == nil {
+		err = http.NewResponseController(st.w).Flush()
+	}
+	if err != nil {
+		err = fmt.Errorf("the reader does not take a message: %w", err)
+		st.cancel(err)
+		return err
+	}
+	if st.buf.Cap() > 1<<20 {
+		st.buf = bytes.Buffer{} // one large snapshot is no reason to keep its memory
+	}
+	st.quiet.Reset(st.s.times.Quiet)
+	return nil
+}
+
+// silence runs when nothing was sent for a while: first it sends the head, later pings.
+func (st *stream) silence() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	switch {
+	case st.closed:
+	case !st.begun:
+		_ = st.write(nil) // a failure has cancelled the stream
+	case st.ping != nil:
+		_ = st.write(st.ping) // as above
+	}
+}
+
+// stop makes sure that nothing is written once the handler has returned, also after
+// a panic.
+func (st *stream) stop() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.closed = true
+	st.quiet.Stop()
+	st.cancel(context.Canceled)
+}
+
+// end says how the handler ends. Before the first line err is an answer of its own;
+// after it, only the end of the peer or of the server is a proper end.
+func (st *stream) end(err error) error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	cause := context.Cause(st.ctx)
+	switch {
+	case err == nil && !st.begun:
+		return st.write(nil)
+	case err == nil:
+		return nil
+	case !st.begun && st.s.isClosing():
+		return errShuttingDown()
+	case !st.begun:
+		return err
+	case cause != nil && (st.s.isClosing() || errors.Is(cause, context.Canceled)):
+		return nil
+	}
+	st.s.log.Debug("a stream broke off", "err", err)
+	return errAbort
+}
+
+func (s *Server) watch(c *call) error {
+	ref, err := c.refParam()
+	if err != nil || c.r.Method == http.MethodHead {
+		return err
+	}
+	st := s.newStream(c, api.Message{Type: "ping"})
+	defer st.stop()
+	err = s.backend.Watch(st.ctx, c.actor, c.query.number("after", -1), ref, func(m api.Message) error { return st.send(m) })
+	return st.end(err)
+}
+
+func (s *Server) logs(c *call) error {
+	ref, err := parseRef(c.r.PathValue("ref"))
+	if err != nil {
+		return err
+	}
+	o := workspace.LogOptions{Follow: c.query.bool("follow"), Since: c.query.time("since"), Tail: int(c.query.number("tail", -1))}
+	if c.r.Method == http.MethodHead {
+		_, err := s.backend.Workspace(c.ctx, c.actor, ref)
+		return err
+	}
+	st := s.newStream(c, nil)
+	defer st.stop()
+	err = s.backend.Logs(st.ctx, c.actor, ref, o, func(l workspace.LogLine) error { return st.send(l) })
+	return st.end(err)
+}
+
+func (s *Server) events(c *call) error {
+	ref, err := c.refParam()
+	if err != nil {
+		return err
+	}
+	limit := int(c.query.number("limit", defaultPage))
+	list, err := s.backend.Events(c.ctx, c.actor, uint64(c.query.number("after", 0)), limit, ref)
+	if err != nil {
+		return err
+	}
+	l := api.EventList{Events: list}
+	if len(list) >= limit {
+		l.Next = list[len(list)-1].Seq
+	}
+	if l.Events == nil {
+		l.Events = []event.Event{}
+	}
+	return s.reply(c, http.StatusOK, "", l)
+}
