@@ -59,7 +59,7 @@ answer() {
 must() {
 	answer "$@"
 	[ "$status" = 0 ] && return
-	jq -r '"wsctl: \(.detail)" + (if .hint then "\n  \(.hint)" else "" end)' <<<"$reply" >&2 || true
+	jq -r '"wsctl: \(.error.detail)" + (if .error.hint then "\n  \(.error.hint)" else "" end)' <<<"$reply" >&2 || true
 	say "wsctl $* ended with status $status" >&2
 	exit 1
 }
@@ -99,11 +99,11 @@ create_fleet() {
 		case $status in
 		0) say "asked for $FLEET-$i (port $(jq '.port' <<<"$reply"))" ;;
 		"$EXIT_LIMIT")
-			say "a limit is reached at $i: $(jq -r '.detail' <<<"$reply")"
+			say "a limit is reached at $i: $(jq -r '.error.detail' <<<"$reply")"
 			break
 			;;
 		*)
-			say "create failed with status $status: $(jq -r '.detail' <<<"$reply")" >&2
+			say "create failed with status $status: $(jq -r '.error.detail' <<<"$reply")" >&2
 			exit 1
 			;;
 		esac
@@ -163,12 +163,12 @@ report() {
 
 same_name_is_a_conflict() {
 	answer create "$(names | head -n 1)"
-	[ "$status" = "$EXIT_CONFLICT" ] && jq -e '.code and .detail and (.retryable == false)' <<<"$reply" >/dev/null
+	[ "$status" = "$EXIT_CONFLICT" ] && jq -e '.error.code and .error.detail and (.error.retryable == false)' <<<"$reply" >/dev/null
 }
 
 unknown_name_is_not_found() {
 	answer show "$FLEET-nobody"
-	[ "$status" = "$EXIT_NOT_FOUND" ] && jq -e '.code' <<<"$reply" >/dev/null
+	[ "$status" = "$EXIT_NOT_FOUND" ] && jq -e '.error.code' <<<"$reply" >/dev/null
 }
 
 ports_survive() {
