@@ -69,10 +69,11 @@ func (t *Tx) nearestName(ref string) string {
 	if len(ref) > workspace.MaxName+maxDistance {
 		return ""
 	}
-	best, found := min(maxDistance+1, len(ref)), ""
+	best, found := maxDistance+1, ""
 	ref = strings.ToLower(ref)
 	for _, key := range t.keys(bName, nil) {
-		if d := distance(ref, string(key)); d < best {
+		// Something of what was typed has to be left.
+		if d := distance(ref, string(key)); d < best && d < max(len(ref), len(key)) {
 			best, found = d, string(key)
 		}
 	}
