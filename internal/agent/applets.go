@@ -18,13 +18,16 @@ func own(name string) (applet.Func, bool) {
 	case "httpd":
 		return func(s applet.Streams, args []string) int { return httpd.Main(args, s.Out, s.Err) }, true
 	}
+	if slices.Contains(shell.Builtins(), name) {
+		return func(s applet.Streams, args []string) int { return shell.Builtin(args, s.In, s.Out, s.Err) }, true
+	}
 	return nil, false
 }
 
 // Applets returns the names under which the binary is an applet, sorted. A link of each
 // name in the PATH makes an image usable from a shell.
 func Applets() []string {
-	names := append(applet.Names(), "bash", "httpd", "sh")
+	names := slices.Concat(applet.Names(), shell.Builtins(), []string{"bash", "httpd", "sh"})
 	slices.Sort(names)
 	return names
 }

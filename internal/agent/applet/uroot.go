@@ -13,7 +13,6 @@ import (
 	"github.com/u-root/u-root/pkg/core/mv"
 	"github.com/u-root/u-root/pkg/core/rm"
 	"github.com/u-root/u-root/pkg/core/touch"
-	"github.com/u-root/u-root/pkg/core/xargs"
 )
 
 // uroot runs the applet of that name from u-root.
@@ -45,8 +44,6 @@ func urootCommand(name string) core.Command {
 		return mv.New()
 	case "rm":
 		return rm.New()
-	case "touch":
-		return touch.New()
 	}
-	return xargs.New()
+	return touch.New()
 }
