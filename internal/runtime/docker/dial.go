@@ -1,0 +1,125 @@
+package docker
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/runtime"
+)
+
+// dialBudget bounds the handshake with a port on the same machine.
+const dialBudget = 5 * time.Second
+
+// addresses remembers where a workspace's ports are, so that a connection costs no
+// request to the engine. An entry is dropped when a connection fails, when the
+// container or sandbox changes, and when its subnet is given to somebody else. The
+// zero value is ready.
+type addresses struct {
+	mu sync.Mutex
+	m  map[runtime.Ref]netip.Addr
+}
+
+func (a *addresses) get(r runtime.Ref) (netip.Addr, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ip, ok := a.m[r]
+	return ip, ok
+}
+
+func (a *addresses) set(r runtime.Ref, ip netip.Addr) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.m == nil {
+		a.m = map[runtime.Ref]netip.Addr{}
+	}
+	a.m[r] = ip
+}
+
+func (a *addresses) forget(r runtime.Ref) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.m, r)
+}
+
+func (a *addresses) forgetWorkspace(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for r := range a.m {
+		if r.Workspace == id {
+			delete(a.m, r)
+		}
+	}
+}
+
+func (a *addresses) forgetIn(p netip.Prefix) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for r, ip := range a.m {
+		if p.Contains(ip) {
+			delete(a.m, r)
+		}
+	}
+}
+
+// Dial connects to a TCP port inside the workspace by its sandbox's address. A
+// refused connection stays the plain error of package net.
+func (d *Driver) Dial(ctx context.Context, r runtime.Ref, port int) (net.Conn, error) {
+	ip, known := d.addrs.get(r)
+	if !known {
+		var err error
+		if ip, err = d.findAddress(ctx, r); err != nil {
+			return nil, err
+		}
+		d.addrs.set(r, ip)
+	}
+	conn, err := dialTCP(ctx, ip, port)
+	if err == nil || ctx.Err() != nil {
+		return conn, err
+	}
+	d.addrs.forget(r)
+	if !known {
+		return nil, err
+	}
+	now, ferr := d.findAddress(ctx, r) // does it run, and where?
+	if ferr != nil {
+		return nil, ferr
+	}
+	d.addrs.set(r, now)
+	if now == ip {
+		return nil, err
+	}
+	return dialTCP(ctx, now, port)
+}
+
+func dialTCP(ctx context.Context, ip netip.Addr, port int) (net.Conn, error) {
+	return (&net.Dialer{Timeout: dialBudget}).DialContext(ctx, "tcp", net.JoinHostPort(ip.String(), strconv.Itoa(port)))
+}
+
+// findAddress asks the engine for the address of a running workspace.
+func (d *Driver) findAddress(ctx context.Context, r runtime.Ref) (netip.Addr, error) {
+	in, err := d.inspect(ctx, r)
+	switch {
+	case err != nil:
+		return netip.Addr{}, err
+	case in.State.Paused:
+		return netip.Addr{}, runtime.ErrPaused
+	case !in.State.Running:
+		return netip.Addr{}, runtime.ErrNotRunning
+	}
+	box, err := d.inspectSandbox(ctx, sandboxOf(string(in.HostConfig.NetworkMode)))
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	if box.State.Running && box.NetworkSettings != nil {
+		for _, n := range box.NetworkSettings.Networks {
+			if ip, err := netip.ParseAddr(n.IPAddress); err == nil {
+				return ip, nil
+			}
+		}
+	}
+	return netip.Addr{}, runtime.ErrNotRunning // its network was stopped by hand
+}

@@ -1,0 +1,162 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/runtime"
+)
+
+// Ensure makes the container of c, with its volume and sandbox, where it is
+// missing. One that is there and made from the same spec is kept, with its limits
+// brought in line; one that never ran is replaced if it differs.
+func (d *Driver) Ensure(ctx context.Context, c runtime.Container) (runtime.Status, error) {
+	defer d.pool.work()()
+	img, err := d.image(ctx, c.Spec)
+	if err != nil {
+		return runtime.Status{}, err
+	}
+	hash := specHash(c, img.id)
+	in, err := d.inspect(ctx, c.Ref)
+	switch {
+	case errors.Is(err, runtime.ErrNotFound):
+	case err != nil:
+		return runtime.Status{}, err
+	default:
+		st, kept, err := d.keep(ctx, c, in, hash)
+		if err != nil || kept {
+			return st, err
+		}
+	}
+	if err := d.ensureVolume(ctx, c); err != nil {
+		return runtime.Status{}, err
+	}
+	return d.make(ctx, c, img, hash)
+}
+
+// keep decides about a container that is there: kept, removed because nothing of
+// it is lost, or an error.
+func (d *Driver) keep(ctx context.Context, c runtime.Container, in container.InspectResponse, hash string) (runtime.Status, bool, error) {
+	fresh := observed(in.State) == runtime.ObservedCreated
+	same := in.Config.Labels[labelSpec] == hash
+	_, err := d.inspectSandbox(ctx, sandboxOf(string(in.HostConfig.NetworkMode)))
+	whole := err == nil
+	if ignoreMissing(err) != nil {
+		return runtime.Status{}, false, err
+	}
+	switch {
+	case same && whole:
+		st, err := d.refresh(ctx, c, in, fresh)
+		return st, true, err
+	case fresh:
+		d.addrs.forget(c.Ref)
+		return runtime.Status{}, false, d.removeContainer(ctx, in.ID)
+	case !same:
+		return runtime.Status{}, false, fault.New(fault.Conflict, "container_differs",
+			"the container of this workspace was made from another spec").WithHint("it needs a new generation")
+	}
+	return runtime.Status{}, false, lost("the container's network sandbox was removed")
+}
+
+// refresh brings a kept container in line: its volume may have been removed by
+// hand, its limits may have changed.
+func (d *Driver) refresh(ctx context.Context, c runtime.Container, in container.InspectResponse, fresh bool) (runtime.Status, error) {
+	st := status(in)
+	if st.State == runtime.ObservedCreated || st.State == runtime.ObservedExited {
+		c.Origin = c.Origin && fresh // what ran has files of its own
+		if err := d.ensureVolume(ctx, c); err != nil {
+			return st, err
+		}
+	}
+	want := resources(c.Spec.Limits)
+	have := in.HostConfig.Resources
+	if have.NanoCPUs == want.NanoCPUs && have.Memory == want.Memory && have.PidsLimit != nil && *have.PidsLimit == *want.PidsLimit {
+		return st, nil
+	}
+	w, err := d.updateLimits(ctx, in.ID, c.Spec.Limits)
+	st.Warnings = w
+	return st, err
+}
+
+// make creates the container in a sandbox of its own.
+func (d *Driver) make(ctx context.Context, c runtime.Container, img imageFacts, hash string) (runtime.Status, error) {
+	sandbox, err := d.claimSandbox(ctx)
+	if err != nil {
+		return runtime.Status{}, err
+	}
+	d.pool.touch(sandbox)
+	st, err := d.create(ctx, c, img, hash, sandbox)
+	switch {
+	case err == nil:
+		d.addrs.forget(c.Ref)
+		d.pool.release(sandbox, false)
+		d.pool.wake() // if a lost reply has used another one, the next list finds this one free
+	case errors.Is(err, runtime.ErrUnreachable) || ctx.Err() != nil:
+		d.pool.doubt(sandbox)
+	default:
+		d.pool.release(sandbox, true)
+	}
+	return st, err
+}
+
+func (d *Driver) create(ctx context.Context, c runtime.Container, img imageFacts, hash, sandbox string) (runtime.Status, error) {
+	labels := map[string]string{
+		labelInstance: d.cfg.Instance, labelRole: roleWorkspace, labelWorkspace: c.Workspace,
+		labelGeneration: strconv.Itoa(c.Generation), labelSpec: hash, labelOwner: c.Owner,
+	}
+	name := containerName(c.Ref)
+	res, err := call(ctx, d.link, slow, "create the container", func(ctx context.Context, s *session) (container.CreateResponse, error) {
+		p := place{sandbox: sandbox, volume: volumeName(c.Workspace), agent: d.cfg.Agent, cgroupns: cgroupns(s)}
+		return s.ContainerCreate(ctx, containerConfig(c, img, labels), hostConfig(c, p), nil, nil, name)
+	})
+	switch {
+	case err == nil:
+		return runtime.Status{Ref: c.Ref, ID: res.ID, Name: name, State: runtime.ObservedCreated, Spec: hash, Warnings: res.Warnings}, nil
+	case cerrdefs.IsConflict(err), errors.Is(err, runtime.ErrUnreachable):
+		// Either an earlier request was carried out although its reply was lost, or this one was.
+		in, ierr := d.inspect(ctx, c.Ref)
+		if ierr == nil && in.Config.Labels[labelSpec] == hash {
+			return status(in), nil
+		}
+		if ierr != nil && !errors.Is(ierr, runtime.ErrNotFound) && !errors.Is(ierr, runtime.ErrUnreachable) {
+			return runtime.Status{}, ierr
+		}
+	case errors.Is(err, runtime.ErrNotFound): // the image or the sandbox went away meanwhile
+		return runtime.Status{}, fault.New(fault.Conflict, "engine_changed", "something at the engine was removed while the container was made").
+			WithHint("try again").WithCause(errors.New(err.Error()))
+	}
+	return runtime.Status{}, err
+}
+
+// claimSandbox returns a running sandbox that nobody else gets: a spare one, else
+// one that no container names any more, else a new one.
+func (d *Driver) claimSandbox(ctx context.Context) (string, error) {
+	defer d.pool.wake()
+	looked := false
+	for {
+		id := d.pool.pop()
+		if id == "" {
+			if looked {
+				return d.makeSandbox(ctx)
+			}
+			looked = true
+			if _, _, _, err := d.discover(ctx); err != nil {
+				return "", err
+			}
+			continue
+		}
+		in, err := d.inspectSandbox(ctx, id)
+		if err == nil && in.State.Running {
+			return id, nil
+		}
+		d.pool.release(id, false) // stopped or removed by hand; Warm sees to it
+		if ignoreMissing(err) != nil {
+			return "", err
+		}
+	}
+}

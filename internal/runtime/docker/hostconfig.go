@@ -1,0 +1,161 @@
+package docker
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/go-units"
+	"github.com/moby/profiles/seccomp"
+
+	"github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// agentPath is where the agent lies inside every workspace.
+const agentPath = "/opt/wsd/agent"
+
+// firstUID is the uid and gid of slot 0. Each slot has its own, because the
+// kernel counts inotify instances and processes by uid across containers.
+const firstUID = 20000
+
+// place is where a container goes: names and ids that the driver itself made.
+type place struct {
+	sandbox  string // id of the container whose network it joins
+	volume   string // name of the volume at /workspace
+	agent    string // path of the agent on the engine's host
+	cgroupns bool   // the engine knows CgroupnsMode (Docker API 1.41)
+}
+
+// hostConfig is the only source of a workspace's HostConfig. It is pure and takes
+// typed values only: no input can make it privileged, join a namespace of the
+// host, see a device, mount anything but its volume and the agent, publish a port
+// or relax the seccomp profile. A profile that is not known counts as strict.
+func hostConfig(c runtime.Container, p place) *container.HostConfig {
+	uid := userID(c)
+	h := hardened(p.cgroupns)
+	h.NetworkMode = container.NetworkMode("container:" + p.sandbox)
+	h.ReadonlyRootfs = c.Spec.Profile != workspace.Writable && c.Spec.Profile != workspace.Admin
+	if c.Spec.Profile == workspace.Admin {
+		// What package managers need to own files and to drop root.
+		h.CapAdd = []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"}
+	}
+	h.Resources = resources(c.Spec.Limits)
+	h.Ulimits = []*units.Ulimit{
+		{Name: "core", Soft: 0, Hard: 0},
+		{Name: "memlock", Soft: 64 << 10, Hard: 64 << 10},
+		{Name: "nofile", Soft: 8192, Hard: 8192},
+	}
+	h.LogConfig = container.LogConfig{Type: "json-file", Config: map[string]string{
+		"max-size": "5m", "max-file": "2", "mode": "non-blocking", "max-buffer-size": "1m",
+	}}
+	h.OomScoreAdj = 500 // the kernel takes a workspace before wsd or the engine
+	h.Tmpfs = map[string]string{
+		"/tmp":         "rw,nosuid,nodev,exec,size=256m,mode=1777", // exec: tool chains run what they build there
+		"/run":         "rw,nosuid,nodev,noexec,size=16m,mode=1777",
+		"/run/secrets": fmt.Sprintf("rw,nosuid,nodev,noexec,size=1m,uid=%d,gid=%d,mode=0700", uid, uid),
+	}
+	h.Mounts = []mount.Mount{
+		{Type: mount.TypeVolume, Source: p.volume, Target: "/workspace", VolumeOptions: &mount.VolumeOptions{NoCopy: true}},
+		{Type: mount.TypeBind, Source: p.agent, Target: agentPath, ReadOnly: true,
+			BindOptions: &mount.BindOptions{Propagation: mount.PropagationRPrivate}},
+	}
+	return h
+}
+
+// sandboxHostConfig is the HostConfig of a sandbox: as locked down as a workspace,
+// and on the network that it owns.
+func sandboxHostConfig(networkID string, cgroupns bool) *container.HostConfig {
+	h := hardened(cgroupns)
+	h.NetworkMode = container.NetworkMode(networkID)
+	h.ReadonlyRootfs = true
+	h.Resources = resources(workspace.Limits{CPUs: 0.1, Memory: 32 << 20, Pids: 16})
+	h.LogConfig = container.LogConfig{Type: "none"}
+	return h
+}
+
+// hardened is what every container of ours has in common.
+func hardened(cgroupns bool) *container.HostConfig {
+	no := false
+	h := &container.HostConfig{
+		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
+		CapDrop:       []string{"ALL"},
+		SecurityOpt:   []string{"no-new-privileges:true", "seccomp=" + seccompProfile()},
+		IpcMode:       container.IPCModePrivate,
+		ShmSize:       64 << 20,
+		Init:          &no, // the agent reaps
+	}
+	if cgroupns {
+		h.CgroupnsMode = container.CgroupnsModePrivate
+	}
+	return h
+}
+
+// resources are the limits that Update can change.
+func resources(l workspace.Limits) container.Resources {
+	pids := l.Pids
+	return container.Resources{
+		NanoCPUs: int64(math.Round(l.CPUs * 1e9)), Memory: l.Memory, MemorySwap: l.Memory, // equal: no swap
+		PidsLimit: &pids,
+	}
+}
+
+// userID is the uid and gid of a workspace's processes.
+func userID(c runtime.Container) int {
+	if c.Spec.Profile == workspace.Admin {
+		return 0
+	}
+	return firstUID + c.Slot
+}
+
+// seccompProfile is the current default profile of the engine's makers, as JSON.
+// Older engines have older ones built in: 20.10 allows io_uring and AF_VSOCK.
+var seccompProfile = sync.OnceValue(func() string {
+	b, err := json.Marshal(seccomp.DefaultProfile())
+	if err != nil {
+		panic("docker: the built-in seccomp profile cannot fail to marshal: " + err.Error())
+	}
+	return string(b)
+})
+
+// containerConfig is the part of a container's configuration that says what runs.
+func containerConfig(c runtime.Container, img imageFacts, labels map[string]string) *container.Config {
+	uid := strconv.Itoa(userID(c))
+	dir, command := "/workspace", c.Spec.Command
+	if len(command) == 0 {
+		command = img.command
+		if img.dir != "" {
+			dir = img.dir
+		}
+	}
+	return &container.Config{
+		Image: img.id, User: uid + ":" + uid, WorkingDir: dir, Labels: labels, Env: environment(c),
+		Entrypoint: []string{agentPath, "agent", "--"}, Cmd: command, StopSignal: "SIGTERM",
+		// An image's own health check would run for ever and flood the events.
+		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+	}
+}
+
+// environment returns KEY=value, sorted: ours where the spec does not say otherwise.
+func environment(c runtime.Container) []string {
+	env := map[string]string{
+		"HOME": "/workspace", "TMPDIR": "/tmp", "WSD_WORKSPACE": c.Workspace, "WSD_NAME": c.Name,
+	}
+	if c.Spec.Port > 0 {
+		env["PORT"] = strconv.Itoa(c.Spec.Port)
+	}
+	for k, v := range c.Spec.Env {
+		env[k] = v
+	}
+	out := make([]string, 0, len(env))
+	for k, v := range env {
+		out = append(out, k+"="+v)
+	}
+	slices.Sort(out)
+	return out
+}

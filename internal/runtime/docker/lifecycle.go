@@ -1,0 +1,172 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// Start starts the sandbox, if it was stopped, and then the container.
+func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
+	defer d.pool.work()()
+	in, err := d.inspect(ctx, r)
+	if err != nil {
+		return err
+	}
+	if in.State.Paused {
+		return runtime.ErrPaused
+	}
+	if in.State.Running {
+		return nil
+	}
+	sandbox := sandboxOf(string(in.HostConfig.NetworkMode))
+	defer d.locks.lock(sandbox)()
+	d.addrs.forget(r)
+	d.pool.touch(sandbox)
+	box, err := d.inspectSandbox(ctx, sandbox)
+	if err != nil {
+		return err
+	}
+	if !box.State.Running {
+		if err := d.startSandbox(ctx, sandbox); err != nil {
+			return err
+		}
+	}
+	err = do(ctx, d.link, slow, "start the container", func(ctx context.Context, s *session) error {
+		return s.ContainerStart(ctx, in.ID, container.StartOptions{})
+	})
+	if errors.Is(err, runtime.ErrUnreachable) && ctx.Err() == nil {
+		if again, ierr := d.inspect(ctx, r); ierr == nil && again.State.Running {
+			return nil
+		}
+	}
+	return err
+}
+
+// Stop sends SIGTERM and, after grace (rounded up to whole seconds, as the engine
+// counts), SIGKILL. A paused container is resumed first, or it could not obey.
+func (d *Driver) Stop(ctx context.Context, r runtime.Ref, grace time.Duration) error {
+	in, err := d.inspect(ctx, r)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	if !in.State.Running {
+		return nil
+	}
+	if in.State.Paused && grace > 0 {
+		if err := d.Resume(ctx, r); err != nil && !errors.Is(err, runtime.ErrNotRunning) {
+			return ignoreMissing(err)
+		}
+	}
+	if err := d.end(ctx, in.ID, grace); err != nil {
+		return err
+	}
+	d.pool.touch(sandboxOf(string(in.HostConfig.NetworkMode)))
+	d.pool.wake()
+	return d.awaitStopped(ctx, in.ID)
+}
+
+func (d *Driver) end(ctx context.Context, id string, grace time.Duration) error {
+	seconds := int((max(grace, 0) + time.Second - 1) / time.Second)
+	err := do(ctx, d.link, slow+time.Duration(seconds)*time.Second, "stop the container", func(ctx context.Context, s *session) error {
+		if seconds == 0 {
+			return s.ContainerKill(ctx, id, "SIGKILL")
+		}
+		return s.ContainerStop(ctx, id, container.StopOptions{Timeout: &seconds})
+	})
+	switch {
+	case errors.Is(err, runtime.ErrNotFound), cerrdefs.IsConflict(err): // gone, or ended meanwhile
+		return nil
+	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded): // the caller's budget was shorter than grace
+		return context.DeadlineExceeded
+	}
+	return err
+}
+
+// awaitStopped returns once the engine says that a container does not run.
+func (d *Driver) awaitStopped(ctx context.Context, id string) error {
+	errRuns := errors.New("the engine says that the container still runs")
+	return retry(ctx, func() error {
+		in, err := d.inspectID(ctx, id)
+		if err != nil {
+			return ignoreMissing(err)
+		}
+		if in.State.Running {
+			return errRuns
+		}
+		return nil
+	}, func(err error) bool { return errors.Is(err, errRuns) })
+}
+
+// Pause freezes all processes. A paused container is left alone.
+func (d *Driver) Pause(ctx context.Context, r runtime.Ref) error {
+	return d.freeze(ctx, r, true)
+}
+
+// Resume undoes Pause. A running container is left alone.
+func (d *Driver) Resume(ctx context.Context, r runtime.Ref) error {
+	return d.freeze(ctx, r, false)
+}
+
+func (d *Driver) freeze(ctx context.Context, r runtime.Ref, pause bool) error {
+	in, err := d.inspect(ctx, r)
+	switch {
+	case err != nil:
+		return err
+	case !in.State.Running:
+		return runtime.ErrNotRunning
+	case in.State.Paused == pause:
+		return nil
+	}
+	what := "resume the container"
+	if pause {
+		what = "pause the container"
+	}
+	err = do(ctx, d.link, slow, what, func(ctx context.Context, s *session) error {
+		if pause {
+			return s.ContainerPause(ctx, in.ID)
+		}
+		return s.ContainerUnpause(ctx, in.ID)
+	})
+	if err == nil || errors.Is(err, runtime.ErrNotFound) || ctx.Err() != nil {
+		return err
+	}
+	// It may have ended, or a lost request may have been carried out.
+	again, ierr := d.inspect(ctx, r)
+	switch {
+	case ierr != nil:
+		return err
+	case !again.State.Running:
+		return runtime.ErrNotRunning
+	case again.State.Paused == pause:
+		return nil
+	}
+	return err
+}
+
+// Update changes the limits and returns those that the engine discarded.
+func (d *Driver) Update(ctx context.Context, r runtime.Ref, l workspace.Limits) ([]string, error) {
+	in, err := d.inspect(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return d.updateLimits(ctx, in.ID, l)
+}
+
+func (d *Driver) updateLimits(ctx context.Context, id string, l workspace.Limits) ([]string, error) {
+	res, err := call(ctx, d.link, slow, "change the limits", func(ctx context.Context, s *session) (container.UpdateResponse, error) {
+		return s.ContainerUpdate(ctx, id, container.UpdateConfig{Resources: resources(l)})
+	})
+	if cerrdefs.IsInternal(err) { // the kernel refuses a limit below what is in use
+		return nil, fault.New(fault.Conflict, "limits_refused", "the kernel did not accept the new limits").
+			WithHint("a memory limit cannot go below what the workspace uses now; stop it first").WithCause(err)
+	}
+	return res.Warnings, err
+}

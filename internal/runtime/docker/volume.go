@@ -1,0 +1,217 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/volume"
+
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// ensureVolume makes the volume of c, lets the workspace's user write to it and,
+// for a first generation, fills in the template's files. It runs before the
+// container is made, so no code of the workspace has touched the files yet.
+func (d *Driver) ensureVolume(ctx context.Context, c runtime.Container) error {
+	name := volumeName(c.Workspace)
+	v, err := call(ctx, d.link, slow, "create the volume", func(ctx context.Context, s *session) (volume.Volume, error) {
+		return s.VolumeCreate(ctx, volume.CreateOptions{Name: name, Driver: "local", Labels: map[string]string{
+			labelInstance: d.cfg.Instance, labelRole: roleVolume, labelWorkspace: c.Workspace, labelOwner: c.Owner,
+		}})
+	})
+	if err != nil {
+		return err
+	}
+	// An existing volume of that name is returned as if it had been made, old labels and all.
+	if !d.ours(v.Labels, roleVolume) || v.Labels[labelWorkspace] != c.Workspace {
+		return foreign("volume", name)
+	}
+	var files []workspace.File
+	if c.Origin {
+		files = c.Spec.Files
+	}
+	uid := userID(c)
+	if root := d.openVolume(v.Mountpoint); root != nil {
+		defer func() { _ = root.Close() }()
+		if err := fillLocal(root, uid, files); err != nil {
+			return volumeFault(err)
+		}
+		return nil
+	}
+	return d.fillRemote(ctx, c, uid, files)
+}
+
+// openVolume opens a volume's folder where this process may write to it: the
+// engine is on this machine and we are root. Nil if not.
+func (d *Driver) openVolume(mountpoint string) *os.Root {
+	if !d.link.local || os.Geteuid() != 0 || mountpoint == "" {
+		return nil
+	}
+	root, err := os.OpenRoot(mountpoint)
+	if err != nil {
+		return nil
+	}
+	return root
+}
+
+func volumeFault(err error) error {
+	if errors.Is(err, syscall.ENOSPC) {
+		return fault.New(fault.StorageFull, "engine_disk_full", "there is no space left for the workspace's files").WithCause(err)
+	}
+	return fmt.Errorf("cannot fill the volume: %w", err)
+}
+
+// fillLocal gives the volume to uid and writes files, each complete or not at all.
+func fillLocal(root *os.Root, uid int, files []workspace.File) error {
+	if err := root.Chown(".", uid, uid); err != nil {
+		return err
+	}
+	if err := root.Chmod(".", 0o755); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := makeFolders(root, uid, path.Dir(f.Path)); err != nil {
+			return err
+		}
+		if err := writeFile(root, uid, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func makeFolders(root *os.Root, uid int, dir string) error {
+	for _, p := range parents(dir) {
+		err := root.Mkdir(p, 0o755)
+		if errors.Is(err, os.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := root.Lchown(p, uid, uid); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parents lists a/b/c as a, a/b, a/b/c; "." as nothing.
+func parents(dir string) []string {
+	var out []string
+	for i, r := range dir {
+		if r == '/' {
+			out = append(out, dir[:i])
+		}
+	}
+	if dir == "." || dir == "" {
+		return nil
+	}
+	return append(out, dir)
+}
+
+func writeFile(root *os.Root, uid int, f workspace.File) error {
+	part := path.Join(path.Dir(f.Path), ".wsd-"+randomHex(4))
+	w, err := root.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = w.WriteString(f.Content)
+	err = errors.Join(err, w.Chown(uid, uid), w.Chmod(fileMode(f)), w.Close())
+	if err == nil {
+		err = root.Rename(part, f.Path)
+	}
+	if err != nil {
+		_ = root.Remove(part)
+	}
+	return err
+}
+
+func fileMode(f workspace.File) os.FileMode {
+	if f.Mode == 0 {
+		return 0o644
+	}
+	return os.FileMode(f.Mode) & 0o777
+}
+
+// fillRemote does the same through the engine: a container that is never started
+// holds the volume while an archive is copied into the folder above it, which sets
+// the owner of the volume's own folder too.
+func (d *Driver) fillRemote(ctx context.Context, c runtime.Container, uid int, files []workspace.File) error {
+	archive, err := volumeArchive(uid, files)
+	if err != nil {
+		return err
+	}
+	img, err := d.madeImage(ctx, "pause", func(runtime.Progress) {})
+	if err != nil {
+		return err
+	}
+	res, err := call(ctx, d.link, slow, "create the volume's writer", func(ctx context.Context, s *session) (container.CreateResponse, error) {
+		cfg := &container.Config{Image: img.id, Labels: map[string]string{
+			labelInstance: d.cfg.Instance, labelRole: roleWriter, labelWorkspace: c.Workspace}}
+		host := hardened(cgroupns(s))
+		host.NetworkMode = "none"
+		host.Mounts = []mount.Mount{{Type: mount.TypeVolume, Source: volumeName(c.Workspace), Target: "/volume/workspace",
+			VolumeOptions: &mount.VolumeOptions{NoCopy: true}}}
+		return s.ContainerCreate(ctx, cfg, host, nil, nil, "")
+	})
+	if err != nil {
+		return err // a lost reply leaves a container that Remove finds by its labels
+	}
+	err = do(ctx, d.link, slow, "fill the volume", func(ctx context.Context, s *session) error {
+		return s.CopyToContainer(ctx, res.ID, "/volume", bytes.NewReader(archive), container.CopyToContainerOptions{CopyUIDGID: true})
+	})
+	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupBudget)
+	defer cancel()
+	return errors.Join(err, d.removeContainer(undo, res.ID))
+}
+
+// volumeArchive is the volume's content below workspace/.
+func volumeArchive(uid int, files []workspace.File) ([]byte, error) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	seen := map[string]bool{}
+	add := func(name string, mode int64, kind byte, data string) error {
+		h := &tar.Header{Name: name, Typeflag: kind, Mode: mode, Uid: uid, Gid: uid, Size: int64(len(data)), ModTime: imageTime}
+		if err := w.WriteHeader(h); err != nil {
+			return fmt.Errorf("cannot pack %s: %w", name, err)
+		}
+		_, err := w.Write([]byte(data))
+		return err
+	}
+	if err := add("workspace/", 0o755, tar.TypeDir, ""); err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		if clean := path.Clean(f.Path); path.IsAbs(clean) || clean == ".." || strings.HasPrefix(clean, "../") {
+			return nil, fault.New(fault.Invalid, "file_outside", "the file %.80q is not inside the workspace", f.Path)
+		}
+		for _, p := range parents(path.Dir(path.Clean(f.Path))) {
+			if seen[p] {
+				continue
+			}
+			seen[p] = true
+			if err := add("workspace/"+p+"/", 0o755, tar.TypeDir, ""); err != nil {
+				return nil, err
+			}
+		}
+		if err := add("workspace/"+path.Clean(f.Path), int64(fileMode(f)), tar.TypeReg, f.Content); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("cannot pack the files: %w", err)
+	}
+	return b.Bytes(), nil
+}
