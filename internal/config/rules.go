@@ -1,0 +1,166 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// rule says which values one key takes. accepts is false for a value outside;
+// allowed then ends the sentence "must be ...".
+type rule struct {
+	allowed string
+	accepts func(given) bool
+}
+
+// given is one value as some source has it: text from the environment and from
+// flags, a TOML value from the file. The two differ in that only text may stand
+// for a number: a quoted number in the file is a mistake.
+type given struct {
+	raw      any
+	fromText bool
+}
+
+func (g given) text() (string, bool) {
+	s, ok := g.raw.(string)
+	return s, ok
+}
+
+func (g given) integer() (int64, bool) {
+	if s, ok := g.raw.(string); ok && g.fromText {
+		n, err := strconv.ParseInt(s, 10, 64)
+		return n, err == nil
+	}
+	n, ok := g.raw.(int64)
+	return n, ok
+}
+
+func (g given) number() (float64, bool) {
+	switch v := g.raw.(type) {
+	case int64:
+		return float64(v), true
+	case float64:
+		return v, true
+	case string:
+		if g.fromText {
+			f, err := strconv.ParseFloat(v, 64)
+			return f, err == nil
+		}
+	}
+	return 0, false
+}
+
+// textRule is a rule on a string.
+func textRule(allowed string, accepts func(string) bool) rule {
+	return rule{allowed, func(g given) bool {
+		s, ok := g.text()
+		return ok && accepts(s)
+	}}
+}
+
+func integer(lo, hi int64) rule {
+	return rule{fmt.Sprintf("a whole number from %d to %d", lo, hi), func(g given) bool {
+		n, ok := g.integer()
+		return ok && n >= lo && n <= hi
+	}}
+}
+
+func number(lo, hi float64) rule {
+	return rule{fmt.Sprintf("a number from %v to %v", lo, hi), func(g given) bool {
+		f, ok := g.number()
+		return ok && !math.IsNaN(f) && f >= lo && f <= hi
+	}}
+}
+
+func oneOf(words ...string) rule {
+	return textRule(strings.Join(words[:len(words)-1], ", ")+" or "+words[len(words)-1],
+		func(s string) bool { return slices.Contains(words, s) })
+}
+
+func size(lo, hi int64) rule {
+	return textRule(fmt.Sprintf("a size with a unit from %s to %s, such as 512MiB or 2GiB", FormatSize(lo), FormatSize(hi)),
+		func(s string) bool {
+			n, err := ParseSize(s)
+			return err == nil && n >= lo && n <= hi
+		})
+}
+
+func duration(lo, hi time.Duration) rule {
+	allowed := fmt.Sprintf("a duration with a unit from %s to %s, such as 90s or 10m",
+		shortDuration(workspace.Duration(lo)), shortDuration(workspace.Duration(hi)))
+	return textRule(allowed, func(s string) bool {
+		var d workspace.Duration
+		return d.UnmarshalText([]byte(s)) == nil && d.Std() >= lo && d.Std() <= hi
+	})
+}
+
+func templateName() rule {
+	return textRule("the name of a template: lower-case letters, digits and single dashes",
+		func(s string) bool { return workspace.ValidateName(s) == nil })
+}
+
+func plainPath(s string) bool {
+	return filepath.IsAbs(s) && filepath.Clean(s) == s && s != "/" &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
+func absolutePath(emptyToo bool) rule {
+	allowed := "an absolute path"
+	if emptyToo {
+		allowed = "an absolute path, or empty for none"
+	}
+	return textRule(allowed, func(s string) bool { return plainPath(s) || emptyToo && s == "" })
+}
+
+// maxSocketPath is what fits into sun_path with its NUL (unix(7)).
+const maxSocketPath = 107
+
+// publicFolders may be written by everybody: a socket there could be planted.
+var publicFolders = []string{"/tmp", "/var/tmp", "/dev/shm"}
+
+func socketPath() rule {
+	return textRule(fmt.Sprintf("an absolute path of at most %d bytes, not directly in /tmp, /var/tmp or /dev/shm", maxSocketPath),
+		func(s string) bool {
+			return plainPath(s) && len(s) <= maxSocketPath && !slices.Contains(publicFolders, filepath.Dir(s))
+		})
+}
+
+func unixURL() rule {
+	return textRule("unix:///PATH, or empty", func(s string) bool {
+		path, ok := strings.CutPrefix(s, "unix://")
+		return s == "" || ok && plainPath(path)
+	})
+}
+
+// minSubnetBits and maxSubnetBits bound docker.subnets: the whole of 10.0.0.0/8
+// down to 16 workspaces.
+const (
+	minSubnetBits = 8
+	maxSubnetBits = 24
+)
+
+func privatePrefix() rule {
+	return textRule("a private IPv4 prefix from /8 to /24, such as 10.213.0.0/16", func(s string) bool {
+		p, err := netip.ParsePrefix(s)
+		if err != nil || !p.Addr().Is4() || p.Masked() != p || p.Bits() < minSubnetBits || p.Bits() > maxSubnetBits {
+			return false
+		}
+		// The prefix must lie wholly inside one of the ranges of RFC 1918.
+		return p.Addr().IsPrivate() && lastAddr(p).IsPrivate()
+	})
+}
+
+func lastAddr(p netip.Prefix) netip.Addr {
+	a := p.Addr().As4()
+	for bit := p.Bits(); bit < 32; bit++ {
+		a[bit/8] |= 1 << (7 - bit%8)
+	}
+	return netip.AddrFrom4(a)
+}
