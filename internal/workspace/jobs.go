@@ -33,7 +33,6 @@ const (
 	JobProvision JobKind = "provision" // make the container, then start it
 	JobStart     JobKind = "start"
 	JobStop      JobKind = "stop"
-	JobRestart   JobKind = "restart"
 	JobPause     JobKind = "pause"
 	JobResume    JobKind = "resume"
 	JobResize    JobKind = "resize"
@@ -42,7 +41,7 @@ const (
 
 // JobKinds returns every kind.
 func JobKinds() []JobKind {
-	return []JobKind{JobProvision, JobStart, JobStop, JobRestart, JobPause, JobResume, JobResize, JobDelete}
+	return []JobKind{JobProvision, JobStart, JobStop, JobPause, JobResume, JobResize, JobDelete}
 }
 
 // JobState is where in its life a job is.

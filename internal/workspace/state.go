@@ -43,18 +43,19 @@ const (
 var transitions = map[State]map[Trigger]State{
 	Creating: {
 		Provisioned: Initializing, GaveUp: Failed, StopAsked: Stopping, DeleteAsked: Deleting,
+		HasStopped: Stopped, // made, but not to be started
 	},
 	Initializing: {
 		BecameReady: Running, GaveUp: Failed, StopAsked: Stopping, DeleteAsked: Deleting,
 		SeenExited: Stopped, SeenCrashed: Failed, SeenLost: Stopped, SeenPaused: Paused,
 	},
 	Running: {
-		StopAsked: Stopping, DeleteAsked: Deleting, StartAsked: Initializing,
+		StopAsked: Stopping, DeleteAsked: Deleting,
 		SeenPaused: Paused, SeenExited: Stopped, SeenCrashed: Failed, SeenLost: Stopped,
 	},
 	Paused: {
 		StopAsked: Stopping, DeleteAsked: Deleting,
-		SeenRunning: Running, SeenExited: Stopped, SeenCrashed: Failed, SeenLost: Stopped, GaveUp: Failed,
+		SeenRunning: Running, SeenExited: Stopped, SeenCrashed: Failed, SeenLost: Stopped,
 	},
 	Stopping: {
 		HasStopped: Stopped, GaveUp: Failed, DeleteAsked: Deleting,

@@ -79,6 +79,7 @@ const (
 	ContainerLost ConditionType = "ContainerLost" // its container was removed by someone else
 	Restored      ConditionType = "Restored"      // started again after an engine or machine restart
 	LimitsSoft    ConditionType = "LimitsSoft"    // a limit that this engine discarded
+	LimitsPending ConditionType = "LimitsPending" // new limits wait to be applied
 	Attention     ConditionType = "Attention"     // the last job failed; the reason says why
 )
 

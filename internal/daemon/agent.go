@@ -1,0 +1,58 @@
+package daemon
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// installAgent keeps a copy of this very program under a name that follows its
+// bytes, and returns its path: containers mount it, and must not change when wsd is
+// upgraded under them.
+func installAgent(stateDir, version string) (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("cannot find this program's own file: %w", err)
+	}
+	info, err := os.Stat(self)
+	if err != nil {
+		return "", fmt.Errorf("cannot look at this program's own file: %w", err)
+	}
+	key := sha256.Sum256(fmt.Append(nil, version, info.Size(), info.ModTime().UnixNano()))
+	path := filepath.Join(stateDir, "agent", hex.EncodeToString(key[:8]), "wsd")
+	if have, err := os.Stat(path); err == nil && have.Size() == info.Size() {
+		return path, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", err
+	}
+	return path, copyProgram(self, path)
+}
+
+func copyProgram(from, to string) (err error) {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := os.CreateTemp(filepath.Dir(to), ".wsd-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(dst.Name()))
+		}
+	}()
+	if _, err := io.Copy(dst, src); err != nil {
+		return errors.Join(err, dst.Close())
+	}
+	if err := errors.Join(dst.Chmod(0o755), dst.Sync(), dst.Close()); err != nil {
+		return err
+	}
+	return os.Rename(dst.Name(), to)
+}

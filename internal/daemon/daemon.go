@@ -1,0 +1,196 @@
+// Package daemon is the one place that knows every part of wsd: it takes a Config,
+// wires the parts and runs them until its context ends.
+//
+// Nothing on disk is touched before the lock of the state directory is held. The
+// store is checked by a child process first, because a damaged file can kill the
+// process that reads it.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/wsctl/wsctl/internal/config"
+	"github.com/wsctl/wsctl/internal/engine"
+	"github.com/wsctl/wsctl/internal/front"
+	rt "github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/server"
+	"github.com/wsctl/wsctl/internal/store"
+	"github.com/wsctl/wsctl/internal/template"
+)
+
+// StoreFile is the name of the store in the state directory.
+const StoreFile = "wsd.db"
+
+// Options are what is not configuration.
+type Options struct {
+	Config  config.Config
+	Log     *slog.Logger
+	Version string
+	// Check runs `wsd verify` on the store in a child process; nil skips the check
+	// (tests in one process).
+	Check func(ctx context.Context, path string) error
+	// Driver replaces the configured driver (tests).
+	Driver rt.Driver
+	// Listen replaces the unix socket (tests in virtual time).
+	Listen func() (net.Listener, error)
+	// Door replaces the leased ports of the host (tests in virtual time).
+	Door engine.Door
+	// NewInstance starts an empty store although workspaces of a lost one exist.
+	NewInstance bool
+	// Ready is called once requests are answered.
+	Ready func()
+}
+
+// Run runs the daemon until ctx ends. It returns an error that names what to do
+// when it cannot start, and nil after an orderly end.
+func Run(ctx context.Context, o Options) (err error) {
+	cfg := o.Config
+	if err := os.MkdirAll(cfg.StateDir, 0o700); err != nil {
+		return fmt.Errorf("cannot make the state directory: %w", err)
+	}
+	lock, err := store.Lock(cfg.StateDir, cfg.Socket)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	db, err := openStore(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	p, err := wire(o, db)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.driver.Close()) }()
+	if err := claim(ctx, o, db, p.driver); err != nil {
+		return err
+	}
+	return p.run(ctx, o)
+}
+
+// openStore checks the file in a child process and opens it.
+func openStore(ctx context.Context, o Options) (*store.Store, error) {
+	path := filepath.Join(o.Config.StateDir, StoreFile)
+	if _, err := os.Stat(path); err == nil && o.Check != nil {
+		if err := o.Check(ctx, path); err != nil {
+			return nil, err
+		}
+	}
+	return store.Open(path)
+}
+
+// parts are the wired parts of a daemon.
+type parts struct {
+	driver rt.Driver
+	engine *engine.Engine
+	front  *front.Door // nil when Options.Door replaces it
+	server *server.Server
+	listen net.Listener
+	log    *slog.Logger
+}
+
+func wire(o Options, db *store.Store) (*parts, error) {
+	cfg := o.Config
+	p := &parts{log: o.Log}
+	var err error
+	if p.driver = o.Driver; p.driver == nil {
+		if p.driver, err = newDriver(o, db.Instance()); err != nil {
+			return nil, err
+		}
+	}
+	templates, err := template.Load(cfg.Templates)
+	if err != nil {
+		return nil, err
+	}
+	door := o.Door
+	if door == nil {
+		p.front = front.New(o.Log)
+		door = p.front
+	}
+	limits, err := cfg.Defaults.Limits()
+	if err != nil {
+		return nil, err
+	}
+	p.engine = engine.New(engine.Config{
+		Store: db, Driver: p.driver, Door: door, Templates: templates, Log: o.Log,
+		PortFirst: cfg.Ports.First, PortLast: cfg.Ports.Last,
+		Defaults: engine.Defaults{Template: cfg.Defaults.Template, Limits: limits, Timeouts: cfg.Timeouts.Workspace()},
+		Workers:  cfg.Jobs.Workers, Attempts: cfg.Jobs.Attempts,
+		Backoff: cfg.Jobs.Backoff.Std(), MaxBackoff: cfg.Jobs.MaxDelay.Std(),
+		Identity: engine.Identity{
+			Version: o.Version, Socket: cfg.Socket, StateDir: cfg.StateDir, PID: os.Getpid(), UID: os.Getuid(),
+		},
+	})
+	p.server = server.New(server.Options{
+		Backend: p.engine, Templates: catalogue{templates}, Log: o.Log, Version: o.Version,
+	})
+	listen := o.Listen
+	if listen == nil {
+		listen = func() (net.Listener, error) { return server.Listen(cfg.Socket) }
+	}
+	p.listen, err = listen()
+	return p, err
+}
+
+// run starts every part and returns after the last has ended. The first that fails
+// ends the others.
+func (p *parts) run(ctx context.Context, o Options) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var group sync.WaitGroup
+	start := func(name string, run func(context.Context) error) {
+		group.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("%s ended: %w", name, err))
+			}
+		})
+	}
+	start("engine", p.engine.Run)
+	if p.front != nil {
+		start("front door", func(ctx context.Context) error { return p.front.Run(ctx, p.engine) })
+	}
+	start("server", func(ctx context.Context) error { return p.server.Serve(ctx, p.listen) })
+	p.log.Info("wsd answers", "socket", o.Config.Socket, "version", o.Version, "pid", os.Getpid())
+	if _, err := sd.SdNotify(false, sd.SdNotifyReady); err != nil {
+		p.log.Warn("cannot tell systemd that wsd is ready", "err", err)
+	}
+	if o.Ready != nil {
+		o.Ready()
+	}
+	<-ctx.Done()
+	_, _ = sd.SdNotify(false, sd.SdNotifyStopping)
+	group.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	p.log.Info("wsd has ended")
+	return nil
+}
+
+// checkTime bounds the check of the store before it is opened.
+const checkTime = 2 * time.Minute
+
+// CheckWith returns an Options.Check that runs `binary verify --quiet PATH`.
+func CheckWith(binary string) func(ctx context.Context, path string) error {
+	return func(ctx context.Context, path string) error {
+		ctx, cancel := context.WithTimeout(ctx, checkTime)
+		defer cancel()
+		out, err := exec.CommandContext(ctx, binary, "verify", "--quick", path).CombinedOutput()
+		if err == nil {
+			return nil
+		}
+		return unusable(path, out, err)
+	}
+}

@@ -1,0 +1,179 @@
+// Package engine is the only writer: one loop takes a command, a job's result or
+// a due deadline, decides with the pure rules, writes state, indexes, jobs and
+// events in one transaction, and only after the commit tells anyone.
+//
+// Calls come down from the server and the front door; facts go up through the
+// bus. Slow work (everything that asks the container engine) happens only in
+// jobs, which are rows; a job's worker asks the driver and brings the result back
+// to the loop. Reads go to the store at once and never wait for the container
+// engine.
+//
+// Concurrency: Run starts the loop, the workers, the watcher of the container
+// engine and the periodic reconcile, and returns after all of them. The exported
+// methods are safe for concurrent use while Run runs.
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
+	rt "github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/store"
+	"github.com/wsctl/wsctl/internal/template"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// Door holds the leased ports of the host. Open is repeatable and fails when
+// another program holds the port; Close of a port that is not open does nothing.
+type Door interface {
+	Open(port int) error
+	Close(port int)
+}
+
+// Config is what New needs. Store, Driver and Door must outlive Run.
+type Config struct {
+	Store     *store.Store
+	Driver    rt.Driver
+	Door      Door
+	Templates *template.Catalogue
+	Log       *slog.Logger
+
+	PortFirst, PortLast int // both included
+	Defaults            Defaults
+	Workers             int           // engine work at a time; 0: twice the cores
+	Attempts            int           // per job
+	Backoff, MaxBackoff time.Duration // full jitter: a delay is between 0 and Backoff * 2^n, at most MaxBackoff
+	Resync              time.Duration // how often the list is compared when nothing else asks for it
+	Identity            Identity
+}
+
+// Defaults fill what a create leaves open.
+type Defaults struct {
+	Template string
+	Limits   workspace.Limits
+	Timeouts workspace.Timeouts
+	MaxCPUs  float64 // cores of the host; 0: unknown
+}
+
+// Identity is what Status tells of the daemon.
+type Identity struct {
+	Version, Socket, StateDir string
+	PID, UID                  int
+}
+
+// Engine is the writer. Make one with New.
+type Engine struct {
+	cfg      Config
+	log      *slog.Logger
+	requests chan *request
+	bus      event.Bus[api.Message]
+	health   health
+	born     time.Time
+	stale    atomic.Int64 // results dropped because their job was over
+
+	// Owned by the loop.
+	busy  map[string]*work    // workspace id -> its worker
+	hints map[string]struct{} // workspaces to look at again when their job ends
+
+	ctx   context.Context // of Run, for workers
+	group sync.WaitGroup
+}
+
+// New returns an engine that does nothing until Run.
+func New(cfg Config) *Engine {
+	if cfg.Workers <= 0 {
+		cfg.Workers = 2 * runtime.NumCPU() // more gains nothing at the container engine: it is bound by the cpu
+	}
+	if cfg.Resync <= 0 {
+		cfg.Resync = 30 * time.Second
+	}
+	e := &Engine{
+		cfg:      cfg,
+		log:      cfg.Log,
+		requests: make(chan *request, 256),
+		busy:     make(map[string]*work),
+		hints:    make(map[string]struct{}),
+	}
+	e.health.first = make(chan struct{})
+	return e
+}
+
+// Run works until ctx ends, then lets running jobs go (their rows bring them back
+// at the next start) and returns.
+func (e *Engine) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	e.ctx = ctx
+	e.born = time.Now()
+	if err := e.prepare(); err != nil {
+		return err
+	}
+	e.spawn(func() { e.watchEngine(ctx) })
+	e.spawn(func() { e.heartbeat(ctx) })
+	e.spawn(func() { e.resync(ctx) })
+	if w, ok := e.cfg.Driver.(rt.Warmer); ok {
+		e.spawn(func() { e.keepWarm(ctx, w) })
+	}
+	err := e.loop(ctx)
+	cancel()
+	e.group.Wait()
+	e.drain()
+	e.bus.Close()
+	return err
+}
+
+func (e *Engine) spawn(fn func()) {
+	e.group.Go(fn)
+}
+
+func (e *Engine) keepWarm(ctx context.Context, w rt.Warmer) {
+	for ctx.Err() == nil {
+		if err := w.Warm(ctx); err != nil && ctx.Err() == nil {
+			e.log.Warn("cannot keep sandboxes ready", "err", err)
+		}
+		pause(ctx, 5*time.Second)
+	}
+}
+
+// prepare brings the store into the shape of a fresh start: no worker lives, and
+// every leased port is held again.
+func (e *Engine) prepare() error {
+	now := time.Now()
+	var ports map[int]string
+	err := e.cfg.Store.Update(func(tx *store.Tx) error {
+		if _, err := tx.ResetActive(); err != nil {
+			return err
+		}
+		ports = tx.Ports()
+		_, err := tx.Append(event.Event{Time: now, Kind: event.DaemonStarted, Actor: workspace.Daemon, Result: "ok",
+			Detail: map[string]string{"version": e.cfg.Identity.Version}})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for port := range ports {
+		if err := e.cfg.Door.Open(port); err != nil {
+			e.log.Warn("cannot hold a leased port", "port", port, "err", err)
+		}
+	}
+	return nil
+}
+
+// pause waits for d or the end of ctx; it reports whether d passed.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,270 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
+	rt "github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// Times of the watch over the container engine. A dead engine is seen at once by
+// the end of its event stream, a hung one by a missed beat; both are found again
+// within the reconnect ceiling of their return.
+const (
+	beatEvery     = 5 * time.Second
+	beatDeadline  = 3 * time.Second
+	reconnectMax  = 5 * time.Second
+	firstContact  = 3 * time.Second  // how long a write waits for the first answer after a start
+	lastBreath    = 15 * time.Second // an engine's shutdown gives its containers 10 s by default
+	byHandMemory  = time.Minute      // how long a signal explains an exit
+	replayOverlap = time.Second      // asked for again after a gap; repeated changes are harmless
+)
+
+// health is what is known of the container engine. Its methods are safe for
+// concurrent use.
+type health struct {
+	mu        sync.Mutex
+	up        bool
+	since     time.Time
+	info      rt.Info
+	err       string
+	first     chan struct{} // closed by the first answer or failure
+	firstDone bool
+	beat      chan struct{} // asks for a beat now
+	watched   time.Time     // since when no change can have gone unseen; zero while nobody watches
+}
+
+func (h *health) set(up bool, info rt.Info, err error, now time.Time) (changed bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	changed = h.up != up || !h.firstDone
+	if changed {
+		h.up, h.since = up, now
+	}
+	if up {
+		h.info, h.err = info, ""
+	} else {
+		h.err = "it does not answer"
+		if err != nil {
+			h.err = err.Error()
+		}
+	}
+	if !h.firstDone {
+		h.firstDone = true
+		close(h.first)
+	}
+	return changed
+}
+
+// watching records since when changes are seen; zero: not any more.
+func (h *health) watching(since time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.watched = since
+}
+
+// unseen reports whether nobody watched at t.
+func (h *health) unseen(t time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.watched.IsZero() || t.Before(h.watched)
+}
+
+// suspect asks for a beat now, because a call did not get through.
+func (h *health) suspect() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.beat != nil {
+		select {
+		case h.beat <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (h *health) view() api.Engine {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return api.Engine{
+		Name: h.info.Name, Version: h.info.Version, API: h.info.API, Reachable: h.up, Since: h.since, Error: h.err,
+	}
+}
+
+func (h *health) engine() (rt.Info, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.info, h.up
+}
+
+// Stale reports whether the container engine is away, so that answers are the last known.
+func (e *Engine) Stale() bool {
+	_, up := e.health.engine()
+	return !up
+}
+
+// reachable refuses a write that needs the container engine while it is away.
+// Right after a start it waits for the first answer.
+func (e *Engine) reachable(ctx context.Context) error {
+	select {
+	case <-e.health.first:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(firstContact):
+	}
+	if e.Stale() {
+		return away(nil)
+	}
+	return nil
+}
+
+// heartbeat asks the engine who it is, regularly and whenever a call failed.
+func (e *Engine) heartbeat(ctx context.Context) {
+	beat := make(chan struct{}, 1)
+	e.health.mu.Lock()
+	e.health.beat = beat
+	e.health.mu.Unlock()
+	for ctx.Err() == nil {
+		e.beatOnce(ctx)
+		wait := beatEvery
+		if e.Stale() {
+			wait = time.Second
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-beat:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+func (e *Engine) beatOnce(ctx context.Context) {
+	bctx, cancel := context.WithTimeout(ctx, beatDeadline)
+	defer cancel()
+	info, err := e.cfg.Driver.Info(bctx)
+	if ctx.Err() != nil || !e.health.set(err == nil, info, err, time.Now()) {
+		return
+	}
+	if err != nil {
+		e.log.Warn("the container engine cannot be reached", "err", err)
+		e.announce(ctx, event.EngineLost)
+		return
+	}
+	e.log.Info("the container engine answers", "engine", info.Name, "version", info.Version, "api", info.API)
+	e.announce(ctx, event.EngineBack)
+}
+
+// announce records that the engine went or came back. Its return makes every job
+// that waited for it due, and the list is compared.
+func (e *Engine) announce(ctx context.Context, kind event.Kind) {
+	err := e.do(ctx, func(t *turn) error {
+		then := hasten
+		if kind == event.EngineLost {
+			then = reread
+		}
+		if err := then(t); err != nil {
+			return err
+		}
+		return t.tell(nil, workspace.Daemon, kind, nil)
+	})
+	if err != nil && ctx.Err() == nil {
+		e.log.Error("cannot record the engine's state", "err", err)
+	}
+	if kind == event.EngineBack {
+		e.reconcile(ctx)
+	}
+}
+
+// reread takes stops that were seen just before the engine went away as its doing:
+// an engine that shuts down stops its containers first.
+func reread(t *turn) error {
+	for w, err := range t.WorkspacesIn("", workspace.Stopped) {
+		if err != nil || w.Stop == nil || w.Desired != workspace.WantStopped || t.now.Sub(w.Stop.Time) > lastBreath ||
+			w.Stop.Reason != workspace.StoppedOutside && w.Stop.Reason != workspace.StoppedItself {
+			continue
+		}
+		w = w.Clone()
+		w.Stop.Reason, w.Stop.Detail = workspace.StoppedInterrupt, interruptDetail
+		w.Desired = workspace.WantRunning
+		if err := t.put(&w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hasten makes jobs due that waited for the engine.
+func hasten(t *turn) error {
+	jobs, err := t.Jobs([]workspace.JobState{workspace.JobDelayed}, "")
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		if j.Code != "engine_unreachable" {
+			continue
+		}
+		j.State, j.DueAt = workspace.JobWaiting, t.now
+		if err := t.PutJob(j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watchEngine follows the engine's changes, which are hints: each makes us look.
+func (e *Engine) watchEngine(ctx context.Context) {
+	since := time.Now()
+	delay := 100 * time.Millisecond
+	byHand := map[string]time.Time{}
+	for ctx.Err() == nil {
+		stood := false
+		connected := func() {
+			stood = true
+			e.health.watching(time.Now())
+		}
+		err := e.cfg.Driver.Watch(ctx, since, connected, func(c rt.Change) {
+			since = c.Time.Add(-replayOverlap)
+			e.hint(ctx, c, byHand)
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		e.health.watching(time.Time{})
+		if stood {
+			delay = 100 * time.Millisecond
+		}
+		e.log.Debug("the engine's event stream ended", "err", err)
+		e.health.suspect()
+		pause(ctx, delay)
+		delay = min(delay*2, reconnectMax)
+		if stood {
+			e.spawn(func() { e.reconcile(ctx) })
+		}
+	}
+}
+
+// hint looks at the workspace that a change names. A signal sent through the
+// engine is remembered, because it explains the exit that follows.
+func (e *Engine) hint(ctx context.Context, c rt.Change, byHand map[string]time.Time) {
+	now := time.Now()
+	switch c.Action {
+	case "kill":
+		byHand[c.Workspace] = now
+		return
+	case "die", "start", "pause", "unpause", "destroy", "oom":
+	default:
+		return
+	}
+	at, ok := byHand[c.Workspace]
+	explained := ok && now.Sub(at) < byHandMemory
+	if c.Action == "die" {
+		delete(byHand, c.Workspace)
+	}
+	id := c.Workspace
+	e.spawn(func() { e.look(ctx, id, explained) })
+}

@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	rt "github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/store"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// seen is what the container engine said about one workspace.
+type seen struct {
+	status rt.Status
+	gone   bool             // the engine has no such container
+	gap    bool             // we were not watching: the exit may be the engine's or the machine's
+	byHand bool             // somebody sent it a signal through the engine
+	death  *workspace.Death // with an exit
+}
+
+// look asks for one workspace and brings the answer to the loop.
+func (e *Engine) look(ctx context.Context, id string, byHand bool) {
+	w, err := e.row(id)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	st, err := e.cfg.Driver.Inspect(ctx, ref(w))
+	switch {
+	case errors.Is(err, rt.ErrNotFound):
+		e.report(ctx, w, seen{gone: true})
+	case err == nil:
+		e.report(ctx, w, seen{status: st, byHand: byHand})
+	case errors.Is(err, rt.ErrUnreachable):
+		e.health.suspect()
+	}
+}
+
+func (e *Engine) row(id string) (workspace.Workspace, error) {
+	var w workspace.Workspace
+	err := e.cfg.Store.View(func(tx *store.Tx) (err error) {
+		w, err = tx.Workspace(id)
+		return err
+	})
+	return w, err
+}
+
+// report fills in the death certificate where there was a death, and has the loop
+// decide. w is the row that the question was asked for: the answer is dropped when
+// its run or generation has changed since.
+func (e *Engine) report(ctx context.Context, w workspace.Workspace, s seen) {
+	s.gap = e.health.unseen(s.status.FinishedAt)
+	if !s.gone && s.status.State == rt.ObservedExited && (w.State == workspace.Running || w.State == workspace.Paused) {
+		d := e.certificate(ctx, w, s.status, 0)
+		s.death = &d
+	}
+	err := e.do(ctx, func(t *turn) error { return e.observe(t, w, s) })
+	if err != nil && ctx.Err() == nil {
+		e.log.Warn("cannot record what was seen", "workspace", w.Name, "err", err)
+	}
+}
+
+// observe makes the record agree with what was seen. While a job is open it owns
+// the state, and the workspace is looked at again when it ends.
+func (e *Engine) observe(t *turn, asked workspace.Workspace, s seen) error {
+	w, err := t.Workspace(asked.ID)
+	if err != nil {
+		return nil // deleted meanwhile
+	}
+	if _, open, err := t.OpenJob(w.ID); err != nil || open {
+		t.after(func() { e.hints[w.ID] = struct{}{} })
+		return err
+	}
+	if w.Run != asked.Run || w.Generation != asked.Generation {
+		e.stale.Add(1)
+		return nil
+	}
+	w = w.Clone()
+	if s.gone {
+		return e.sawNothing(t, &w)
+	}
+	switch s.status.State {
+	case rt.ObservedRunning:
+		return e.sawRunning(t, &w)
+	case rt.ObservedPaused:
+		if w.State == workspace.Running {
+			w.Desired = workspace.WantPaused
+			return e.moved(t, &w, workspace.SeenPaused, workspace.Daemon)
+		}
+	case rt.ObservedExited:
+		if w.State == workspace.Running || w.State == workspace.Paused {
+			return e.sawExit(t, &w, s)
+		}
+	}
+	return e.settle(t, &w)
+}
+
+func (e *Engine) sawRunning(t *turn, w *workspace.Workspace) error {
+	switch w.State {
+	case workspace.Paused:
+		w.Desired = workspace.WantRunning
+		return e.moved(t, w, workspace.SeenRunning, workspace.Daemon)
+	case workspace.Stopped, workspace.Failed:
+		newRun(t, w) // started with the engine's own tools
+		w.Desired, w.ReadyAt = workspace.WantRunning, t.now
+		return e.moved(t, w, workspace.SeenRunning, workspace.Daemon)
+	}
+	return e.settle(t, w)
+}
+
+func (e *Engine) sawNothing(t *turn, w *workspace.Workspace) error {
+	switch w.State {
+	case workspace.Running, workspace.Paused:
+		w.Desired = workspace.WantStopped
+		w.StoppedAt = t.now
+		w.Stop = &workspace.Stop{
+			Reason: workspace.StoppedLost, Run: w.Run, Time: t.now,
+			Detail: "its container was removed with the engine's own tools; its files are kept and a start makes it anew",
+		}
+		w.SetCondition(t.now, workspace.Condition{Type: workspace.ContainerLost, Status: true, Reason: "removed_outside"})
+		w.DropCondition(workspace.Ready)
+		return e.moved(t, w, workspace.SeenLost, workspace.Daemon)
+	case workspace.Stopped, workspace.Failed:
+		if w.Container == "" {
+			return nil
+		}
+		return t.note(w, workspace.Condition{Type: workspace.ContainerLost, Status: true, Reason: "removed_outside"})
+	}
+	return e.settle(t, w)
+}
+
+// sawExit decides what an exit that nobody asked wsd for means.
+func (e *Engine) sawExit(t *turn, w *workspace.Workspace, s seen) error {
+	w.Death, w.StoppedAt = s.death, t.now
+	w.DropCondition(workspace.Ready)
+	stop := classify(s)
+	stop.Run, stop.Time = w.Run, t.now
+	w.Stop = &stop
+	trigger := workspace.SeenExited
+	switch stop.Reason {
+	case workspace.StoppedByOOM:
+		w.SetCondition(t.now, workspace.Condition{Type: workspace.OOMKilled, Status: true, Reason: "memory_limit"})
+		trigger = workspace.SeenCrashed
+	case workspace.StoppedByCrash:
+		trigger = workspace.SeenCrashed
+	case workspace.StoppedInterrupt:
+		if w.Desired == workspace.WantRunning {
+			return e.restore(t, w)
+		}
+	}
+	w.Desired = workspace.WantStopped
+	return e.moved(t, w, trigger, workspace.Daemon)
+}
+
+// restore starts again what the engine's or the machine's end has stopped.
+func (e *Engine) restore(t *turn, w *workspace.Workspace) error {
+	if err := t.move(w, workspace.SeenExited, workspace.Daemon); err != nil {
+		return err
+	}
+	if err := e.settle(t, w); err != nil {
+		return err
+	}
+	w.SetCondition(t.now, workspace.Condition{Type: workspace.Restored, Status: true, Reason: "engine_restarted"})
+	return t.put(w)
+}
+
+const interruptDetail = "the container engine or the machine went down"
+
+// Exit statuses of a process that a signal ended, as shells report them (128 + n),
+// and of a container whose end the engine did not see.
+const (
+	exitKilled     = 128 + 9
+	exitTerminated = 128 + 15
+	exitUnseen     = 255
+)
+
+// classify says why a container ended that nobody asked wsd to stop. After a gap in
+// watching, an end by a signal or with success is taken as the engine's or the
+// machine's doing, because that is how both end what they take along.
+func classify(s seen) workspace.Stop {
+	code := s.status.ExitCode
+	bySignal := code == exitKilled || code == exitTerminated || code == exitUnseen
+	switch {
+	case s.status.OOMKilled && code != 0:
+		return workspace.Stop{Reason: workspace.StoppedByOOM, Detail: "the kernel ended its main process: it used more memory than its limit"}
+	case s.gap && (bySignal || code == 0):
+		return workspace.Stop{Reason: workspace.StoppedInterrupt, Detail: interruptDetail}
+	case s.byHand || bySignal:
+		return workspace.Stop{Reason: workspace.StoppedOutside, Detail: "it was stopped with the engine's own tools"}
+	case code == 0:
+		return workspace.Stop{Reason: workspace.StoppedItself, Detail: "its main process ended"}
+	}
+	return workspace.Stop{Reason: workspace.StoppedByCrash, Detail: fmt.Sprintf("its main process ended with status %d", code)}
+}
+
+// rehint looks again at a workspace that changed while its job was open.
+func (e *Engine) rehint(id string) {
+	if _, ok := e.hints[id]; !ok {
+		return
+	}
+	delete(e.hints, id)
+	e.spawn(func() { e.look(e.ctx, id, false) })
+}

@@ -1,0 +1,311 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/fault"
+	rt "github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// perform does the work of one attempt. Every step is repeatable: after a crash the
+// whole job runs again.
+func (e *Engine) perform(ctx context.Context, b *work) error {
+	switch b.job.Kind {
+	case workspace.JobProvision, workspace.JobStart:
+		return e.performStart(ctx, b)
+	case workspace.JobStop:
+		return e.performStop(ctx, b)
+	case workspace.JobPause:
+		return e.cfg.Driver.Pause(ctx, ref(b.w))
+	case workspace.JobResume:
+		return e.cfg.Driver.Resume(ctx, ref(b.w))
+	case workspace.JobResize:
+		return e.applyLimits(ctx, b)
+	case workspace.JobDelete:
+		return e.performDelete(ctx, b)
+	}
+	return fmt.Errorf("cannot do a job of kind %q", b.job.Kind)
+}
+
+func ref(w workspace.Workspace) rt.Ref {
+	return rt.Ref{Workspace: w.ID, Generation: w.Generation}
+}
+
+// performStart makes what is missing, starts it and waits until it is ready.
+func (e *Engine) performStart(ctx context.Context, b *work) error {
+	if err := e.ensure(ctx, b); err != nil {
+		return err
+	}
+	if b.w.State == workspace.Creating && b.w.Desired == workspace.WantStopped {
+		return nil
+	}
+	if _, pending := b.w.Condition(workspace.LimitsPending); pending {
+		if err := e.applyLimits(ctx, b); err != nil {
+			return err
+		}
+	}
+	err := e.boot(ctx, b)
+	if errors.Is(err, rt.ErrNotFound) {
+		// Something that the container needs was removed by hand: make it anew.
+		if err = e.nextGeneration(ctx, b); err == nil {
+			err = e.boot(ctx, b)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return e.awaitReady(ctx, b)
+}
+
+func (e *Engine) boot(ctx context.Context, b *work) error {
+	e.progress(b, "start", 0, 0)
+	ctx, cancel := context.WithTimeout(ctx, b.w.Spec.Timeouts.Start.Std())
+	defer cancel()
+	return phase(e.cfg.Driver.Start(ctx, ref(b.w)), "start", b.w.Spec.Timeouts.Start)
+}
+
+// phase names the phase whose time ran out.
+func phase(err error, name string, limit workspace.Duration) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fault.New(fault.Timeout, "timeout_"+name, "the phase %q took longer than %s", name, limit).
+			WithCause(err).WithHint("a longer time can be given with timeouts.%s in the template or the configuration", name)
+	}
+	return err
+}
+
+// ensure makes the container where it is missing and records it.
+func (e *Engine) ensure(ctx context.Context, b *work) error {
+	limit := b.w.Spec.Timeouts.Create
+	ctx, cancel := context.WithTimeout(ctx, limit.Std())
+	defer cancel()
+	if b.w.State != workspace.Creating {
+		_, err := e.cfg.Driver.Inspect(ctx, ref(b.w))
+		if !errors.Is(err, rt.ErrNotFound) {
+			return phase(err, "create", limit)
+		}
+	}
+	img, err := e.image(ctx, b)
+	if err != nil {
+		return phase(err, "create", limit)
+	}
+	e.progress(b, "container", 0, 0)
+	spec := b.w.Spec
+	spec.Digest = img.Digest
+	st, err := e.cfg.Driver.Ensure(ctx, rt.Container{
+		Ref: ref(b.w), Name: b.w.Name, Owner: b.w.Owner, Slot: b.w.Slot, Spec: spec, Origin: len(spec.Files) > 0,
+	})
+	if err != nil {
+		return phase(err, "create", limit)
+	}
+	return e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error { return provisioned(t, w, st, img) })
+}
+
+// image makes the image present, pinned to what was used first.
+func (e *Engine) image(ctx context.Context, b *work) (rt.Image, error) {
+	e.progress(b, "image", 0, 0)
+	img, err := e.cfg.Driver.EnsureImage(ctx, b.w.Spec.Image, func(p rt.Progress) {
+		e.progress(b, p.Stage, p.Current, p.Total)
+	})
+	if err != nil {
+		return img, err
+	}
+	if pin := b.w.Spec.Digest; pin != "" && pin != img.Digest {
+		if byID, err := e.cfg.Driver.EnsureImage(ctx, pin, nil); err == nil {
+			return byID, nil
+		}
+		return img, fault.New(fault.Conflict, "digest_changed", "image %s is not the one that workspace %s was made from", b.w.Spec.Image, b.w.Name).
+			WithHint("delete the workspace and create it again to take the new image")
+	}
+	return img, nil
+}
+
+// update1 writes what a step found, if the job is still the open one, and takes
+// the workspace as it is then.
+func (e *Engine) update1(ctx context.Context, b *work, fn func(*turn, *workspace.Workspace) error) error {
+	return e.do(ctx, func(t *turn) error {
+		j, open, err := t.OpenJob(b.job.Workspace)
+		if err != nil {
+			return err
+		}
+		if !open || j.ID != b.job.ID || j.Attempt != b.job.Attempt {
+			return context.Canceled
+		}
+		w, err := t.Workspace(j.Workspace)
+		if err != nil {
+			return err
+		}
+		w = w.Clone()
+		if err := fn(t, &w); err != nil {
+			return err
+		}
+		b.w = w
+		return nil
+	})
+}
+
+func provisioned(t *turn, w *workspace.Workspace, st rt.Status, img rt.Image) error {
+	w.Container, w.Spec.Digest, w.Spec.Files = st.ID, img.Digest, nil
+	w.DropCondition(workspace.ContainerLost)
+	w.DropCondition(workspace.LimitsPending)
+	if len(st.Warnings) > 0 {
+		w.SetCondition(t.now, workspace.Condition{
+			Type: workspace.LimitsSoft, Status: true, Reason: "discarded_by_engine", Detail: st.Warnings[0],
+		})
+	}
+	if w.State == workspace.Creating && w.Desired != workspace.WantStopped {
+		return t.move(w, workspace.Provisioned, workspace.Daemon)
+	}
+	return t.put(w)
+}
+
+// nextGeneration makes the container under the next name.
+func (e *Engine) nextGeneration(ctx context.Context, b *work) error {
+	err := e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error {
+		w.Generation++
+		return t.put(w)
+	})
+	if err != nil {
+		return err
+	}
+	return e.ensure(ctx, b)
+}
+
+func (e *Engine) applyLimits(ctx context.Context, b *work) error {
+	soft, err := e.cfg.Driver.Update(ctx, ref(b.w), b.w.Spec.Limits)
+	if err != nil {
+		return err
+	}
+	return e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error {
+		w.DropCondition(workspace.LimitsPending)
+		w.DropCondition(workspace.LimitsSoft)
+		if len(soft) > 0 {
+			w.SetCondition(t.now, workspace.Condition{
+				Type: workspace.LimitsSoft, Status: true, Reason: "discarded_by_engine", Detail: soft[0],
+			})
+		}
+		return t.put(w)
+	})
+}
+
+// awaitReady waits until the ready check of the spec passes.
+func (e *Engine) awaitReady(ctx context.Context, b *work) error {
+	limit := b.w.Spec.Timeouts.Initialize
+	ctx, cancel := context.WithTimeout(ctx, limit.Std())
+	defer cancel()
+	e.progress(b, "ready", 0, 0)
+	wait := 2 * time.Millisecond
+	for n := 0; ; n++ {
+		if b.w.Spec.Ready == workspace.ReadyPort {
+			conn, err := e.cfg.Driver.Dial(ctx, ref(b.w), b.w.Spec.Port)
+			if err == nil {
+				return conn.Close()
+			}
+		}
+		if b.w.Spec.Ready != workspace.ReadyPort || n%8 == 7 {
+			if up, err := e.alive(ctx, b); err != nil || up && b.w.Spec.Ready != workspace.ReadyPort {
+				return phase(err, "initialize", limit)
+			}
+		}
+		if !pause(ctx, wait) {
+			return phase(ctx.Err(), "initialize", limit)
+		}
+		wait = min(wait*3/2, 100*time.Millisecond)
+	}
+}
+
+// alive reports whether the main process runs, and an error when it has ended.
+func (e *Engine) alive(ctx context.Context, b *work) (bool, error) {
+	st, err := e.cfg.Driver.Inspect(ctx, ref(b.w))
+	if err != nil {
+		return false, err
+	}
+	switch st.State {
+	case rt.ObservedExited:
+		death := e.certificate(ctx, b.w, st, 0)
+		err := e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error {
+			w.Death = &death
+			return t.put(w)
+		})
+		if err != nil {
+			return false, err
+		}
+		return false, fault.New(fault.Conflict, "exited_early", "its main process ended with status %d before it was ready", st.ExitCode).
+			WithHint("see why with `wsctl logs %s`", b.w.Name)
+	case rt.ObservedPaused:
+		return false, e.cfg.Driver.Resume(ctx, ref(b.w))
+	}
+	return st.State == rt.ObservedRunning, nil
+}
+
+// performStop runs the pre-stop command, stops the container and keeps what it left.
+func (e *Engine) performStop(ctx context.Context, b *work) error {
+	st, err := e.cfg.Driver.Inspect(ctx, ref(b.w))
+	if errors.Is(err, rt.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var peak int64
+	if st.State == rt.ObservedRunning {
+		if u, err := e.cfg.Driver.Stats(ctx, ref(b.w)); err == nil {
+			peak = u.MemoryPeak
+		}
+		e.preStop(ctx, b)
+	}
+	e.progress(b, "stop", 0, 0)
+	if err := e.cfg.Driver.Stop(ctx, ref(b.w), b.w.Spec.Timeouts.Stop.Std()); err != nil {
+		return err
+	}
+	if st, err = e.cfg.Driver.Inspect(ctx, ref(b.w)); err != nil || st.State != rt.ObservedExited {
+		if errors.Is(err, rt.ErrNotFound) {
+			err = nil
+		}
+		return err
+	}
+	death := e.certificate(ctx, b.w, st, peak)
+	return e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error {
+		w.Death = &death
+		return t.put(w)
+	})
+}
+
+// preStop gives the pre-stop command its budget. Its failure is logged, and never
+// keeps a workspace from stopping.
+func (e *Engine) preStop(ctx context.Context, b *work) {
+	if len(b.w.Spec.PreStop) == 0 {
+		return
+	}
+	e.progress(b, "pre_stop", 0, 0)
+	ctx, cancel := context.WithTimeout(ctx, b.w.Spec.Timeouts.PreStop.Std())
+	defer cancel()
+	code, err := e.runInside(ctx, b.w, b.w.Spec.PreStop)
+	if err != nil || code != 0 {
+		e.log.Warn("the pre-stop command failed", "workspace", b.w.Name, "run", b.w.Run, "status", code, "err", err)
+	}
+}
+
+func (e *Engine) performDelete(ctx context.Context, b *work) error {
+	if !b.job.Force {
+		if err := e.cfg.Driver.Stop(ctx, ref(b.w), b.w.Spec.Timeouts.Stop.Std()); err != nil {
+			return err
+		}
+	}
+	e.progress(b, "remove", 0, 0)
+	return e.cfg.Driver.Remove(ctx, b.w.ID)
+}
+
+// progress tells watchers which stage a job is in.
+func (e *Engine) progress(b *work, stage string, current, total int64) {
+	d := map[string]string{"stage": stage, "job": b.job.ID, "kind": string(b.job.Kind)}
+	if total > 0 {
+		d["current"], d["total"] = strconv.FormatInt(current, 10), strconv.FormatInt(total, 10)
+	}
+	e.signal(event.Signal{Time: time.Now(), Kind: "progress", Workspace: b.w.ID, Detail: d})
+}

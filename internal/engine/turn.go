@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/store"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// turn is one decision: the transaction it is made in, the one instant that it
+// happens at, what it has to say once committed, and how to undo what it did
+// outside of the store.
+type turn struct {
+	*store.Tx
+	now      time.Time
+	door     Door
+	messages []api.Message
+	undos    []func()
+	afters   []func()
+}
+
+// undo takes back what the turn did outside of the store.
+func (t *turn) undo() {
+	for i := len(t.undos) - 1; i >= 0; i-- {
+		t.undos[i]()
+	}
+	t.undos = nil
+}
+
+// after runs fn in the loop once the turn is committed.
+func (t *turn) after(fn func()) { t.afters = append(t.afters, fn) }
+
+func (t *turn) settle() {
+	for _, fn := range t.afters {
+		fn()
+	}
+}
+
+// put writes w with its next revision.
+func (t *turn) put(w *workspace.Workspace) error {
+	w.Revision++
+	w.UpdatedAt = t.now
+	return t.PutWorkspace(*w)
+}
+
+// tell appends a fact about w; w is shown beside it as it is now.
+func (t *turn) tell(w *workspace.Workspace, actor string, kind event.Kind, detail map[string]string) error {
+	ev := event.Event{Time: t.now, Kind: kind, Actor: actor, Result: "ok", Detail: detail}
+	msg := api.Message{Type: "event"}
+	if w != nil {
+		ev.Workspace, ev.Name, ev.Run = w.ID, w.Name, w.Run
+		if kind != event.WorkspaceDeleted {
+			c := w.Clone()
+			msg.Workspace = &c
+		}
+	}
+	ev, err := t.Append(ev)
+	if err != nil {
+		return err
+	}
+	msg.Seq, msg.Event = ev.Seq, &ev
+	t.messages = append(t.messages, msg)
+	return nil
+}
+
+// move takes w to the state that follows on trigger, writes it and tells of it.
+func (t *turn) move(w *workspace.Workspace, trigger workspace.Trigger, actor string) error {
+	from := w.State
+	to, err := from.On(trigger)
+	if err != nil {
+		return err
+	}
+	w.State = to
+	if err := t.put(w); err != nil {
+		return err
+	}
+	return t.tell(w, actor, event.WorkspaceState, map[string]string{
+		"from": string(from), "to": string(to), "trigger": string(trigger),
+	})
+}
+
+// note sets a condition, and writes and tells it when it changed.
+func (t *turn) note(w *workspace.Workspace, c workspace.Condition) error {
+	if !w.SetCondition(t.now, c) {
+		return nil
+	}
+	if err := t.put(w); err != nil {
+		return err
+	}
+	status := "false"
+	if c.Status {
+		status = "true"
+	}
+	return t.tell(w, workspace.Daemon, event.WorkspaceCondition, map[string]string{
+		"type": string(c.Type), "status": status, "reason": c.Reason,
+	})
+}

@@ -1,0 +1,150 @@
+// Package front is the front door: it listens on the leased ports of the host and
+// carries each connection to the workspace behind it.
+//
+// A port is held from the moment of its lease until its workspace is deleted,
+// whether the workspace runs or not, so that no other program takes it. For now
+// bytes are copied as they come; a connection to a workspace that does not run is
+// closed at once.
+//
+// It decides nothing: where a port leads is asked of the Dialer for each
+// connection. All methods are safe for concurrent use.
+package front
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Dialer connects to the inside of the workspace that leases a port.
+type Dialer interface {
+	DialPort(ctx context.Context, port int) (net.Conn, error)
+}
+
+// Door holds leased ports on 127.0.0.1.
+type Door struct {
+	log *slog.Logger
+
+	mu     sync.Mutex
+	ports  map[int]net.Listener
+	serve  func(port int, l net.Listener) // nil until Run
+	closed bool
+	group  sync.WaitGroup
+}
+
+// New returns a door that holds ports at once and carries connections from Run on.
+func New(log *slog.Logger) *Door {
+	return &Door{log: log, ports: make(map[int]net.Listener)}
+}
+
+// Open holds port. It fails when another program does; it does nothing when the
+// door holds it already.
+func (d *Door) Open(port int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return net.ErrClosed
+	}
+	if _, ok := d.ports[port]; ok {
+		return nil
+	}
+	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return err
+	}
+	d.ports[port] = l
+	if d.serve != nil {
+		d.group.Go(func() { d.serve(port, l) })
+	}
+	return nil
+}
+
+// Close gives port back. Connections that stand are left alone.
+func (d *Door) Close(port int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l, ok := d.ports[port]; ok {
+		delete(d.ports, port)
+		_ = l.Close()
+	}
+}
+
+// Run carries connections until ctx ends, then closes every port and connection
+// and returns.
+func (d *Door) Run(ctx context.Context, to Dialer) error {
+	d.mu.Lock()
+	d.serve = func(port int, l net.Listener) { d.accept(ctx, to, port, l) }
+	for port, l := range d.ports {
+		d.group.Go(func() { d.serve(port, l) })
+	}
+	d.mu.Unlock()
+	<-ctx.Done()
+	d.mu.Lock()
+	d.closed = true
+	for _, l := range d.ports {
+		_ = l.Close()
+	}
+	d.mu.Unlock()
+	d.group.Wait()
+	return nil
+}
+
+// acceptPause is how long accepting rests when the process has no descriptors
+// left, so that it does not spin.
+const acceptPause = 100 * time.Millisecond
+
+func (d *Door) accept(ctx context.Context, to Dialer, port int, l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			d.log.Warn("cannot accept a connection", "port", port, "err", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(acceptPause):
+			}
+			continue
+		}
+		d.group.Go(func() { d.carry(ctx, to, port, conn) })
+	}
+}
+
+func (d *Door) carry(ctx context.Context, to Dialer, port int, outer net.Conn) {
+	defer outer.Close()
+	inner, err := to.DialPort(ctx, port)
+	if err != nil {
+		d.log.Debug("cannot reach a workspace", "port", port, "err", err)
+		return
+	}
+	defer inner.Close()
+	stop := context.AfterFunc(ctx, func() {
+		_ = outer.Close()
+		_ = inner.Close()
+	})
+	defer stop()
+	back := make(chan struct{})
+	go func() {
+		defer close(back)
+		copyHalf(outer, inner)
+	}()
+	copyHalf(inner, outer)
+	<-back
+}
+
+// copyHalf copies until src ends, then closes that direction of dst, so that
+// protocols that half-close work.
+func copyHalf(dst, src net.Conn) {
+	_, _ = io.Copy(dst, src)
+	if c, ok := dst.(interface{ CloseWrite() error }); ok {
+		_ = c.CloseWrite()
+		return
+	}
+	_ = dst.Close()
+}
