@@ -92,6 +92,8 @@ fi
 part "build" 600 "${MAKE:-make}" --no-print-directory build || { summary; exit 1; }
 part "vet" 300 "$go" vet ./...
 part "format" 60 bash -c formatted
+part "scripts: engine" 90 scripts/engine_test.sh
+part "scripts: install" 120 scripts/install_test.sh
 part "generated files" 120 scripts/generate.sh --check
 # Two packages at a time: the engine is shared, and its tests are the slow ones.
 part "tests" 780 "$go" test -p 2 -timeout 12m ./...
