@@ -73,7 +73,7 @@ func (t *Tx) nearestName(ref string) string {
 	ref = strings.ToLower(ref)
 	for _, key := range t.keys(bName, nil) {
 		// Something of what was typed has to be left.
-		if d := distance(ref, string(key)); d < best && d < max(len(ref), len(key)) {
+		if d := distance(ref, string(key)); d < best && d <= len(ref) && d < max(len(ref), len(key)) {
 			best, found = d, string(key)
 		}
 	}

@@ -1,0 +1,125 @@
+package store
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestDeadlinesComeInOrderAndOncePerKey(t *testing.T) {
+	s := newStore(t)
+	at := func(n int) time.Time { return epoch.Add(time.Duration(n) * time.Nanosecond) }
+	mustUpdate(t, s, func(tx *Tx) error {
+		if _, ok := tx.NextDeadline(); ok {
+			t.Error("an empty store has a deadline")
+		}
+		return errors.Join(
+			tx.PutDeadline(Deadline{at(5), DeadlinePhase, "w1"}),
+			tx.PutDeadline(Deadline{at(3), DeadlineTombstone, "w1"}),
+			tx.PutDeadline(Deadline{at(4), DeadlinePhase, "w2"}),
+			tx.PutDeadline(Deadline{at(9), DeadlineIdempotency, IdempotencyKey("uid:1", "k")}),
+			tx.PutDeadline(Deadline{at(1), DeadlinePhase, "w1"}), // in place of 5
+			tx.PutDeadline(Deadline{time.Time{}, DeadlinePhase, "zero"}),
+			tx.PutDeadline(Deadline{time.Unix(-5, 0).UTC(), DeadlinePhase, "negative"}),
+			tx.PutDeadline(Deadline{at(2), DeadlinePhase, "gone"}),
+			tx.DropDeadline(DeadlinePhase, "gone"),
+			tx.DropDeadline(DeadlinePhase, "never"),
+		)
+	})
+	want := []Deadline{
+		{time.Time{}, DeadlinePhase, "zero"}, {time.Unix(-5, 0).UTC(), DeadlinePhase, "negative"}, {at(1), DeadlinePhase, "w1"},
+		{at(3), DeadlineTombstone, "w1"}, {at(4), DeadlinePhase, "w2"}, {at(9), DeadlineIdempotency, "uid:1\x00k"},
+	}
+	due := func(now time.Time, limit int) (out []Deadline) {
+		mustView(t, s, func(tx *Tx) (err error) {
+			out, err = tx.DueDeadlines(now, limit)
+			return err
+		})
+		return out
+	}
+	if got := due(at(100), 0); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := due(at(3), 0); !slices.Equal(got, want[:4]) {
+		t.Errorf("at 3: got %v", got)
+	}
+	if got := due(at(100), 2); !slices.Equal(got, want[:2]) {
+		t.Errorf("limited: got %v", got)
+	}
+	mustUpdate(t, s, func(tx *Tx) error {
+		for _, d := range want[:2] {
+			if next, ok := tx.NextDeadline(); !ok || !next.Equal(d.At) {
+				t.Errorf("next is %v, %v; want %v", next, ok, d.At)
+			}
+			if err := tx.DropDeadline(d.Kind, d.Key); err != nil {
+				return err
+			}
+		}
+		before := tx.Writes()
+		err := tx.PutDeadline(want[2])
+		if tx.Writes() != before {
+			t.Error("the same deadline was written again")
+		}
+		return err
+	})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sound1(t, s.path)
+}
+
+func TestADeadlineThatCannotBeKeptLeavesTheOldOne(t *testing.T) {
+	s := newStore(t)
+	mustUpdate(t, s, func(tx *Tx) error { return tx.PutDeadline(Deadline{epoch, DeadlinePhase, "w1"}) })
+	mustUpdate(t, s, func(tx *Tx) error {
+		if err := tx.PutDeadline(Deadline{epoch.AddDate(9000, 0, 0), DeadlinePhase, "w1"}); err == nil {
+			t.Error("the year 11026 is accepted")
+		}
+		if at, ok := tx.NextDeadline(); !ok || !at.Equal(epoch) {
+			t.Errorf("next is %v, %v", at, ok)
+		}
+		return nil
+	})
+}
+
+func TestIdempotencyKeysOfOwnersAreApart(t *testing.T) {
+	s := newStore(t)
+	kept := Kept{Hash: "h", Workspace: "w1", At: epoch}
+	mustUpdate(t, s, func(tx *Tx) error {
+		if err := tx.KeepIdempotent("uid:1", "", kept); err == nil {
+			t.Error("an empty key is accepted")
+		}
+		return tx.KeepIdempotent("uid:1", "k", kept)
+	})
+	mustUpdate(t, s, func(tx *Tx) error {
+		got, ok, err := tx.Idempotent("uid:1", "k")
+		if got != kept || !ok {
+			t.Errorf("got %v, %v", got, ok)
+		}
+		if _, ok, _ := tx.Idempotent("uid:2", "k"); ok {
+			t.Error("another owner has it too")
+		}
+		return errors.Join(err, tx.DropIdempotent(IdempotencyKey("uid:1", "k")), tx.DropIdempotent("nobody"))
+	})
+	mustView(t, s, func(tx *Tx) error {
+		_, ok, err := tx.Idempotent("uid:1", "k")
+		if ok {
+			t.Error("it is still there")
+		}
+		return err
+	})
+}
+
+func TestSettingsAreKeptAndRemoved(t *testing.T) {
+	s := newStore(t)
+	mustUpdate(t, s, func(tx *Tx) error {
+		return errors.Join(tx.SetMeta("a", "1"), tx.SetMeta("b", "2"), tx.SetMeta("a", ""))
+	})
+	mustView(t, s, func(tx *Tx) error {
+		if a, b, c := tx.Meta("a"), tx.Meta("b"), tx.Meta("c"); a != "" || b != "2" || c != "" {
+			t.Errorf("got %q, %q, %q", a, b, c)
+		}
+		return nil
+	})
+}
