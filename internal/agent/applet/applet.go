@@ -3,8 +3,7 @@
 // people type most.
 //
 // An applet reads and writes only its Streams and the files it is told; its result is
-// the exit status. Errors are one line on Err, "NAME: what: why". What u-root has with
-// the usual options is taken from there; the rest is here.
+// the exit status. Errors are one line on Err, "NAME: what: why".
 package applet
 
 import (

@@ -3,14 +3,12 @@ package applet
 // table is the list of applets.
 func table() map[string]Func {
 	return map[string]Func{
-		"base64": uroot, "cat": uroot, "chmod": uroot, "cp": uroot, "mkdir": uroot, "mktemp": uroot,
-		"mv": uroot, "rm": uroot, "touch": uroot, "xargs": xargs,
-
-		"egrep": grep, "fgrep": grep, "grep": grep, "head": head, "tail": tail, "wc": wc, "tee": tee,
-		"sort": sortLines, "uniq": uniq, "cut": cut, "tr": translate, "seq": seq,
-
+		"cat": cat, "chmod": chmod, "cp": cp, "mkdir": mkdir, "mktemp": mktemp, "mv": mv, "rm": rm, "touch": touch,
 		"ls": ls, "find": findFiles, "ln": ln, "rmdir": rmdir, "readlink": readlink, "realpath": readlink,
 		"basename": basename, "dirname": dirname, "du": du, "df": df,
+
+		"egrep": grep, "fgrep": grep, "grep": grep, "head": head, "tail": tail, "wc": wc, "tee": tee,
+		"sort": sortLines, "uniq": uniq, "cut": cut, "tr": translate, "seq": seq, "xargs": xargs, "base64": base64Text,
 		"md5sum": checksum, "sha1sum": checksum, "sha256sum": checksum, "sha512sum": checksum,
 		"tar": tarArchive, "gzip": gzipFiles, "gunzip": gzipFiles, "zcat": gzipFiles,
 
