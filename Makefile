@@ -45,10 +45,10 @@ generate: ## write completions, man pages, CLI reference, diagrams
 	@GO="$(GO)" MAKE="$(MAKE)" scripts/generate.sh
 
 bench: build ## compare with the plain engine and print ratios
-	@GO="$(GO)" scripts/bench.sh $(ARGS)
+	$(GO) run ./bench $(ARGS)
 
 torture: build ## kill -9 the daemon COUNT times during a mix of commands
-	@GO="$(GO)" scripts/torture.sh -count $(COUNT) $(ARGS)
+	@scripts/torture.sh -count $(COUNT) $(ARGS)
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" scripts/fuzz.sh $(ARGS)

@@ -98,7 +98,7 @@ part "generated files" 120 scripts/generate.sh --check
 # Two packages at a time: the engine is shared, and its tests are the slow ones.
 part "tests" 780 "$go" test -p 2 -timeout 12m ./...
 own_daemon
-part "torture (short)" 150 scripts/torture.sh -count "${TORTURE:-6}"
+part "torture (short)" 150 scripts/torture.sh -count "${TORTURE:-6}" -workspaces 6
 part "demo" 120 scripts/demo.sh
 part "example: fleet" 120 docs/examples/fleet.sh 3
 

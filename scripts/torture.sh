@@ -1,0 +1,199 @@
+#!/bin/bash
+# torture.sh kills wsd again and again while commands are under way, and then looks whether
+# everything agrees: the last accepted commands, the store, the ports and the engine's objects.
+#
+#   scripts/torture.sh [-count KILLS] [-workspaces N] [-seed S]       defaults: 200, 20, the time
+#
+# It runs a daemon of its own in a throw-away folder and removes what it made. Needs bin/, jq, curl
+# and an engine.
+#
+# Exit status: 0 if everything agreed, 1 if something did not, 2 for wrong arguments.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+kills=200 fleet=20 seed=$(date +%s)
+while [ $# -gt 0 ]; do
+	case $1 in
+	-count) kills=$2 ;;
+	-workspaces) fleet=$2 ;;
+	-seed) seed=$2 ;;
+	*) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+	esac
+	shift 2 || exit 2
+done
+RANDOM=$((seed % 32768))
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/wsd-torture.XXXXXX")
+export WSD_SOCKET="$work/s/wsd.sock" WSD_STATE_DIR="$work/state" WSD_JOBS_BACKOFF=100ms
+engine_socket=${WSD_DOCKER_HOST:-${DOCKER_HOST:-unix:///var/run/docker.sock}}
+engine_socket=${engine_socket#unix://}
+
+# want[NAME] is what the last accepted command asked for: running, stopped, absent, or unknown
+# where wsd was killed before it answered. Then the store alone knows, and must be consistent.
+declare -A want
+problems=0
+
+wsctl() { bin/wsctl "$@"; }
+complain() { echo "FAIL  $*"; problems=$((problems + 1)); }
+engine() { curl -gsS --max-time 20 --unix-socket "$engine_socket" "http://engine/v1.40$1"; }
+
+cleanup() {
+	local ids
+	trap '' INT TERM
+	ids=$(wsctl list --json 2>/dev/null | jq -r '.workspaces[]?.id')
+	for id in $ids; do wsctl delete "$id" --force >/dev/null 2>&1; done
+	wsctl daemon stop >/dev/null 2>&1
+	sweep
+	if [ "$problems" = 0 ]; then rm -rf "$work"; else echo "kept for a look: $work"; fi
+}
+
+# sweep removes the objects that outlive a daemon on purpose: spare sandboxes and their networks.
+sweep() {
+	local label
+	[ -r "$WSD_STATE_DIR/instance" ] || return
+	label="{\"label\":[\"wsd.instance=$(cat "$WSD_STATE_DIR/instance")\"]}"
+	engine "/containers/json?all=1&filters=$label" | jq -r '.[].Id' | while read -r id; do
+		curl -gsS -o /dev/null -X DELETE --unix-socket "$engine_socket" "http://engine/v1.40/containers/$id?force=1&v=1"
+	done
+	engine "/networks?filters=$label" | jq -r '.[].Id' | while read -r id; do
+		curl -gsS -o /dev/null -X DELETE --unix-socket "$engine_socket" "http://engine/v1.40/networks/$id"
+	done
+	engine "/volumes?filters=$label" | jq -r '.Volumes[]?.Name' | while read -r name; do
+		curl -gsS -o /dev/null -X DELETE --unix-socket "$engine_socket" "http://engine/v1.40/volumes/$name"
+	done
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# choose prints a command that makes sense for a workspace in this wanted state.
+choose() {
+	case $1 in
+	absent) echo create ;;
+	running) case $((RANDOM % 4)) in 0 | 1) echo stop ;; 2) echo restart ;; *) echo delete ;; esac ;;
+	stopped) case $((RANDOM % 3)) in 0 | 1) echo start ;; *) echo delete ;; esac ;;
+	*) case $((RANDOM % 3)) in 0) echo start ;; 1) echo stop ;; *) echo delete ;; esac ;;
+	esac
+}
+
+# ask sends one command and writes "NAME COMMAND STATUS" to fd 3.
+ask() {
+	local name=$1 command=$2 status=0
+	if [ "$command" = create ]; then
+		timeout 60 bin/wsctl create "$name" --memory 32MiB --cpus 0.2 --no-wait --json >/dev/null 2>&1 || status=$?
+	else
+		timeout 60 bin/wsctl "$command" "$name" --no-wait --json >/dev/null 2>&1 || status=$?
+	fi
+	echo "$name $command $status" >&3
+}
+
+# fold brings `want` up to date with an answer. Not found means that an earlier unknown delete happened.
+fold() {
+	case $2/$3 in
+	create/0 | start/0 | restart/0) want[$1]=running ;;
+	stop/0) want[$1]=stopped ;;
+	delete/0 | */3) want[$1]=absent ;;
+	create/4) want[$1]=unknown ;; # an earlier create, of which no answer came, had happened
+	*/4) ;;                       # refused in this state: nothing changed
+	*) want[$1]=unknown ;;
+	esac
+}
+
+kill_daemon() {
+	local pid
+	pid=$(cat "$work/pid" 2>/dev/null) && kill -9 "$pid" 2>/dev/null && killed=$((killed + 1))
+}
+
+# note_pid keeps the pid of the daemon that runs now. It starts one where none does.
+note_pid() { wsctl daemon start --json >/dev/null 2>&1; wsctl daemon status --json 2>/dev/null | jq -re '.pid // .status.pid' >"$work/pid"; }
+
+round() {
+	local name used=' ' jobs=$((1 + RANDOM % 3)) answers="$work/answers" pids=()
+	note_pid || { complain "wsd does not start again"; wsctl daemon status; return 1; }
+	: >"$answers"
+	while [ "$jobs" -gt 0 ]; do
+		name=t$((RANDOM % fleet))
+		[[ $used != *" $name "* ]] || continue
+		used+="$name "
+		ask "$name" "$(choose "${want[$name]:-absent}")" 3>>"$answers" &
+		pids+=($!)
+		jobs=$((jobs - 1))
+	done
+	sleep "0.$(printf %03d $((RANDOM % 400)))"
+	kill_daemon
+	wait "${pids[@]}"
+	while read -r name command status; do fold "$name" "$command" "$status"; done <"$answers"
+}
+
+# settle waits until no job is open and every workspace is where its record wants it.
+settle() {
+	local end=$((SECONDS + 120)) list jobs
+	while [ "$SECONDS" -lt "$end" ]; do
+		list=$(wsctl list --json 2>/dev/null) && jobs=$(wsctl jobs ls --json 2>/dev/null) &&
+			jq -e '[.workspaces[] | select(.job or (.state != .desired))] | length == 0' <<<"$list" >/dev/null &&
+			jq -e '[.jobs[] | select(.state == "waiting" or .state == "delayed" or .state == "active")] | length == 0' <<<"$jobs" >/dev/null &&
+			return
+		sleep 0.5
+	done
+	complain "not settled after 120 s"
+	jq -r '.workspaces[] | select(.job or (.state != .desired)) | "      \(.name) \(.state), wanted \(.desired), job \(.job // "-")"' <<<"$list"
+}
+
+same() { # SENTENCE LEFT RIGHT
+	if [ "$2" = "$3" ]; then echo "ok    $1"; else complain "$1" && diff <(echo "$2") <(echo "$3") | sed 's/^/      /'; fi
+}
+
+compare_commands() {
+	local list=$1 name state bad=0
+	for name in "${!want[@]}"; do
+		[ "${want[$name]}" != unknown ] || continue
+		state=$(jq -r --arg n "$name" '[.workspaces[] | select(.name == $n) | .state][0] // "absent"' <<<"$list")
+		[ "$state" = "${want[$name]}" ] || { complain "$name is $state; its last accepted command asked for ${want[$name]}" && bad=1; }
+	done
+	[ "$bad" = 1 ] || echo "ok    every workspace is what its last accepted command asked for"
+}
+
+compare_engine() {
+	local list=$1 label
+	label="\"wsd.instance=$(cat "$WSD_STATE_DIR/instance")\""
+	same "containers and records agree" \
+		"$(jq -r '.workspaces[] | "\(.id) \(if .state == "running" then "running" else "exited" end)"' <<<"$list" | sort)" \
+		"$(engine "/containers/json?all=1&filters={\"label\":[$label,\"wsd.role=workspace\"]}" |
+			jq -r '.[] | "\(.Labels["wsd.workspace"]) \(if .State == "running" then "running" else "exited" end)"' | sort)"
+	same "volumes and records agree" "$(jq -r '.workspaces[].id' <<<"$list" | sort)" \
+		"$(engine "/volumes?filters={\"label\":[$label,\"wsd.role=volume\"]}" | jq -r '.Volumes[]?.Labels["wsd.workspace"]' | sort)"
+	same "each sandbox has a network, and each network a sandbox" \
+		"$(engine "/containers/json?all=1&filters={\"label\":[$label,\"wsd.role=sandbox\"]}" | jq -r '.[].NetworkSettings.Networks[].NetworkID' | sort)" \
+		"$(engine "/networks?filters={\"label\":[$label,\"wsd.role=network\"]}" | jq -r '.[].Id' | sort)"
+	same "wsd sees no leftovers" 0 "$(wsctl gc --json | jq '.leftovers | length')"
+}
+
+compare_ports() {
+	local list=$1 port bad=0
+	same "leases and records agree" "$(jq -r '.workspaces[] | "\(.port) \(.id)"' <<<"$list" | sort)" \
+		"$(wsctl ports --json | jq -r '.leases[] | select(.state == "leased") | "\(.port) \(.workspace)"' | sort)"
+	for port in $(jq '.workspaces[] | select(.state == "running") | .port' <<<"$list"); do
+		[ "$(curl -s -o /dev/null -w '%{http_code}' --max-time 10 "http://127.0.0.1:$port/")" = 200 ] || { complain "port $port does not answer 200" && bad=1; }
+	done
+	[ "$bad" = 1 ] || echo "ok    every running workspace answers on its port"
+}
+
+echo "torture: $kills kills, $fleet workspaces, seed $seed"
+killed=0
+for ((i = 1; i <= kills; i++)); do
+	round || break
+	((i % 20)) || echo "$i rounds, $killed kills, $SECONDS s"
+done
+note_pid
+settle
+list=$(wsctl list --json)
+echo "after $killed kills: $(jq '.workspaces | length' <<<"$list") workspaces, $(jq '[.workspaces[] | select(.state == "running")] | length' <<<"$list") of them running"
+[ "$killed" -gt 0 ] || complain "no daemon was killed"
+compare_commands "$list"
+compare_engine "$list"
+compare_ports "$list"
+
+if [ "$problems" -gt 0 ]; then
+	echo "$problems problems; again with: scripts/torture.sh -count $kills -workspaces $fleet -seed $seed"
+	exit 1
+fi
+echo "everything agrees, $SECONDS s"
