@@ -14,14 +14,18 @@ step() { printf '\n\033[1m==> %s\033[0m\n' "$*"; }
 
 wsctl() { bin/wsctl "$@"; }
 
-# field prints the string member $1 of the JSON object on stdin; the first one counts.
-field() { tr -d '\n' | grep -o "\"$1\": *\"[^\"]*\"" | head -n 1 | sed 's/.*: *"\(.*\)"/\1/'; }
+# field prints the string member $1 of the JSON object on stdin, with jq or without.
+# Without it the last member of that name counts, which is the outermost.
+field() {
+	if command -v jq >/dev/null; then
+		jq -r ".$1 // empty"
+	else
+		tr -d '\n' | grep -o "\"$1\": *\"[^\"]*\"" | tail -n 1 | sed 's/.*: *"\(.*\)"/\1/'
+	fi
+}
 
-# leased_port prints the port under which a workspace is reached. Its spec, which comes
-# earlier in the object, has a port too: the last one counts. jq is not needed for this.
-leased_port() { tr -d '\n' | grep -o '"port": *[0-9]*' | tail -n 1 | grep -o '[0-9]*$'; }
-
-state_of() { { wsctl show "$1" --json 2>/dev/null || true; } | field state; }
+# state_of prints the state of a workspace, nothing where there is none.
+state_of() { wsctl show "$1" --json 2>/dev/null | field state || true; }
 
 # choose sets name to a workspace that runs in the end: an old one if possible, else a new one.
 choose() {
@@ -55,14 +59,16 @@ choose() {
 	return 4
 }
 
-# get prints status line, headers and body of http://127.0.0.1:$1/.
+# get prints status line, headers and body of a URL like http://127.0.0.1:8000/.
 get() {
+	local address=${1#http://}
+	address=${address%/}
 	if command -v curl >/dev/null; then
-		curl -sS -i --max-time 10 "http://127.0.0.1:$1/"
+		curl -sS -i --max-time 10 "$1"
 		return
 	fi
-	exec 3<>"/dev/tcp/127.0.0.1/$1"
-	printf 'GET / HTTP/1.0\r\nHost: 127.0.0.1:%s\r\n\r\n' "$1" >&3
+	exec 3<>"/dev/tcp/${address%:*}/${address##*:}"
+	printf 'GET / HTTP/1.0\r\nHost: %s\r\n\r\n' "$address" >&3
 	timeout 10 cat <&3
 	exec 3<&- 3>&-
 }
@@ -70,10 +76,10 @@ get() {
 # check asks the workspace for its page. The create has waited for it to be ready, so once is enough.
 check() {
 	local reply status title
-	reply=$(get "$1") || { echo "no answer from http://127.0.0.1:$1/" >&2; return 1; }
+	reply=$(get "$1") || { echo "no answer from $1" >&2; return 1; }
 	status=$(head -n 1 <<<"$reply" | tr -d '\r')
 	title=$(tr -d '\r\n' <<<"$reply" | grep -io '<title>[^<]*' | head -n 1 | sed 's/^<[^>]*>//' || true)
-	echo "http://127.0.0.1:$1/  ->  $status"
+	echo "$1  ->  $status"
 	echo "page title: ${title:-none}"
 	[[ $status == HTTP/*" 200"* ]]
 }
@@ -89,16 +95,16 @@ echo "the Docker Engine answers"
 step "Workspace"
 name=
 choose
-port=$(wsctl show "$name" --json | leased_port)
+url=$(wsctl show "$name" --json | field url)
 
 step "Ask it over HTTP"
-check "$port"
+check "$url"
 
 cat <<END
 
 It works. What to try next:
 
-  open http://127.0.0.1:$port/          the page, in a browser
+  open $url          the page, in a browser
   bin/wsctl list                       every workspace
   bin/wsctl exec $name -- ls -la        a command inside
   bin/wsctl logs $name                  what it printed

@@ -81,7 +81,9 @@ ask() {
 	if [ "$command" = create ]; then
 		timeout 60 bin/wsctl create "$name" --memory 32MiB --cpus 0.2 --no-wait --json >/dev/null 2>&1 || status=$?
 	else
-		timeout 60 bin/wsctl "$command" "$name" --no-wait --json >/dev/null 2>&1 || status=$?
+		[ "$command" != delete ] || set -- "$@" --force
+		shift 2
+		timeout 60 bin/wsctl "$command" "$name" "$@" --no-wait --json >/dev/null 2>&1 || status=$?
 	fi
 	echo "$name $command $status" >&3
 }
