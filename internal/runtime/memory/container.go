@@ -81,12 +81,17 @@ func volumeName(workspace string) string { return "wsd-" + workspace }
 
 // write puts the first files into the volume.
 func (v *volume) write(files []workspace.File) {
-	if v.files == nil && len(files) > 0 {
-		v.files = make(map[string][]byte, len(files))
-	}
 	for _, f := range files {
-		v.files[path.Clean(f.Path)] = []byte(f.Content)
+		v.put(path.Clean(f.Path), []byte(f.Content))
 	}
+}
+
+// put replaces a file; contents are never changed in place.
+func (v *volume) put(name string, content []byte) {
+	if v.files == nil {
+		v.files = map[string][]byte{}
+	}
+	v.files[name] = content
 }
 
 // size is the sum of all contents in bytes.
@@ -160,7 +165,7 @@ func (e *Engine) thaw(c *container, now time.Time) {
 // remove forgets the container, running or not.
 func (e *Engine) remove(c *container, now time.Time) {
 	if c.run != nil {
-		e.end(c, now, 137, false)
+		e.end(c, now, killed, false)
 	}
 	s := c.instance.sites[c.Workspace]
 	s.containers = slices.DeleteFunc(s.containers, func(x *container) bool { return x == c })

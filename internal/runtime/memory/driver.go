@@ -141,7 +141,8 @@ func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
 }
 
 // Stop implements runtime.Driver. A main process that heeds the request ends with
-// status 0 at once, one that does not with 137 after grace.
+// status 0 at once, one that does not with 137 after grace. A paused one is resumed
+// first, unless grace is 0.
 func (d *Driver) Stop(ctx context.Context, r runtime.Ref, grace time.Duration) error {
 	var left *run
 	err := d.call(ctx, OpStop, r.Workspace, func(now time.Time) error {
@@ -149,13 +150,16 @@ func (d *Driver) Stop(ctx context.Context, r runtime.Ref, grace time.Duration) e
 		if c == nil || c.run == nil {
 			return nil
 		}
-		switch deaf := c.run.deaf || c.run.frozen; {
-		case deaf && grace > 0:
+		if c.run.frozen && grace > 0 { // it could not heed the request
+			d.engine.thaw(c, now)
+		}
+		switch {
+		case grace <= 0:
+			d.engine.end(c, now, killed, false)
+		case c.run.deaf:
 			left = c.run
-		case grace > 0:
-			d.engine.end(c, now, 0, false)
 		default:
-			d.engine.end(c, now, 137, false)
+			d.engine.end(c, now, 0, false)
 		}
 		return nil
 	})
@@ -178,7 +182,7 @@ func (d *Driver) Stop(ctx context.Context, r runtime.Ref, grace time.Duration) e
 func (d *Driver) kill(ctx context.Context, r runtime.Ref, life *run) error {
 	return d.apply(ctx, func(now time.Time) error {
 		if c := d.engine.at(d.instance).find(r); c != nil && c.run == life {
-			d.engine.end(c, now, 137, false)
+			d.engine.end(c, now, killed, false)
 		}
 		return nil
 	})

@@ -116,7 +116,7 @@ func (e *Engine) Restart() {
 	defer e.mu.Unlock()
 	for _, c := range e.all() {
 		if c.run != nil {
-			c.exit(time.Now(), 137, false)
+			c.exit(time.Now(), killed, false)
 		}
 	}
 	e.changes.forget()

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,8 @@ type process struct {
 	life   *run
 	cut    <-chan struct{} // closed when the engine breaks its streams
 	env    []string
+	dir    string
+	dest   io.Writer // where a redirection leads; nil: stdout
 	tty    bool
 	stdin  *input
 	out    chan chunk
@@ -60,8 +63,8 @@ func (d *Driver) Exec(ctx context.Context, r runtime.Ref, e runtime.ExecSpec) (r
 			return runtime.ErrNotRunning
 		}
 		p = &process{
-			engine: d.engine, driver: d, volume: c.volume, life: c.run, cut: d.engine.cut, env: c.env(e.Env), tty: e.TTY,
-			out: make(chan chunk), gone: make(chan struct{}), done: make(chan struct{}),
+			engine: d.engine, driver: d, volume: c.volume, life: c.run, cut: d.engine.cut, env: c.env(e.Env),
+			dir: cmp.Or(e.Dir, "/workspace"), tty: e.TTY, out: make(chan chunk), gone: make(chan struct{}), done: make(chan struct{}),
 		}
 		return nil
 	})
@@ -184,8 +187,14 @@ type output struct {
 	stderr bool
 }
 
-func (p *process) stdout() output { return output{p, false} }
-func (p *process) stderr() output { return output{p, true} }
+func (p *process) stderr() io.Writer { return output{p, true} }
+
+func (p *process) stdout() io.Writer {
+	if p.dest != nil {
+		return p.dest
+	}
+	return output{p, false}
+}
 
 var errKilled = errors.New("the container ended")
 
@@ -200,12 +209,9 @@ func (o output) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// open returns the content of a file of the volume, absolute or relative to /workspace.
+// open returns the content of a file of the volume.
 func (p *process) open(name string) ([]byte, bool) {
-	if !path.IsAbs(name) {
-		name = path.Join("/workspace", name)
-	}
-	rel, inside := strings.CutPrefix(path.Clean(name), "/workspace/")
+	rel, inside := p.inside(name)
 	if !inside {
 		return nil, false
 	}
@@ -213,4 +219,24 @@ func (p *process) open(name string) ([]byte, bool) {
 	defer p.engine.mu.Unlock()
 	content, ok := p.volume.files[rel]
 	return content, ok
+}
+
+// save writes a file of the volume; false outside of it.
+func (p *process) save(name string, content []byte) bool {
+	rel, inside := p.inside(name)
+	if !inside {
+		return false
+	}
+	p.engine.mu.Lock()
+	defer p.engine.mu.Unlock()
+	p.volume.put(rel, content)
+	return true
+}
+
+// inside returns name relative to /workspace, and whether it is in there.
+func (p *process) inside(name string) (string, bool) {
+	if !path.IsAbs(name) {
+		name = path.Join(p.dir, name)
+	}
+	return strings.CutPrefix(path.Clean(name), "/workspace/")
 }

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"bytes"
 	"io"
 	"path"
 	"strconv"
@@ -14,10 +15,11 @@ import (
 //	echo WORD...               write the words
 //	print LINE...              write each line; as main process go on running
 //	cat [FILE...]              copy input, or files of /workspace, to the output
-//	env                        write the variables
+//	env, pwd                   write the variables, the folder
 //	sleep [SECONDS]            end after that time, or never
 //	deaf                       run and ignore the request to end
-//	sh -c "COMMAND; COMMAND"   run these, without quotes, variables or pipes
+//	sh -c "COMMAND; COMMAND"   run these; words are cut at spaces, nothing is expanded;
+//	                           COMMAND > FILE and COMMAND >&2 redirect output (Exec only)
 //
 // Any other command, and none at all, serves the files of /workspace over HTTP on
 // the port of the spec when it is the main process; Exec answers 127 for it.
@@ -27,16 +29,48 @@ const notFound = 127
 
 // main runs the main process of a container that was just started.
 func (e *Engine) main(c *container, now time.Time) {
-	name, args := "", []string(nil)
-	if words := c.spec.Command; len(words) > 0 {
-		name, args = unwrap(words)
+	code := 0
+	for _, words := range commands(c.spec.Command) {
+		var stays bool
+		if stays, code = e.step(c, words, now); stays {
+			return
+		}
+		if words[0] == "exit" {
+			break
+		}
 	}
+	e.end(c, now, code, false)
+}
+
+// commands returns the simple commands of a command line, at least one.
+func commands(words []string) [][]string {
+	if len(words) == 0 {
+		return [][]string{{"serve"}}
+	}
+	if len(words) != 3 || path.Base(words[0]) != "sh" || words[1] != "-c" {
+		return [][]string{words}
+	}
+	var out [][]string
+	for _, line := range strings.FieldsFunc(words[2], func(r rune) bool { return r == ';' || r == '\n' }) {
+		if simple := strings.Fields(line); len(simple) > 0 {
+			out = append(out, simple)
+		}
+	}
+	if len(out) == 0 {
+		return [][]string{{"true"}}
+	}
+	return out
+}
+
+// step runs one command of the main process. stays means that it goes on running.
+func (e *Engine) step(c *container, words []string, now time.Time) (stays bool, code int) {
+	name, args := path.Base(words[0]), words[1:]
 	switch name {
 	case "true", "false", "exit":
-		e.end(c, now, status(name, args), false)
+		return false, status(name, args)
 	case "echo":
 		c.logs.add(now, "stdout", strings.Join(args, " "))
-		e.end(c, now, 0, false)
+		return false, 0
 	case "print":
 		for _, line := range args {
 			c.logs.add(now, "stdout", line)
@@ -51,17 +85,7 @@ func (e *Engine) main(c *container, now time.Time) {
 		c.run.port = c.spec.Port
 		c.logs.add(now, "stdout", "serving /workspace on port "+strconv.Itoa(c.spec.Port))
 	}
-}
-
-// unwrap splits a command line; of sh -c it takes the only command.
-func unwrap(words []string) (name string, args []string) {
-	if len(words) == 3 && path.Base(words[0]) == "sh" && words[1] == "-c" {
-		words = strings.Fields(words[2])
-	}
-	if len(words) == 0 {
-		return "", nil
-	}
-	return path.Base(words[0]), words[1:]
+	return true, 0
 }
 
 // expire ends this life of c with status 0 after d, unless it ended before.
@@ -109,14 +133,42 @@ func sleepTime(args []string) (time.Duration, bool) {
 	return d, err == nil
 }
 
-// execute runs one command of Exec and returns its exit status.
-func (p *process) execute(words []string) int {
-	if len(words) == 3 && path.Base(words[0]) == "sh" && words[1] == "-c" {
-		return p.script(words[2])
-	}
+// execute runs the command of Exec and returns its exit status.
+func (p *process) execute(words []string) (code int) {
 	if len(words) == 0 {
 		return 0
 	}
+	for _, simple := range commands(words) {
+		if code = p.redirect(simple); simple[0] == "exit" || code == killed {
+			break
+		}
+	}
+	return code
+}
+
+// redirect runs a simple command whose output may go elsewhere.
+func (p *process) redirect(words []string) int {
+	n := len(words)
+	switch {
+	case n > 1 && words[n-1] == ">&2":
+		p.dest = p.stderr()
+		defer func() { p.dest = nil }()
+		return p.simple(words[:n-1])
+	case n > 2 && words[n-2] == ">":
+		var b bytes.Buffer
+		p.dest = &b
+		defer func() { p.dest = nil }()
+		code := p.simple(words[:n-2])
+		if !p.save(words[n-1], b.Bytes()) {
+			p.complain(words[n-1] + ": read-only file system")
+			return 1
+		}
+		return code
+	}
+	return p.simple(words)
+}
+
+func (p *process) simple(words []string) int {
 	name, args := path.Base(words[0]), words[1:]
 	switch name {
 	case "true", "false", "exit":
@@ -127,6 +179,8 @@ func (p *process) execute(words []string) int {
 		return p.print(args...)
 	case "env":
 		return p.print(p.env...)
+	case "pwd":
+		return p.print(p.dir)
 	case "cat":
 		return p.cat(args)
 	case "sleep", "deaf":
@@ -134,21 +188,6 @@ func (p *process) execute(words []string) int {
 	}
 	p.complain(name + ": command not found")
 	return notFound
-}
-
-// script runs commands separated by ; or newlines until one is exit.
-func (p *process) script(text string) (code int) {
-	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == ';' || r == '\n' }) {
-		words := strings.Fields(line)
-		if len(words) == 0 {
-			continue
-		}
-		code = p.execute(words)
-		if words[0] == "exit" {
-			break
-		}
-	}
-	return code
 }
 
 func (p *process) print(lines ...string) int {
