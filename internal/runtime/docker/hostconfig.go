@@ -56,8 +56,9 @@ func hostConfig(c runtime.Container, p place) *container.HostConfig {
 	}}
 	h.OomScoreAdj = 500 // the kernel takes a workspace before wsd or the engine
 	h.Tmpfs = map[string]string{
-		"/tmp":         "rw,nosuid,nodev,exec,size=256m,mode=1777", // exec: tool chains run what they build there
-		"/run":         "rw,nosuid,nodev,noexec,size=16m,mode=1777",
+		"/tmp": "rw,nosuid,nodev,exec,size=256m,mode=1777", // exec: tool chains run what they build there
+		// Owned, because runc gives a tmpfs the mode that the image's own folder has.
+		"/run":         fmt.Sprintf("rw,nosuid,nodev,noexec,size=16m,uid=%d,gid=%d,mode=0755", uid, uid),
 		"/run/secrets": fmt.Sprintf("rw,nosuid,nodev,noexec,size=1m,uid=%d,gid=%d,mode=0700", uid, uid),
 	}
 	h.Mounts = []mount.Mount{

@@ -61,7 +61,7 @@ func (l *link) dial() (*session, error) {
 	var opts []client.Opt
 	base := "http://docker"
 	switch {
-	case l.local:
+	case u.Scheme == "unix":
 		transport := &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second}
 		opts = append(opts, client.WithHTTPClient(&http.Client{Transport: transport, CheckRedirect: client.CheckRedirect}),
 			client.WithHost(l.host), client.WithDialContext(unixDialer(u.Host)))

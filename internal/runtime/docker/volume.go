@@ -170,7 +170,7 @@ func (d *Driver) fillRemote(ctx context.Context, c runtime.Container, uid int, f
 		return err // a lost reply leaves a container that Remove finds by its labels
 	}
 	err = do(ctx, d.link, slow, "fill the volume", func(ctx context.Context, s *session) error {
-		return s.CopyToContainer(ctx, res.ID, "/volume", bytes.NewReader(archive), container.CopyToContainerOptions{CopyUIDGID: true})
+		return s.CopyToContainer(ctx, res.ID, "/volume", bytes.NewReader(archive), container.CopyToContainerOptions{})
 	})
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupBudget)
 	defer cancel()
