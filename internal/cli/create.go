@@ -1,0 +1,195 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/client"
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// createOptions are the flags of create.
+type createOptions struct {
+	waitOptions
+	Request api.Create
+	params  []string
+	env     []string
+	labels  []string
+	profile string
+}
+
+func newCreateCmd(f *Factory, runF func(context.Context, *createOptions) error) *cobra.Command {
+	o := &createOptions{}
+	if runF == nil {
+		runF = func(ctx context.Context, o *createOptions) error { return runCreate(ctx, f, o) }
+	}
+	cmd := &cobra.Command{
+		Use:   "create [NAME] [-- COMMAND...]",
+		Short: "Make a workspace and start it",
+		Long: `Makes a workspace from a template or an image, starts it, waits until it answers
+and prints its URL. Without a name one is made up; without --template and --image
+the template "static" is used, which needs no registry.
+
+Sizes have a unit: 512MiB and 2GiB count in 1024s, 512MB and 2GB in 1000s. Ctrl-C
+only stops watching; the work goes on.`,
+		Example: `  wsctl create
+  wsctl create demo --template static
+  wsctl create api --image python:3.12-slim --port 8000 -- python -m http.server 8000
+  wsctl create build --cpus 2 --memory 4GiB --label team=web -e CI=true
+  wsctl create demo --dry-run --json`,
+		Args: func(cmd *cobra.Command, args []string) error { return o.parse(cmd, args) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
+	}
+	o.flags(f, cmd)
+	return cmd
+}
+
+func (o *createOptions) flags(f *Factory, cmd *cobra.Command) {
+	flags, r := cmd.Flags(), &o.Request
+	flags.StringVarP(&r.Template, "template", "t", "", "template to make it from (see `wsctl template ls`)")
+	flags.Lookup("template").Usage = "template to make it from (see wsctl template ls)"
+	flags.StringArrayVar(&o.params, "param", nil, "parameter of the template, KEY=VALUE (repeat)")
+	flags.StringVar(&r.Image, "image", "", "image to make it from instead of a template")
+	flags.IntVar(&r.Port, "port", 0, "port inside that the URL leads to")
+	flags.IntVar(&r.HostPort, "host-port", 0, "port of the URL; an error if it is taken")
+	addLimitFlags(cmd, &r.Limits)
+	flags.StringArrayVarP(&o.env, "env", "e", nil, "variable inside, KEY=VALUE (repeat)")
+	flags.StringArrayVarP(&o.labels, "label", "l", nil, "label, KEY=VALUE (repeat)")
+	flags.StringVar(&o.profile, "profile", "", "how far it is locked down: strict, writable or admin")
+	flags.BoolVar(&r.Stopped, "stopped", false, "make it, but do not start it")
+	flags.BoolVar(&r.DryRun, "dry-run", false, "check and show what would be made; change nothing")
+	o.addFlags(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("template", completeTemplates(f))
+	_ = cmd.RegisterFlagCompletionFunc("profile", completeWords("strict", "writable", "admin"))
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
+}
+
+// parse checks everything that can be known without wsd.
+func (o *createOptions) parse(cmd *cobra.Command, args []string) (err error) {
+	names := args
+	if dash := cmd.ArgsLenAtDash(); dash >= 0 {
+		names, o.Request.Command = args[:dash], args[dash:]
+		if len(o.Request.Command) == 0 {
+			return usage(cmd, "no command follows the --")
+		}
+	}
+	if err := takes(0, 1, "one NAME")(cmd, names); err != nil {
+		return err
+	}
+	if len(names) == 1 {
+		o.Request.Name = names[0]
+		if err := workspace.ValidateName(names[0]); err != nil {
+			return err
+		}
+	}
+	if len(o.Request.Command) > 0 && strings.HasPrefix(o.Request.Command[0], "-") {
+		return usage(cmd, "the command after -- begins with a dash: %.60q", o.Request.Command[0]).
+			WithHint("flags of wsctl go before the --")
+	}
+	return o.parseValues(cmd)
+}
+
+func (o *createOptions) parseValues(cmd *cobra.Command) (err error) {
+	r := &o.Request
+	if r.Params, err = parsePairs("param", "version=22", o.params); err != nil {
+		return err
+	}
+	if r.Env, err = parseEnv(o.env); err != nil {
+		return err
+	}
+	if r.Labels, err = parseLabels(o.labels); err != nil {
+		return err
+	}
+	r.Profile = workspace.Profile(o.profile)
+	flags := cmd.Flags()
+	switch {
+	case r.Template != "" && r.Image != "":
+		return usage(cmd, "give --template or --image, not both")
+	case flags.Changed("template") && r.Template == "", flags.Changed("image") && r.Image == "":
+		return usage(cmd, "--template and --image must not be empty")
+	case o.profile != "" && r.Profile != workspace.Strict && r.Profile != workspace.Writable && r.Profile != workspace.Admin:
+		return usage(cmd, "%.40q is not a profile", o.profile).WithHint("profiles: strict, writable, admin")
+	case flags.Changed("port") && workspace.ValidatePort(r.Port) != nil:
+		return usage(cmd, "--port: %d is not a TCP port", r.Port).WithHint("give 1 to 65535")
+	case flags.Changed("host-port") && workspace.ValidatePort(r.HostPort) != nil:
+		return usage(cmd, "--host-port: %d is not a TCP port", r.HostPort).WithHint("see the range with `wsctl ports`")
+	case r.DryRun && o.NoWait:
+		return usage(cmd, "--dry-run starts nothing that --no-wait could leave")
+	}
+	if r.Image != "" {
+		if err := workspace.ValidateImage(r.Image); err != nil {
+			return err
+		}
+	}
+	return workspace.ValidateCommand(r.Command)
+}
+
+func runCreate(ctx context.Context, f *Factory, o *createOptions) error {
+	c, err := f.Client(ctx)
+	if err != nil {
+		return err
+	}
+	fo := f.newFollower(c, o.waitOptions)
+	if !o.Request.DryRun {
+		fo.progress.Stage("asking for a workspace", "")
+	}
+	w, err := c.Create(ctx, o.Request, client.NewKey())
+	if err == nil && !o.Request.DryRun {
+		want := workspace.WantRunning
+		if o.Request.Stopped {
+			want = workspace.WantStopped
+		}
+		w, err = fo.settle(ctx, w, want)
+	}
+	fo.end(err)
+	if err != nil {
+		return err
+	}
+	return f.result(viewOf(w), func(out io.Writer) error { return o.say(f, out, w) })
+}
+
+func (o *createOptions) say(f *Factory, out io.Writer, w workspace.Workspace) error {
+	if o.Request.DryRun {
+		return sayDryRun(f, out, w)
+	}
+	_, err := fmt.Fprintln(out, outcome(w))
+	return err
+}
+
+// sayDryRun shows what would be made.
+func sayDryRun(f *Factory, out io.Writer, w workspace.Workspace) error {
+	name := w.Name
+	if name == "" {
+		name = "(made up)"
+	}
+	source := "image " + w.Spec.Image
+	if w.Spec.Template != "" {
+		source = "template " + w.Spec.Template + ", " + source
+	}
+	f.note("nothing was made; this would be:")
+	_, err := fmt.Fprintf(out, "name     %s\nfrom     %s\nport     %d inside\nlimits   %s\nprofile  %s\n",
+		render.Escape(name), render.Escape(source), w.Spec.Port, limitsText(w.Spec.Limits), w.Spec.Profile)
+	return err
+}
+
+func limitsText(l workspace.Limits) string {
+	return fmt.Sprintf("%s CPUs, %s memory, %d processes", render.Number(l.CPUs), render.Bytes(l.Memory), l.Pids)
+}
+
+// nameOrFault checks a reference before wsd is asked, so that a slip costs nothing.
+func nameOrFault(ref string) error {
+	if ref == "" || len(ref) > 64 || strings.ContainsFunc(ref, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-'
+	}) {
+		return fault.New(fault.NotFound, "not_found", "no workspace can be called %.60q", ref).
+			WithHint("names are lower-case letters, digits and dashes; see `wsctl list`")
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsctl/wsctl/internal/client"
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/render"
+)
+
+// eventsOptions are the flags of events.
+type eventsOptions struct {
+	Follow    bool
+	After     uint64
+	Limit     int
+	Workspace string
+
+	resume bool // --after was given
+}
+
+func newEventsCmd(f *Factory, runF func(context.Context, *eventsOptions) error) *cobra.Command {
+	o := &eventsOptions{}
+	if runF == nil {
+		runF = func(ctx context.Context, o *eventsOptions) error { return runEvents(ctx, f, o) }
+	}
+	cmd := &cobra.Command{
+		Use:   "events",
+		Short: "Show what happened, who asked, and how it ended",
+		Long: `Shows the numbered facts that wsd has recorded: changes of state, commands, denials.
+They are the audit log. With -f new facts follow until Ctrl-C; a lost connection is
+made anew and no fact is missed or told twice. With --json each fact is one line.`,
+		Example: `  wsctl events --limit 20
+  wsctl events -f --workspace demo
+  wsctl events --after 1042 --json`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			o.resume = cmd.Flags().Changed("after")
+			if o.Limit < 1 || o.Limit > 10000 {
+				return usage(cmd, "--limit: give 1 to 10000")
+			}
+			return takes(0, 0, "")(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVarP(&o.Follow, "follow", "f", false, "go on with new facts until Ctrl-C")
+	flags.Uint64Var(&o.After, "after", 0, "only facts with a higher number")
+	flags.IntVar(&o.Limit, "limit", 50, "at most this many")
+	flags.StringVar(&o.Workspace, "workspace", "", "only of this workspace")
+	_ = cmd.RegisterFlagCompletionFunc("workspace", completeWorkspaces(f, -1))
+	return cmd
+}
+
+func runEvents(ctx context.Context, f *Factory, o *eventsOptions) error {
+	c, err := f.Client(ctx)
+	if err != nil {
+		return err
+	}
+	if !o.Follow {
+		return o.page(ctx, f, c)
+	}
+	watch := client.WatchOptions{Workspace: o.Workspace, GiveUp: daemonPatience}
+	if o.resume {
+		watch.After = &o.After
+	}
+	for m, err := range c.Watch(ctx, watch) {
+		if err != nil {
+			return err
+		}
+		if m.Event == nil {
+			continue
+		}
+		if err := f.tellEvent(*m.Event); err != nil {
+			return err
+		}
+		if err := f.flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// page shows what was asked for; without --after those are the newest ones.
+func (o *eventsOptions) page(ctx context.Context, f *Factory, c *client.Client) error {
+	after := o.After
+	if !o.resume && o.Workspace == "" {
+		s, err := c.Status(ctx)
+		if err != nil {
+			return err
+		}
+		after = s.Seq - min(s.Seq, uint64(o.Limit)) //nolint:gosec // Limit is 1 to 10000
+	}
+	list, err := c.Events(ctx, after, o.Limit, o.Workspace)
+	if err != nil {
+		return err
+	}
+	if len(list.Events) == 0 {
+		f.note("nothing happened since then")
+	}
+	for _, e := range list.Events {
+		if err := f.tellEvent(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Factory) tellEvent(e event.Event) error {
+	if f.JSON {
+		return render.JSONLine(f.Streams.Out, e)
+	}
+	p := f.outPalette()
+	parts := []string{p.Paint(render.Faint, e.Time.Local().Format(time.DateTime)), string(e.Kind)}
+	if e.Name != "" {
+		parts = append(parts, e.Name)
+	}
+	for _, k := range slices.Sorted(maps.Keys(e.Detail)) {
+		parts = append(parts, render.Escape(k+"="+e.Detail[k]))
+	}
+	if e.Result != "" && e.Result != "ok" {
+		parts = append(parts, p.Paint(render.Bad, render.Escape(e.Result)))
+	}
+	parts = append(parts, p.Paint(render.Faint, "by "+render.Escape(e.Actor)))
+	_, err := io.WriteString(f.Streams.Out, strings.Join(parts, "  ")+"\n")
+	return err
+}

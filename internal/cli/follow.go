@@ -1,0 +1,239 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/client"
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// daemonPatience is how long a wait survives without a wsd.
+const daemonPatience = 30 * time.Second
+
+// waitOptions are the flags of every command that starts slow work.
+type waitOptions struct {
+	NoWait  bool
+	Timeout durationValue
+}
+
+func (o *waitOptions) addFlags(cmd *cobra.Command) {
+	o.Timeout = durationValue(15 * time.Minute)
+	cmd.Flags().BoolVar(&o.NoWait, "no-wait", false, "return once wsd has accepted the command")
+	cmd.Flags().Var(&o.Timeout, "wait-timeout", "stop waiting after this time; the work goes on")
+}
+
+// follower watches workspaces until they are where a command wants them.
+type follower struct {
+	client   *client.Client
+	progress *render.Progress // nil: nothing is shown
+	wait     waitOptions
+}
+
+// newFollower returns a follower that shows progress if stderr is a terminal.
+func (f *Factory) newFollower(c *client.Client, wait waitOptions) *follower {
+	return &follower{client: c, progress: f.newProgress(), wait: wait}
+}
+
+func (f *Factory) newProgress() *render.Progress {
+	if !f.Streams.ErrTTY || f.JSON {
+		return nil
+	}
+	raw := f.Streams.Err
+	return render.NewProgress(raw, f.Streams.dumb(), f.errPalette(), func() int { c, _ := size(raw); return c })
+}
+
+// settle watches w, which a command was just accepted for, until that command is
+// done, and returns the workspace as it then is. For want Deleted the result is
+// the last that was seen.
+func (fo *follower) settle(ctx context.Context, w workspace.Workspace, want workspace.Desired) (workspace.Workspace, error) {
+	if fo.wait.NoWait {
+		return w, nil
+	}
+	limit := time.Duration(fo.wait.Timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, waitTimeout(w.Name, limit))
+	defer cancel()
+	job := w.Job
+	if done, err := fo.settled(ctx, w, want, job); done {
+		return w, err
+	}
+	fo.show(w)
+	for m, err := range fo.client.Watch(ctx, client.WatchOptions{Workspace: w.ID, GiveUp: daemonPatience}) {
+		if err != nil {
+			return w, fo.watchEnded(err, w, want)
+		}
+		if m.Signal != nil && m.Signal.Workspace == w.ID {
+			fo.signal(*m.Signal)
+			continue
+		}
+		now, gone, known := latest(m, w.ID)
+		if gone {
+			return w, goneError(w, want)
+		}
+		if !known || now.Revision < w.Revision {
+			continue
+		}
+		w = now
+		if w.Job != "" {
+			job = w.Job
+		}
+		if done, err := fo.settled(ctx, w, want, job); done {
+			return w, err
+		}
+		fo.show(w)
+	}
+	return w, fault.From(context.Cause(ctx))
+}
+
+func waitTimeout(name string, limit time.Duration) *fault.Error {
+	return fault.New(fault.Timeout, "wait_timeout", "%s is not there after %s; the work goes on", name, limit).
+		WithHint("look with `wsctl show %s`, or wait on with `wsctl wait %s --for ready`", name, name)
+}
+
+// latest reads what a message says about the workspace with this id.
+func latest(m api.Message, id string) (w workspace.Workspace, gone, known bool) {
+	switch m.Type {
+	case "snapshot":
+		i := slices.IndexFunc(m.Workspaces, func(w workspace.Workspace) bool { return w.ID == id })
+		if i < 0 {
+			return w, true, true
+		}
+		return m.Workspaces[i], false, true
+	case "event":
+		if m.Event == nil || m.Event.Workspace != id {
+			return w, false, false
+		}
+		if m.Workspace == nil {
+			return w, m.Event.Kind == event.WorkspaceDeleted, false
+		}
+		return *m.Workspace, false, true
+	}
+	return w, false, false
+}
+
+// goneError is nil when the workspace was to be deleted.
+func goneError(w workspace.Workspace, want workspace.Desired) error {
+	if want == workspace.WantDeleted {
+		return nil
+	}
+	return fault.New(fault.Gone, "deleted", "%s was deleted meanwhile", w.Name)
+}
+
+func (fo *follower) watchEnded(err error, w workspace.Workspace, want workspace.Desired) error {
+	switch {
+	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Gone):
+		return goneError(w, want)
+	case fault.Is(err, fault.Interrupted):
+		return fault.New(fault.Interrupted, "interrupted", "stopped watching; the work on %s goes on", w.Name).
+			WithHint("look with `wsctl show %s`", w.Name)
+	}
+	return err
+}
+
+// wanted is the state in which a wish is fulfilled.
+var wanted = map[workspace.Desired]workspace.State{
+	workspace.WantRunning: workspace.Running,
+	workspace.WantStopped: workspace.Stopped,
+	workspace.WantPaused:  workspace.Paused,
+}
+
+// settled reports whether the command is over, and how it ended.
+func (fo *follower) settled(ctx context.Context, w workspace.Workspace, want workspace.Desired, job string) (bool, error) {
+	if w.Job != "" || !w.State.Settled() {
+		return false, nil
+	}
+	attention, _ := w.Condition(workspace.Attention)
+	switch {
+	case w.State == wanted[want] && !attention.Status:
+		return true, nil
+	case w.Desired != want && !attention.Status && w.State != workspace.Failed:
+		return true, fault.New(fault.Conflict, "superseded", "somebody asked for %s to be %s meanwhile", w.Name, w.Desired)
+	}
+	return true, fo.failure(ctx, w, attention, job)
+}
+
+// failure says why a workspace is not where it should be.
+func (fo *follower) failure(ctx context.Context, w workspace.Workspace, attention workspace.Condition, job string) error {
+	e := fault.New(fault.Internal, "workspace_failed", "%s is %s", w.Name, w.State).
+		WithHint("see `wsctl logs %s` and `wsctl show %s`", w.Name, w.Name)
+	switch {
+	case attention.Status && attention.Detail != "":
+		e.Text += ": " + attention.Detail
+		e.Code = attention.Reason
+	case w.Stop != nil && w.Stop.Detail != "":
+		e.Text += ": " + w.Stop.Detail
+		e.Code = "workspace_" + string(w.Stop.Reason)
+	}
+	if job == "" {
+		return e
+	}
+	j, err := fo.client.Job(ctx, job)
+	if err != nil || j.State != workspace.JobFailed {
+		return e
+	}
+	if j.Code != "" {
+		e.Code = j.Code
+	}
+	if j.Error != "" {
+		e.Text = fmt.Sprintf("%s is %s: %s", w.Name, w.State, j.Error)
+	}
+	if j.Hint != "" {
+		e.Hint = j.Hint
+	}
+	return e
+}
+
+// stages are what people read while a workspace is on its way.
+var stages = map[workspace.State]string{
+	workspace.Creating:     "making the workspace",
+	workspace.Initializing: "starting, until it answers",
+	workspace.Stopping:     "stopping",
+	workspace.Deleting:     "deleting",
+	workspace.Running:      "working",
+	workspace.Paused:       "working",
+}
+
+func (fo *follower) show(w workspace.Workspace) {
+	if stage, ok := stages[w.State]; ok {
+		fo.progress.Stage(stage, "")
+	}
+}
+
+// signal shows progress inside a stage, such as the bytes of an image.
+func (fo *follower) signal(s event.Signal) {
+	if s.Kind != "progress" || s.Detail["stage"] == "" {
+		return
+	}
+	fo.progress.Stage(s.Detail["stage"], share(s.Detail["current"], s.Detail["total"]))
+}
+
+func share(current, total string) string {
+	c, errC := strconv.ParseInt(current, 10, 64)
+	t, errT := strconv.ParseInt(total, 10, 64)
+	switch {
+	case errC != nil:
+		return ""
+	case errT != nil || t <= 0:
+		return render.Bytes(c)
+	}
+	return render.Bytes(c) + " of " + render.Bytes(t)
+}
+
+// end closes the progress in the way that err says.
+func (fo *follower) end(err error) {
+	if fault.Is(err, fault.Interrupted) || errors.Is(err, context.Canceled) {
+		fo.progress.Abandon()
+		return
+	}
+	fo.progress.Close(err == nil)
+}

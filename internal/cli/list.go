@@ -1,0 +1,203 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/client"
+	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// listOptions are the flags of list.
+type listOptions struct {
+	States, Labels []string
+	Quiet, Watch   bool
+
+	filter api.Filter
+}
+
+func newListCmd(f *Factory, runF func(context.Context, *listOptions) error) *cobra.Command {
+	o := &listOptions{}
+	if runF == nil {
+		runF = func(ctx context.Context, o *listOptions) error { return runList(ctx, f, o) }
+	}
+	cmd := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List workspaces",
+		Long: `Lists workspaces with their state, URL and age. When the container engine cannot
+be reached, the states are the last known ones, and that is said.`,
+		Example: `  wsctl list
+  wsctl list --state running,paused
+  wsctl list --label team=web -q
+  wsctl list --json | jq -r '.workspaces[].url'
+  wsctl list --watch`,
+		Args: func(cmd *cobra.Command, args []string) (err error) {
+			if err := takes(0, 0, "")(cmd, args); err != nil {
+				return err
+			}
+			if o.filter.States, err = parseStates(o.States); err != nil {
+				return err
+			}
+			o.filter.Labels, err = parseSelectors(o.Labels)
+			return err
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&o.States, "state", nil, "only these states ("+stateWords()+")")
+	flags.StringArrayVarP(&o.Labels, "label", "l", nil, "only with this label (KEY, KEY=VALUE or KEY!=VALUE; repeat to narrow)")
+	flags.BoolVarP(&o.Quiet, "quiet", "q", false, "names only")
+	flags.BoolVarP(&o.Watch, "watch", "w", false, "keep the list up to date until Ctrl-C")
+	_ = cmd.RegisterFlagCompletionFunc("state", completeWords(strings.Split(stateWords(), ", ")...))
+	_ = cmd.RegisterFlagCompletionFunc("label", completeLabels(f))
+	return cmd
+}
+
+// listResult is what list --json prints.
+type listResult struct {
+	Workspaces []view `json:"workspaces"`
+	Stale      bool   `json:"stale"`
+}
+
+func runList(ctx context.Context, f *Factory, o *listOptions) error {
+	c, err := f.Client(ctx)
+	if err != nil {
+		return err
+	}
+	if o.Watch {
+		return watchList(ctx, f, c, o)
+	}
+	list, err := c.Workspaces(ctx, o.filter)
+	if err != nil {
+		return err
+	}
+	if list.Stale {
+		f.note("the container engine cannot be reached; states are the last known")
+	}
+	return f.result(listResult{viewsOf(list.Workspaces), list.Stale}, func(out io.Writer) error {
+		return o.write(f, out, list.Workspaces)
+	})
+}
+
+func (o *listOptions) write(f *Factory, out io.Writer, ws []workspace.Workspace) error {
+	if o.Quiet {
+		for _, w := range ws {
+			if _, err := fmt.Fprintln(out, render.Escape(w.Name)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(ws) == 0 {
+		f.note("%s", o.nothing())
+		return nil
+	}
+	return f.workspaceTable(ws).Write(out)
+}
+
+func (o *listOptions) nothing() string {
+	if len(o.States) > 0 || len(o.Labels) > 0 {
+		return "no workspace matches; try: wsctl list"
+	}
+	return "no workspaces yet; try: wsctl create"
+}
+
+func (f *Factory) workspaceTable(ws []workspace.Workspace) *render.Table {
+	now := f.Now()
+	t := f.table("NAME", "STATE", "URL", "FROM", "AGE", "LABELS")
+	for _, w := range ws {
+		from := w.Spec.Template
+		if from == "" {
+			from = w.Spec.Image
+		}
+		t.Rows = append(t.Rows, []render.Cell{
+			{Text: w.Name}, {Text: stateText(w), Colour: render.StateColour(w.State)}, {Text: urlOf(w)},
+			{Text: from}, {Text: render.Ago(now, w.CreatedAt)}, {Text: labelText(w.Labels)},
+		})
+	}
+	return t
+}
+
+// stateText is the state and, where something is wrong, a word why.
+func stateText(w workspace.Workspace) string {
+	if c, ok := w.Condition(workspace.Attention); ok && c.Status && c.Reason != "" {
+		return string(w.State) + " (" + c.Reason + ")"
+	}
+	return string(w.State)
+}
+
+func labelText(labels map[string]string) string {
+	var words []string
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		words = append(words, k+"="+labels[k])
+	}
+	return strings.Join(words, ",")
+}
+
+// watchList prints the list anew with every change: on a terminal in place, with
+// --json one object a line, else one table after another.
+func watchList(ctx context.Context, f *Factory, c *client.Client, o *listOptions) error {
+	known := map[string]workspace.Workspace{}
+	for m, err := range c.Watch(ctx, client.WatchOptions{GiveUp: daemonPatience}) {
+		if err != nil {
+			return err
+		}
+		switch {
+		case m.Type == "snapshot":
+			clear(known)
+			for _, w := range m.Workspaces {
+				known[w.ID] = w
+			}
+		case m.Workspace != nil:
+			known[m.Workspace.ID] = *m.Workspace
+		case m.Event != nil && m.Event.Workspace != "":
+			delete(known, m.Event.Workspace)
+		default:
+			continue
+		}
+		if err := o.redraw(f, o.matching(known)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *listOptions) matching(known map[string]workspace.Workspace) []workspace.Workspace {
+	var ws []workspace.Workspace
+	for _, w := range known {
+		if len(o.filter.States) > 0 && !slices.Contains(o.filter.States, w.State) {
+			continue
+		}
+		if slices.ContainsFunc(o.filter.Labels, func(s workspace.Selector) bool { return !s.Match(w.Labels) }) {
+			continue
+		}
+		ws = append(ws, w)
+	}
+	slices.SortFunc(ws, func(a, b workspace.Workspace) int { return strings.Compare(a.Name, b.Name) })
+	return ws
+}
+
+func (o *listOptions) redraw(f *Factory, ws []workspace.Workspace) error {
+	if f.JSON {
+		if err := render.JSONLine(f.Streams.Out, listResult{Workspaces: viewsOf(ws)}); err != nil {
+			return err
+		}
+		return f.flush()
+	}
+	if f.Streams.OutTTY && !f.Streams.dumb() {
+		_ = f.print("\x1b[H\x1b[2J") // home, erase the screen (ECMA-48)
+	}
+	if err := o.write(f, f.Streams.Out, ws); err != nil {
+		return err
+	}
+	return f.flush()
+}

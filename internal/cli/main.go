@@ -1,0 +1,106 @@
+// Package cli is the command line of wsctl: one file a command, one explicit list
+// of them in root.go, one place that turns errors into exit statuses.
+//
+// The life of a command: cmd/wsctl calls Main, Main parses into an options struct,
+// the command's run function calls wsd through internal/client and hands what it
+// got to internal/render. A run function decides nothing about workspaces: it asks,
+// waits and prints. Everything a run function needs comes from its options and the
+// Factory, so that tests run the very same code with other streams.
+//
+// Rules of the output stand in package render. With --json the result, or else one
+// object {"error": ...}, goes to stdout and nothing to stderr. A command line that
+// is wrong by itself is refused before wsd is contacted or started.
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"syscall"
+
+	"github.com/wsctl/wsctl/internal/client"
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/render"
+)
+
+// Main runs wsctl with args (without the program's name) and returns its exit
+// status. When ctx ends, the command does, with status 130.
+func Main(ctx context.Context, args []string, streams Streams) int {
+	f := newFactory(streams)
+	f.JSON = asksJSON(args)
+	root := newRootCmd(f)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = f.flush()
+	} else {
+		_ = f.flush()
+	}
+	return f.report(ctx, err)
+}
+
+// asksJSON looks for --json before the flags are parsed, because a mistake in the
+// flags has to be told as JSON too.
+func asksJSON(args []string) bool {
+	if i := slices.Index(args, "--"); i >= 0 {
+		args = args[:i]
+	}
+	return slices.Contains(args, "--json") || slices.Contains(args, "--json=true")
+}
+
+// exitStatus ends a command with a status of its own after it has said everything
+// itself: the status of the program that exec ran, or 1 of a doctor with findings.
+type exitStatus int
+
+func (e exitStatus) Error() string { return "" }
+
+// report tells people or scripts about err and returns the exit status.
+func (f *Factory) report(ctx context.Context, err error) int {
+	var status exitStatus
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &status):
+		return int(status)
+	case closedOutput(err):
+		return 0 // the reader has seen enough; nobody is left to tell
+	}
+	e := fault.From(err)
+	if ctx.Err() != nil && e.Kind != fault.Interrupted {
+		e = fault.From(context.Canceled)
+	}
+	if f.JSON {
+		_ = render.JSON(f.Streams.Out, errorBody{render.ProblemOf(e, client.RequestID(err))})
+	} else {
+		f.say(e, client.RequestID(err))
+	}
+	return fault.ClassOf(e.Kind).Exit
+}
+
+// errorBody is what --json prints for an error.
+type errorBody struct {
+	Error any `json:"error"`
+}
+
+// closedOutput reports whether err says that nobody reads stdout any more.
+func closedOutput(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed)
+}
+
+// say prints the sentence, which values are wrong, and what to do next.
+func (f *Factory) say(e *fault.Error, requestID string) {
+	p := f.errPalette()
+	f.note("%s %s", p.Paint(render.Bad, "wsctl:"), escapeLines(e.Text))
+	for _, field := range e.Fields {
+		if field.Detail != "" {
+			f.note("  %s: %s", render.Escape(field.Pointer), render.Escape(field.Detail))
+		}
+	}
+	if e.Hint != "" {
+		f.note("  %s", escapeLines(e.Hint))
+	}
+	if e.Kind == fault.Internal && requestID != "" {
+		f.note("  wsd logged the cause as request %s", render.Escape(requestID))
+	}
+}

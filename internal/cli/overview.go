@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/client"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// overviewTime bounds what the overview asks of wsd.
+const overviewTime = 2 * time.Second
+
+// overviewResult is what `wsctl --json` prints.
+type overviewResult struct {
+	Version    string `json:"version"`
+	Daemon     bool   `json:"daemon"` // wsd answers
+	Workspaces []view `json:"workspaces"`
+	Stale      bool   `json:"stale"`
+}
+
+// runOverview is `wsctl` alone: what there is and what to try. It starts nothing.
+func runOverview(f *Factory, cmd *cobra.Command) error {
+	s, err := f.Settings()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), overviewTime)
+	defer cancel()
+	c := client.New(client.Options{Socket: s.Socket, Retry: client.RetryPolicy{Attempts: 1}})
+	list, err := c.Workspaces(ctx, api.Filter{})
+	res := overviewResult{shortVersion(), err == nil, viewsOf(list.Workspaces), list.Stale}
+	return f.result(res, func(out io.Writer) error { return f.sayOverview(out, res, list.Workspaces) })
+}
+
+func (f *Factory) sayOverview(out io.Writer, res overviewResult, ws []workspace.Workspace) error {
+	switch {
+	case !res.Daemon:
+		_, _ = fmt.Fprintln(out, "wsd is not running; the next command starts it.")
+	case len(ws) == 0:
+		_, _ = fmt.Fprintln(out, "No workspaces yet.")
+	default:
+		if err := f.workspaceTable(ws).Write(out); err != nil {
+			return err
+		}
+	}
+	_, err := io.WriteString(out, `
+  wsctl create            make a workspace and get its URL
+  wsctl list              what there is
+  wsctl exec NAME -- sh   work inside one
+  wsctl --help            everything else
+`)
+	return err
+}

@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"path/filepath"
+
+	"github.com/wsctl/wsctl/internal/config"
+)
+
+// settings is where wsd is and what it is started with.
+type settings struct {
+	Socket   string
+	StateDir string
+	Binary   string // "": found beside wsctl, else in PATH
+}
+
+// LogFile is where the output of a wsd goes that wsctl starts.
+func (s settings) LogFile() string { return filepath.Join(s.StateDir, "wsd.log") }
+
+// Settings returns where wsd is: flag, else environment, else file, else default.
+func (f *Factory) Settings() (settings, error) {
+	if f.settings != nil {
+		return *f.settings, nil
+	}
+	cfg, _, err := f.Config()
+	if err != nil {
+		return settings{}, err
+	}
+	s := settings{Socket: cfg.Socket, StateDir: cfg.StateDir, Binary: f.Streams.Env("WSCTL_WSD")}
+	f.settings = &s
+	return s, nil
+}
+
+// Config returns every setting and where each comes from.
+func (f *Factory) Config() (config.Config, config.Origins, error) {
+	return config.Load(config.ProcessSources(f.ConfigFile, f.flags))
+}

@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// showOptions are the arguments of show.
+type showOptions struct{ Name string }
+
+func newShowCmd(f *Factory, runF func(context.Context, *showOptions) error) *cobra.Command {
+	o := &showOptions{}
+	if runF == nil {
+		runF = func(ctx context.Context, o *showOptions) error { return runShow(ctx, f, o) }
+	}
+	return &cobra.Command{
+		Use:   "show NAME",
+		Short: "Show everything about a workspace",
+		Long: `Shows one workspace: state and why, URL, what it was made from, its limits,
+conditions, and how its last run ended.`,
+		Example: `  wsctl show demo
+  wsctl show demo --json | jq .state`,
+		Args:              takes(1, 1, "one NAME"),
+		ValidArgsFunction: completeWorkspaces(f, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Name = args[0]
+			return runF(cmd.Context(), o)
+		},
+	}
+}
+
+func runShow(ctx context.Context, f *Factory, o *showOptions) error {
+	if err := nameOrFault(o.Name); err != nil {
+		return err
+	}
+	c, err := f.Client(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := c.Workspace(ctx, o.Name)
+	if err != nil {
+		return err
+	}
+	return f.result(viewOf(w), func(out io.Writer) error { return f.showWorkspace(out, w) })
+}
+
+// facts collects lines of "name value" and aligns them.
+type facts struct{ rows [][2]string }
+
+func (s *facts) add(name, value string) {
+	if value != "" {
+		s.rows = append(s.rows, [2]string{name, value})
+	}
+}
+
+func (s *facts) write(out io.Writer, p render.Palette) error {
+	wide := 0
+	for _, r := range s.rows {
+		wide = max(wide, len(r[0]))
+	}
+	for _, r := range s.rows {
+		pad := strings.Repeat(" ", wide-len(r[0])+2)
+		if _, err := fmt.Fprintf(out, "%s%s%s\n", p.Paint(render.Faint, r[0]), pad, render.Escape(r[1])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Factory) showWorkspace(out io.Writer, w workspace.Workspace) error {
+	now := f.Now()
+	var s facts
+	s.add("name", w.Name)
+	s.add("id", w.ID)
+	s.add("state", stateText(w))
+	if string(w.Desired) != string(w.State) {
+		s.add("asked for", string(w.Desired))
+	}
+	s.add("url", urlOf(w))
+	s.add("template", w.Spec.Template)
+	s.add("image", w.Spec.Image)
+	s.add("command", strings.Join(w.Spec.Command, " "))
+	s.add("port inside", fmt.Sprint(w.Spec.Port))
+	s.add("limits", limitsText(w.Spec.Limits))
+	s.add("profile", string(w.Spec.Profile))
+	s.add("labels", labelText(w.Labels))
+	s.add("owner", w.Owner)
+	s.add("job", w.Job)
+	s.add("created", render.Ago(now, w.CreatedAt))
+	addTime(&s, now, "started", w.StartedAt)
+	if w.State == workspace.Running && !w.ReadyAt.IsZero() && !w.StartedAt.IsZero() {
+		s.add("ready after", render.Elapsed(w.ReadyAt.Sub(w.StartedAt)))
+	}
+	addTime(&s, now, "stopped", w.StoppedAt)
+	addEnd(&s, w)
+	for _, c := range w.Conditions {
+		s.add("condition", conditionText(now, c))
+	}
+	return s.write(out, f.outPalette())
+}
+
+func addTime(s *facts, now time.Time, name string, t time.Time) {
+	if !t.IsZero() {
+		s.add(name, render.Ago(now, t))
+	}
+}
+
+// addEnd tells why it stopped and what the last run left behind.
+func addEnd(s *facts, w workspace.Workspace) {
+	if w.Stop != nil && w.State != workspace.Running {
+		why := string(w.Stop.Reason)
+		if w.Stop.Detail != "" {
+			why += ": " + w.Stop.Detail
+		}
+		s.add("stopped by", why)
+	}
+	if d := w.Death; d != nil {
+		text := fmt.Sprintf("exit status %d", d.ExitCode)
+		if d.OOMKilled {
+			text += ", killed for memory"
+		}
+		if d.PeakMemory > 0 {
+			text += ", peak memory " + render.Bytes(d.PeakMemory)
+		}
+		s.add("last run", text)
+		for _, line := range d.Log {
+			s.add("last output", line)
+		}
+	}
+}
+
+func conditionText(now time.Time, c workspace.Condition) string {
+	text := string(c.Type)
+	if !c.Status {
+		text = "not " + text
+	}
+	if c.Reason != "" {
+		text += " (" + c.Reason + ")"
+	}
+	if c.Detail != "" {
+		text += ": " + c.Detail
+	}
+	return text + ", " + render.Ago(now, c.Time)
+}

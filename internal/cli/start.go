@@ -1,0 +1,23 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+func newStartCmd(f *Factory, runF lifecycleRun) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "start NAME...",
+		Short: "Start stopped workspaces",
+		Long: `Starts workspaces that are stopped or have failed, and waits until they answer. A
+workspace keeps its files, its name and its port between runs.`,
+		Example: `  wsctl start demo
+  wsctl start --label team=web
+  wsctl start --all --no-wait`,
+	}
+	verb := commandVerb(api.Start, "asking for a start", workspace.WantRunning,
+		workspace.Stopped, workspace.Failed)
+	return newLifecycleCmd(f, cmd, &lifecycleOptions{verb: verb}, runF)
+}

@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/client"
+	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// statsEvery is the time between samples of stats -f.
+const statsEvery = 2 * time.Second
+
+// statsOptions are the flags of stats.
+type statsOptions struct {
+	Names  []string
+	Follow bool
+}
+
+// sample is one line of stats --json.
+type sample struct {
+	Workspace string `json:"workspace"`
+	ID        string `json:"id"`
+	workspace.Usage
+	CPU *float64 `json:"cpus,omitempty"` // cores in use since the sample before; absent in the first
+}
+
+func newStatsCmd(f *Factory, runF func(context.Context, *statsOptions) error) *cobra.Command {
+	o := &statsOptions{}
+	if runF == nil {
+		runF = func(ctx context.Context, o *statsOptions) error { return runStats(ctx, f, o) }
+	}
+	cmd := &cobra.Command{
+		Use:   "stats [NAME...]",
+		Short: "Show what workspaces use",
+		Long: `Shows CPU time, memory and processes of running workspaces, once or, with -f, every
+two seconds with the cores in use. Without names it shows every running one.`,
+		Example: `  wsctl stats
+  wsctl stats demo -f
+  wsctl stats --json | jq '.samples[] | {workspace, memory}'`,
+		ValidArgsFunction: completeWorkspaces(f, -1, workspace.Running),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Names = args
+			return runF(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().BoolVarP(&o.Follow, "follow", "f", false, "go on until Ctrl-C; with --json one object a line")
+	return cmd
+}
+
+// statsResult is what stats --json prints.
+type statsResult struct {
+	Samples []sample `json:"samples"`
+}
+
+func runStats(ctx context.Context, f *Factory, o *statsOptions) error {
+	for _, name := range o.Names {
+		if err := nameOrFault(name); err != nil {
+			return err
+		}
+	}
+	c, err := f.Client(ctx)
+	if err != nil {
+		return err
+	}
+	before, err := o.take(ctx, c, nil)
+	if err != nil {
+		return err
+	}
+	if !o.Follow {
+		return f.result(statsResult{before}, func(out io.Writer) error { return f.writeStats(out, before) })
+	}
+	tick := time.NewTicker(statsEvery)
+	defer tick.Stop()
+	for {
+		if err := f.tellStats(before); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+		if before, err = o.take(ctx, c, before); err != nil {
+			return err
+		}
+	}
+}
+
+// take takes one sample of each workspace. One that stopped meanwhile is left out,
+// unless it was named.
+func (o *statsOptions) take(ctx context.Context, c *client.Client, before []sample) ([]sample, error) {
+	var ws []workspace.Workspace
+	for _, name := range o.Names {
+		w, err := c.Workspace(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		ws = append(ws, w)
+	}
+	if len(o.Names) == 0 {
+		list, err := c.Workspaces(ctx, api.Filter{States: []workspace.State{workspace.Running, workspace.Paused}})
+		if err != nil {
+			return nil, err
+		}
+		ws = list.Workspaces
+	}
+	samples := []sample{}
+	for _, w := range ws {
+		u, err := c.Usage(ctx, w.ID)
+		if err != nil {
+			if len(o.Names) > 0 {
+				return nil, err
+			}
+			continue
+		}
+		samples = append(samples, sample{w.Name, w.ID, u, cores(w.ID, u, before)})
+	}
+	return samples, nil
+}
+
+// cores is the CPU use between the sample before and this one.
+func cores(id string, now workspace.Usage, before []sample) *float64 {
+	for _, b := range before {
+		if d := now.Time.Sub(b.Time).Seconds(); b.ID == id && d > 0 && now.CPUSeconds >= b.CPUSeconds {
+			v := (now.CPUSeconds - b.CPUSeconds) / d
+			return &v
+		}
+	}
+	return nil
+}
+
+func (f *Factory) writeStats(out io.Writer, samples []sample) error {
+	if len(samples) == 0 {
+		f.note("no workspace is running")
+		return nil
+	}
+	t := f.table("NAME", "CPU", "CPU TIME", "MEMORY", "LIMIT", "PEAK", "PROCESSES")
+	for _, s := range samples {
+		cpu, peak := "-", "-"
+		if s.CPU != nil {
+			cpu = fmt.Sprintf("%.0f %%", *s.CPU*100)
+		}
+		if s.MemoryPeak > 0 {
+			peak = render.Bytes(s.MemoryPeak)
+		}
+		t.Row(s.Workspace, cpu, render.Elapsed(time.Duration(s.CPUSeconds*float64(time.Second))),
+			render.Bytes(s.Memory), render.Bytes(s.MemoryLimit), peak, fmt.Sprint(s.Pids))
+	}
+	return t.Write(out)
+}
+
+// tellStats shows one round of stats -f, in place on a terminal.
+func (f *Factory) tellStats(samples []sample) error {
+	if f.JSON {
+		if err := render.JSONLine(f.Streams.Out, statsResult{samples}); err != nil {
+			return err
+		}
+		return f.flush()
+	}
+	if f.Streams.OutTTY && !f.Streams.dumb() {
+		_ = f.print("\x1b[H\x1b[2J")
+	}
+	if err := f.writeStats(f.Streams.Out, samples); err != nil {
+		return err
+	}
+	return f.flush()
+}

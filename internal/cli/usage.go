@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/wsctl/wsctl/internal/fault"
+)
+
+// usage returns an error of the command line itself: exit status 2.
+func usage(cmd *cobra.Command, format string, args ...any) *fault.Error {
+	return fault.New(fault.Usage, "usage", format, args...).WithHint("see `%s --help`", cmd.CommandPath())
+}
+
+// flagError words what pflag found wrong.
+func flagError(cmd *cobra.Command, err error) error {
+	if f := (*fault.Error)(nil); errors.As(err, &f) {
+		return f
+	}
+	var unknown *pflag.NotExistError
+	var missing *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		return usage(cmd, "%s has no flag -%s", cmd.CommandPath(), unknown.GetSpecifiedName())
+	case errors.As(err, &unknown):
+		name := unknown.GetSpecifiedName()
+		e := usage(cmd, "%s has no flag --%s", cmd.CommandPath(), name)
+		if near := nearestFlag(cmd, name); near != "" {
+			e = e.WithHint("did you mean --%s?", near)
+		}
+		return e
+	case errors.As(err, &missing):
+		return usage(cmd, "the flag --%s needs a value", missing.GetSpecifiedName())
+	case errors.As(err, &invalid):
+		return invalidFlag(cmd, invalid)
+	}
+	return usage(cmd, "%s", err)
+}
+
+// invalidFlag keeps what the value's own parser said.
+func invalidFlag(cmd *cobra.Command, err *pflag.InvalidValueError) error {
+	name := err.GetFlag().Name
+	var f *fault.Error
+	if errors.As(err.Unwrap(), &f) {
+		e := *f
+		e.Kind, e.Text = fault.Usage, "--"+name+": "+f.Text
+		e.Err = nil
+		return &e
+	}
+	return usage(cmd, "%.80q is not a valid value of --%s", err.GetValue(), name).
+		WithHint("it takes %s; see `%s --help`", valueWord(err.GetFlag()), cmd.CommandPath())
+}
+
+func valueWord(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "bool":
+		return "true or false"
+	case "int", "int64", "uint64", "uint16":
+		return "a whole number"
+	}
+	return "a " + f.Value.Type()
+}
+
+func nearestFlag(cmd *cobra.Command, name string) string {
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	return nearest(name, names)
+}
+
+// nearest returns the candidate that a slip of the fingers turns into word, or "".
+func nearest(word string, candidates []string) string {
+	best, bestCost := "", max(2, len(word)/3)+1
+	for _, c := range candidates {
+		cost := distance(word, c)
+		if len(word) >= 3 && strings.HasPrefix(c, word) {
+			cost = min(cost, 1)
+		}
+		if cost < bestCost {
+			best, bestCost = c, cost
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance in bytes.
+func distance(a, b string) int {
+	if len(a) > 64 {
+		return len(a)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			change := diagonal
+			if a[i-1] != b[j-1] {
+				change++
+			}
+			diagonal = row[j]
+			row[j] = min(change, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// takes checks the number of arguments; what names them in the message. A max below
+// zero is no bound.
+func takes(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return usage(cmd, "%s needs %s", cmd.CommandPath(), what)
+		case most == 0 && len(args) > 0:
+			return usage(cmd, "%s takes no arguments, but got %.60q", cmd.CommandPath(), args[0])
+		case most > 0 && len(args) > most:
+			return usage(cmd, "%s takes %s and no more, but got also %.60q", cmd.CommandPath(), what, args[most])
+		}
+		return nil
+	}
+}
+
+// groupRun is the run function of a command that only holds others.
+func groupRun(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+			names = append(names, c.Aliases...)
+		}
+	}
+	e := usage(cmd, "%s has no command %.60q", cmd.CommandPath(), args[0])
+	if near := nearest(args[0], names); near != "" {
+		e = e.WithHint("did you mean `%s %s`?", cmd.CommandPath(), near)
+	}
+	return e
+}

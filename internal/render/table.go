@@ -1,0 +1,116 @@
+package render
+
+import (
+	"io"
+	"strings"
+
+	"github.com/clipperhouse/displaywidth"
+)
+
+// gap separates columns; narrowest is how far a column may be cut.
+const (
+	gap       = 2
+	narrowest = 6
+	ellipsis  = "…"
+)
+
+// Cell is one field of a table. Its text is escaped when it is written.
+type Cell struct {
+	Text   string
+	Colour Colour
+}
+
+// Table is a header and rows of text in columns. With Width > 0 no line is wider
+// than that many terminal columns: the widest columns are cut, which "…" shows.
+type Table struct {
+	Header  []string
+	Rows    [][]Cell
+	Width   int
+	Palette Palette
+}
+
+// Row appends a row of plain cells.
+func (t *Table) Row(texts ...string) {
+	row := make([]Cell, len(texts))
+	for i, s := range texts {
+		row[i].Text = s
+	}
+	t.Rows = append(t.Rows, row)
+}
+
+// Write writes the table. The last column is not padded.
+func (t *Table) Write(w io.Writer) error {
+	head := make([]Cell, len(t.Header))
+	for i, s := range t.Header {
+		head[i] = Cell{s, Bold}
+	}
+	rows := append([][]Cell{head}, t.Rows...)
+	for _, row := range rows {
+		for i := range row {
+			row[i].Text = Escape(row[i].Text)
+		}
+	}
+	widths := t.widths(rows)
+	var b strings.Builder
+	for _, row := range rows {
+		t.line(&b, row, widths)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (t *Table) line(b *strings.Builder, row []Cell, widths []int) {
+	last := len(row) - 1
+	for last > 0 && row[last].Text == "" {
+		last--
+	}
+	for i, c := range row[:last+1] {
+		text := Fit(c.Text, widths[i])
+		b.WriteString(t.Palette.Paint(c.Colour, text))
+		if i < last {
+			b.WriteString(strings.Repeat(" ", widths[i]-Width(text)+gap))
+		}
+	}
+	b.WriteByte('\n')
+}
+
+// widths returns the width of each column, cut to fit the terminal.
+func (t *Table) widths(rows [][]Cell) []int {
+	widths := make([]int, len(t.Header))
+	for _, row := range rows {
+		for i, c := range row {
+			widths[i] = max(widths[i], Width(c.Text))
+		}
+	}
+	if t.Width <= 0 {
+		return widths
+	}
+	total := gap * (len(widths) - 1)
+	for _, w := range widths {
+		total += w
+	}
+	for ; total > t.Width; total-- {
+		widest := 0
+		for i, w := range widths {
+			if w > widths[widest] {
+				widest = i
+			}
+		}
+		if widths[widest] <= narrowest {
+			break // the terminal is narrower than any table
+		}
+		widths[widest]--
+	}
+	return widths
+}
+
+// Width returns how many terminal columns s takes.
+func Width(s string) int { return displaywidth.String(s) }
+
+// Fit cuts s to n terminal columns; "…" marks the cut.
+func Fit(s string, n int) string {
+	if Width(s) <= n {
+		return s
+	}
+	return displaywidth.TruncateString(s, n, ellipsis)
+}

@@ -1,0 +1,76 @@
+package render
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Ago says how long before now t was, in the largest fitting unit: "3 min ago".
+// The zero time is "-"; a time ahead of now, as another clock may give, is "now".
+func Ago(now, t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	d := now.Sub(t)
+	if d < time.Second {
+		return "now"
+	}
+	return Span(d) + " ago"
+}
+
+// Span says a length of time in its largest fitting unit, rounded down.
+func Span(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < time.Minute:
+		return count(d/time.Second, "s")
+	case d < time.Hour:
+		return count(d/time.Minute, "min")
+	case d < 2*day:
+		return count(d/time.Hour, "h")
+	case d < 60*day:
+		return count(d/day, "days")
+	case d < 730*day:
+		return count(d/(30*day), "months")
+	}
+	return count(d/(365*day), "years")
+}
+
+func count(n time.Duration, unit string) string {
+	return strconv.FormatInt(int64(n), 10) + " " + unit
+}
+
+// Elapsed says how long something took, with the precision that helps: "240 ms",
+// "1.2 s", "3 min 5 s".
+func Elapsed(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
+	case d < time.Minute:
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// Bytes says a size in binary units with at most one decimal: "512 MiB".
+func Bytes(n int64) string {
+	const unit = 1024
+	if n < unit && n > -unit {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	v, i := float64(n), 0
+	for ; (v >= unit || v <= -unit) && i < 6; i++ {
+		v /= unit
+	}
+	s := strconv.FormatFloat(v, 'f', 1, 64)
+	if s[len(s)-2:] == ".0" {
+		s = s[:len(s)-2]
+	}
+	return s + " " + "KMGTPE"[i-1:i] + "iB"
+}
+
+// Number formats a float without needless zeros.
+func Number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
