@@ -75,6 +75,13 @@ func mayReplace(backup, path string, force bool) error {
 }
 
 func copyFile(from, to string) error {
+	info, err := os.Stat(from)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is not a regular file")
+	}
+	if err != nil {
+		return fault.New(fault.Invalid, "backup_invalid", "the backup %s cannot be read", from).WithCause(err)
+	}
 	in, err := os.Open(from)
 	if err != nil {
 		return fault.New(fault.Invalid, "backup_invalid", "the backup %s cannot be read", from).WithCause(err)
