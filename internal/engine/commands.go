@@ -57,8 +57,9 @@ func (e *Engine) askStart(t *turn, w *workspace.Workspace, c api.Command, actor 
 		if w.Desired == workspace.WantRunning {
 			return false, nil
 		}
-		w.Desired = workspace.WantRunning // a pause that has not begun is taken back
-		if err := e.revoke(t, w); err != nil {
+		// A pause is under way, and may have come through: resuming is right either way.
+		w.Desired = workspace.WantRunning
+		if err := e.promise(t, w, workspace.JobResume, actor, false); err != nil {
 			return false, err
 		}
 		return true, t.put(w)
@@ -149,8 +150,8 @@ func (e *Engine) askPause(t *turn, w *workspace.Workspace, actor string) (bool, 
 		if w.Desired == workspace.WantPaused {
 			return false, nil
 		}
-		w.Desired = workspace.WantPaused // a resume that has not begun is taken back
-		if err := e.revoke(t, w); err != nil {
+		w.Desired = workspace.WantPaused // a resume is under way, and may have come through
+		if err := e.promise(t, w, workspace.JobPause, actor, false); err != nil {
 			return false, err
 		}
 		return true, t.put(w)

@@ -223,3 +223,5 @@ func (r *rig) wantCode(err error, code string) {
 		r.t.Fatalf("got %v, want code %s", err, code)
 	}
 }
+
+func contextOf(r *rig) (context.Context, context.CancelFunc) { return context.WithCancel(r.t.Context()) }

@@ -217,12 +217,19 @@ func (e *Engine) complete(t *turn, w *workspace.Workspace, j workspace.Job) erro
 	case workspace.JobStop:
 		return e.stopped(t, w, j)
 	case workspace.JobPause:
+		if w.State == workspace.Paused {
+			break
+		}
 		w.DropCondition(workspace.Ready)
 		return e.moved(t, w, workspace.SeenPaused, j.Actor)
 	case workspace.JobResume:
+		if w.State == workspace.Running {
+			break
+		}
 		return e.moved(t, w, workspace.SeenRunning, j.Actor)
+	case workspace.JobResize:
+		w.DropCondition(workspace.LimitsPending)
 	}
-	w.DropCondition(workspace.LimitsPending)
 	if err := t.put(w); err != nil {
 		return err
 	}

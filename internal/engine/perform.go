@@ -67,16 +67,20 @@ func (e *Engine) boot(ctx context.Context, b *work) error {
 	e.progress(b, "start", 0, 0)
 	ctx, cancel := context.WithTimeout(ctx, b.w.Spec.Timeouts.Start.Std())
 	defer cancel()
-	return phase(e.cfg.Driver.Start(ctx, ref(b.w)), "start", b.w.Spec.Timeouts.Start)
+	return e.phase(ctx, e.cfg.Driver.Start(ctx, ref(b.w)), "start", b.w.Spec.Timeouts.Start)
 }
 
-// phase names the phase whose time ran out.
-func phase(err error, name string, limit workspace.Duration) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fault.New(fault.Timeout, "timeout_"+name, "the phase %q took longer than %s", name, limit).
-			WithCause(err).WithHint("a longer time can be given with timeouts.%s in the template or the configuration", name)
+// phase names the phase whose time ran out. While the engine is away that is no
+// fault of the phase: the job waits for the engine's return instead.
+func (e *Engine) phase(ctx context.Context, err error, name string, limit workspace.Duration) error {
+	if err == nil || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return err
 	}
-	return err
+	if e.Stale() {
+		return fmt.Errorf("cannot finish %s: %w", name, rt.ErrUnreachable)
+	}
+	return fault.New(fault.Timeout, "timeout_"+name, "the phase %q took longer than %s", name, limit).
+		WithCause(ctx.Err()).WithHint("a longer time can be given with timeouts.%s in the template or the configuration", name)
 }
 
 // ensure makes the container where it is missing and records it.
@@ -87,12 +91,12 @@ func (e *Engine) ensure(ctx context.Context, b *work) error {
 	if b.w.State != workspace.Creating {
 		_, err := e.cfg.Driver.Inspect(ctx, ref(b.w))
 		if !errors.Is(err, rt.ErrNotFound) {
-			return phase(err, "create", limit)
+			return e.phase(ctx, err, "create", limit)
 		}
 	}
 	img, err := e.image(ctx, b)
 	if err != nil {
-		return phase(err, "create", limit)
+		return e.phase(ctx, err, "create", limit)
 	}
 	e.progress(b, "container", 0, 0)
 	spec := b.w.Spec
@@ -101,7 +105,7 @@ func (e *Engine) ensure(ctx context.Context, b *work) error {
 		Ref: ref(b.w), Name: b.w.Name, Owner: b.w.Owner, Slot: b.w.Slot, Spec: spec, Origin: len(spec.Files) > 0,
 	})
 	if err != nil {
-		return phase(err, "create", limit)
+		return e.phase(ctx, err, "create", limit)
 	}
 	return e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error { return provisioned(t, w, st, img) })
 }
@@ -209,11 +213,11 @@ func (e *Engine) awaitReady(ctx context.Context, b *work) error {
 		}
 		if b.w.Spec.Ready != workspace.ReadyPort || n%8 == 7 {
 			if up, err := e.alive(ctx, b); err != nil || up && b.w.Spec.Ready != workspace.ReadyPort {
-				return phase(err, "initialize", limit)
+				return e.phase(ctx, err, "initialize", limit)
 			}
 		}
 		if !pause(ctx, wait) {
-			return phase(ctx.Err(), "initialize", limit)
+			return e.phase(ctx, ctx.Err(), "initialize", limit)
 		}
 		wait = min(wait*3/2, 100*time.Millisecond)
 	}

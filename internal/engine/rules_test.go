@@ -1,0 +1,344 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/store"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+func TestPortsAreLeasedLowestFirstAroundForeignOnes(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.door.foreign[8001] = true
+		if a, b := r.create("a"), r.create("b"); a.Port != 8000 || b.Port != 8002 {
+			t.Errorf("got %d and %d", a.Port, b.Port)
+		}
+		req := plain("c")
+		req.HostPort = 8001
+		_, _, err := r.Create(r.t.Context(), alice, req, "")
+		r.wantCode(err, "port_in_use")
+		req.HostPort = 8002
+		_, _, err = r.Create(r.t.Context(), alice, req, "")
+		r.wantCode(err, "port_taken")
+		if !strings.Contains(err.Error(), "workspace b") {
+			t.Errorf("%q does not name the holder", err)
+		}
+		req.HostPort = 9000
+		_, _, err = r.Create(r.t.Context(), alice, req, "")
+		r.wantCode(err, "host_port_out_of_range")
+		req.HostPort = 8005
+		if w, _, err := r.Create(r.t.Context(), alice, req, ""); err != nil || w.Port != 8005 {
+			t.Errorf("got %d, %v", w.Port, err)
+		}
+	})
+}
+
+func TestExhaustedPortsSayWhatToDo(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		for p := 8001; p <= 8009; p++ {
+			r.door.foreign[p] = true
+		}
+		r.create("a")
+		_, _, err := r.Create(r.t.Context(), alice, plain("b"), "")
+		r.wantCode(err, "ports_exhausted")
+		if f := fault.From(err); !strings.Contains(f.Text, "other programs use 9") || !strings.Contains(f.Hint, "ports.last") {
+			t.Errorf("%q, %q", f.Text, f.Hint)
+		}
+		if r.door.count() != 1 {
+			t.Errorf("%d ports are held after a refusal", r.door.count())
+		}
+	})
+}
+
+func TestPortTakenByAnotherProgramDuringARestartIsTold(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.create("demo")
+		r.shutdown()
+		r.door.foreign[8000] = true
+		r.start()
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		w := r.get("demo")
+		if c, ok := w.Condition(workspace.PortBound); !ok || c.Status {
+			t.Errorf("the loss of its port is not told: %+v", w.Conditions)
+		}
+		delete(r.door.foreign, 8000)
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		w = r.get("demo")
+		if c, ok := w.Condition(workspace.PortBound); !ok || !c.Status || w.Port != 8000 {
+			t.Errorf("its port is not taken back: %+v", w.Conditions)
+		}
+	})
+}
+
+func TestSameKeyMakesOneWorkspace(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		type answer struct {
+			w   workspace.Workspace
+			new bool
+			err error
+		}
+		answers := make(chan answer, 8)
+		for range 8 {
+			go func() {
+				w, created, err := r.Create(r.t.Context(), alice, plain("demo"), "key-1")
+				answers <- answer{w, created, err}
+			}()
+		}
+		first, news := "", 0
+		for range 8 {
+			a := <-answers
+			if a.err != nil {
+				t.Fatal(a.err)
+			}
+			if first == "" {
+				first = a.w.ID
+			}
+			if a.w.ID != first {
+				t.Error("two workspaces were made")
+			}
+			if a.new {
+				news++
+			}
+		}
+		if news != 1 {
+			t.Errorf("%d answers say that it is new", news)
+		}
+		_, _, err := r.Create(r.t.Context(), alice, plain("other"), "key-1")
+		r.wantCode(err, "idempotency_key_reused")
+		if w, created, err := r.Create(r.t.Context(), bob, plain("bobs"), "key-1"); err != nil || !created || w.ID == first {
+			t.Errorf("another user's key is the same: %v, %v", created, err)
+		}
+		r.settle()
+		time.Sleep(25 * time.Hour)
+		synctest.Wait()
+		if _, created, err := r.Create(r.t.Context(), alice, plain("later"), "key-1"); err != nil || !created {
+			t.Errorf("a key is kept for ever: %v, %v", created, err)
+		}
+		r.settle()
+	})
+}
+
+func TestDryRunChangesNothing(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.create("taken")
+		before := r.seq()
+		req := plain("demo")
+		req.DryRun = true
+		w, created, err := r.Create(r.t.Context(), alice, req, "")
+		if err != nil || created || w.ID != "" || w.Spec.Limits.Pids != 512 {
+			t.Errorf("%+v, %v, %v", w, created, err)
+		}
+		req.Name = "taken"
+		_, _, err = r.Create(r.t.Context(), alice, req, "")
+		r.wantCode(err, "name_taken")
+		if r.seq() != before || r.door.count() != 1 {
+			t.Error("a dry run left something")
+		}
+	})
+}
+
+func (r *rig) seq() uint64 {
+	s, err := r.Status(r.t.Context(), root)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return s.Seq
+}
+
+func TestWhatAnotherUserOwnsIsNotFound(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		w := r.create("demo")
+		_, err := r.Workspace(r.t.Context(), bob, "demo")
+		r.wantCode(err, "workspace_not_found")
+		_, err = r.Workspace(r.t.Context(), bob, w.ID)
+		r.wantCode(err, "workspace_not_found")
+		_, err = r.Command(r.t.Context(), bob, "demo", api.Stop)
+		r.wantCode(err, "workspace_not_found")
+		_, err = r.Delete(r.t.Context(), bob, "demo", 0, true)
+		r.wantCode(err, "workspace_not_found")
+		_, err = r.Job(r.t.Context(), bob, w.Job)
+		r.wantCode(err, "job_not_found")
+		if list, err := r.Workspaces(r.t.Context(), bob, api.Filter{}); err != nil || len(list) != 0 {
+			t.Errorf("%v, %v", list, err)
+		}
+		if list, err := r.Events(r.t.Context(), bob, 0, 100, ""); err != nil || len(list) != countGlobal(list) {
+			t.Errorf("%+v, %v", list, err)
+		}
+		if _, err := r.Workspace(r.t.Context(), root, "demo"); err != nil {
+			t.Errorf("an admin does not see it: %v", err)
+		}
+		if _, _, err := r.Create(r.t.Context(), bob, plain("demo"), ""); !fault.HasCode(err, "name_taken") {
+			t.Errorf("a taken name of another user: %v", err)
+		}
+	})
+}
+
+func countGlobal(list []event.Event) (n int) {
+	for _, ev := range list {
+		if ev.Workspace == "" {
+			n++
+		}
+	}
+	return n
+}
+
+func TestUpdateChecksTheRevision(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		w := r.create("demo")
+		value := "web"
+		u := api.Update{Labels: map[string]*string{"team": &value}}
+		_, err := r.Update(r.t.Context(), alice, "demo", w.Revision-1, u)
+		r.wantCode(err, "revision_stale")
+		w, err = r.Update(r.t.Context(), alice, "demo", w.Revision, u)
+		if err != nil || w.Labels["team"] != "web" {
+			t.Fatalf("%+v, %v", w.Labels, err)
+		}
+		w, err = r.Update(r.t.Context(), alice, "demo", 0, api.Update{Labels: map[string]*string{"team": nil}})
+		if err != nil || len(w.Labels) != 0 {
+			t.Errorf("%+v, %v", w.Labels, err)
+		}
+	})
+}
+
+func TestRefusedRequestLeavesItsBatchAlone(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		boom := fault.New(fault.Internal, "boom", "boom")
+		done := make(chan error, 3)
+		hold := make(chan struct{})
+		go func() { _ = r.do(r.t.Context(), func(*turn) error { <-hold; return nil }) }()
+		synctest.Wait() // the loop is busy: the next three share a commit
+		for i, fail := range []bool{false, true, false} {
+			go func() {
+				done <- r.do(r.t.Context(), func(t *turn) error {
+					if err := t.SetMeta([]string{"a", "b", "c"}[i], "x"); err != nil {
+						return err
+					}
+					if fail {
+						return boom
+					}
+					return nil
+				})
+			}()
+		}
+		synctest.Wait()
+		close(hold)
+		failed := 0
+		for range 3 {
+			if <-done != nil {
+				failed++
+			}
+		}
+		if failed != 1 {
+			t.Errorf("%d of the batch failed", failed)
+		}
+		must(t, r.store.View(func(tx *store.Tx) error {
+			if tx.Meta("a") != "x" || tx.Meta("c") != "x" || tx.Meta("b") != "" {
+				t.Errorf("a=%q b=%q c=%q", tx.Meta("a"), tx.Meta("b"), tx.Meta("c"))
+			}
+			return nil
+		}))
+	})
+}
+
+func TestWatchTellsEveryChangeOnceAndResumes(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.create("old")
+		var first, second []api.Message
+		stop := r.watch(-1, &first)
+		r.create("new")
+		stop()
+		cut := first[len(first)-1].Seq
+		r.command("new", api.Stop)
+		r.settle()
+		defer r.watch(int64(cut), &second)()
+		synctest.Wait()
+		if first[0].Type != "hello" || first[1].Type != "snapshot" || len(first[1].Workspaces) != 1 {
+			t.Errorf("it begins with %+v", first[:2])
+		}
+		checkGapless(t, first[1].Seq, append(events(first), events(second)...), r.seq())
+	})
+}
+
+func TestWatchFromTheFutureIsToldToResync(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		var got []api.Message
+		defer r.watch(1e6, &got)()
+		synctest.Wait()
+		if len(got) != 2 || got[1].Type != "resync" {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestSlowWatcherIsToldToResyncAndHoldsNobodyUp(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		block, last := make(chan struct{}), make(chan string, 1)
+		go func() {
+			kind := ""
+			_ = r.Watch(r.t.Context(), root, -1, "", func(m api.Message) error {
+				if m.Type == "event" {
+					<-block
+				}
+				kind = m.Type
+				return nil
+			})
+			last <- kind
+		}()
+		synctest.Wait()
+		for range 2 * watchBuffer {
+			must(t, r.do(r.t.Context(), func(t *turn) error { return t.tell(nil, "uid:0", event.WorkspaceUpdated, nil) }))
+		}
+		close(block)
+		if kind := <-last; kind != "resync" {
+			t.Errorf("its last message was %q", kind)
+		}
+	})
+}
+
+// watch collects messages until the returned function is called.
+func (r *rig) watch(after int64, into *[]api.Message) (stop func()) {
+	ctx, cancel := contextOf(r)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = r.Watch(ctx, root, after, "", func(m api.Message) error {
+			*into = append(*into, m)
+			return nil
+		})
+	}()
+	synctest.Wait()
+	return func() {
+		synctest.Wait()
+		cancel()
+		<-done
+	}
+}
+
+func events(list []api.Message) (out []api.Message) {
+	for _, m := range list {
+		if m.Type == "event" {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func checkGapless(t *testing.T, from uint64, list []api.Message, to uint64) {
+	t.Helper()
+	for _, m := range list {
+		if from++; m.Seq != from {
+			t.Fatalf("event %d comes where %d should", m.Seq, from)
+		}
+	}
+	if from != to {
+		t.Errorf("the last event is %d, the store's %d", from, to)
+	}
+}
