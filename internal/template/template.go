@@ -1,0 +1,140 @@
+// Package template turns a template and its parameters into a workspace.Spec.
+//
+// A template is a TOML file, perhaps with a folder of first files beside it; the
+// built-in ones are part of the program, users add their own (docs/templates.md).
+// Everything in a template is data: `${name}` is replaced by the value of a
+// declared parameter in environment values, command words and file contents, in
+// one pass and nowhere else. No shell and no template language ever sees it, and
+// nothing of the host (environment, files, clock) can be named in it.
+//
+// Load reads files; nothing else here does. Templates and catalogues never change
+// after they are made and may be used by any number of goroutines.
+package template
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// Builtin is the Source of templates that are part of the program.
+const Builtin = "builtin"
+
+// Template is one template. Where Err is set it cannot be used: only Name and
+// Source are sure then.
+type Template struct {
+	Name        string
+	Title       string
+	Description string
+	Source      string // Builtin, or the file it was read from
+	Params      []Param
+	Err         error
+
+	spec workspace.Spec // with placeholders still in it
+	raw  map[string]bool
+}
+
+// Values are what a template is resolved with.
+type Values struct {
+	Workspace string            // name of the workspace, for ${workspace}
+	Port      int               // in place of the template's port, for ${port}; 0: the template's
+	Params    map[string]string // by name; absent ones have their default
+}
+
+// Names that every template may use without declaring them. Their values cannot
+// hold anything but letters, digits and dashes.
+const (
+	nameWorkspace = "workspace"
+	namePort      = "port"
+)
+
+// Offline reports whether the template needs no registry: wsd makes its image.
+func (t Template) Offline() bool { return strings.HasPrefix(t.spec.Image, "wsd:") }
+
+// Spec is Resolve with parameters alone.
+func (t Template) Spec(params map[string]string) (workspace.Spec, error) {
+	return t.Resolve(Values{Params: params})
+}
+
+// Resolve returns what a workspace made from t runs. Limits and time-outs that
+// the template leaves open are zero. Errors are fault.Errors of kind Invalid that
+// name every wrong parameter.
+func (t Template) Resolve(v Values) (workspace.Spec, error) {
+	if t.Err != nil {
+		return workspace.Spec{}, t.Err
+	}
+	values, err := t.values(v)
+	if err != nil {
+		return workspace.Spec{}, err
+	}
+	spec := t.spec.Clone()
+	if v.Port != 0 {
+		spec.Port = v.Port
+	}
+	for _, words := range [][]string{spec.Command, spec.PreStop} {
+		for i, w := range words {
+			words[i] = substitute(w, values)
+		}
+	}
+	for k, s := range spec.Env {
+		spec.Env[k] = substitute(s, values)
+	}
+	for i, f := range spec.Files {
+		if !t.raw[f.Path] {
+			spec.Files[i].Content = substitute(f.Content, values)
+		}
+	}
+	return spec, checkSpec(spec)
+}
+
+// checkSpec checks what only holds, or fails, once the values are in.
+func checkSpec(s workspace.Spec) error {
+	if s.Port != 0 {
+		if err := workspace.ValidatePort(s.Port); err != nil {
+			return err
+		}
+	}
+	total := 0
+	for _, f := range s.Files {
+		total += len(f.Path) + len(f.Content)
+	}
+	if total > workspace.MaxFiles {
+		return fault.New(fault.TooLarge, "files_too_large", "the files have %d bytes together, at most %d are allowed", total, workspace.MaxFiles).
+			WithHint("fetch large files once the workspace runs").WithField("/files", "files_too_large", "")
+	}
+	for _, err := range []error{
+		workspace.ValidateEnv(s.Env), workspace.ValidateCommand(s.Command), workspace.ValidateCommand(s.PreStop),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Catalogue is a set of templates by name.
+type Catalogue struct{ byName map[string]Template }
+
+// Get returns the template of this name; one that cannot be used is an error.
+func (c *Catalogue) Get(name string) (Template, error) {
+	t, ok := c.byName[name]
+	if !ok {
+		return Template{}, fault.New(fault.NotFound, "template_not_found", "there is no template %.60q", name).
+			WithHint("there are %s", strings.Join(c.names(), ", ")).WithField("/template", "template_not_found", "")
+	}
+	return t, t.Err
+}
+
+// List returns every template sorted by name, also those that cannot be used.
+func (c *Catalogue) List() []Template {
+	list := make([]Template, 0, len(c.byName))
+	for _, name := range c.names() {
+		list = append(list, c.byName[name])
+	}
+	return list
+}
+
+func (c *Catalogue) names() []string { return slices.Sorted(maps.Keys(c.byName)) }
