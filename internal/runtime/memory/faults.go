@@ -113,6 +113,11 @@ func (d *Driver) approach(ctx context.Context, f Fault, wait time.Duration) erro
 	if err := ctx.Err(); err != nil {
 		return ended(err)
 	}
+	select {
+	case <-d.closed:
+		return errClosed
+	default:
+	}
 	if wait > 0 {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
