@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/agent"
 	"github.com/wsctl/wsctl/internal/config"
 	"github.com/wsctl/wsctl/internal/fault"
 	rt "github.com/wsctl/wsctl/internal/runtime"
@@ -27,7 +28,7 @@ const instanceFile = "instance"
 // claim makes sure that an empty store is really a first start: when the instance
 // that used this directory before still has containers, starting empty would orphan
 // them all.
-func claim(ctx context.Context, o Options, db *store.Store, _ rt.Driver) error {
+func claim(ctx context.Context, o Options, db *store.Store) error {
 	path := filepath.Join(o.Config.StateDir, instanceFile)
 	b, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -78,19 +79,23 @@ func writeFile(path string, data []byte) error {
 
 func newDriver(o Options, instance string) (rt.Driver, error) {
 	if o.Config.Driver == "memory" {
-		return memory.NewEngine().Driver(instance), nil
+		box := o.MemoryEngine
+		if box == nil {
+			box = memory.NewEngine()
+		}
+		return box.Driver(instance), nil
 	}
 	subnets, err := netip.ParsePrefix(o.Config.Docker.Subnets)
 	if err != nil {
 		return nil, err
 	}
-	agent, err := installAgent(o.Config.StateDir, o.Version)
+	binary, err := installAgent(o.Config.StateDir, o.Version)
 	if err != nil {
 		return nil, err
 	}
 	return docker.New(docker.Config{
-		Host: o.Config.Docker.Host, Instance: instance, Agent: agent, Subnets: subnets,
-		Spare: o.Config.Docker.Spare, Keep: o.Config.Docker.Keep, Log: o.Log,
+		Host: o.Config.Docker.Host, Instance: instance, Agent: binary, Subnets: subnets,
+		Applets: agent.Applets(), Spare: o.Config.Docker.Spare, Keep: o.Config.Docker.Keep, Log: o.Log,
 	})
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/wsctl/wsctl/internal/engine"
 	"github.com/wsctl/wsctl/internal/front"
 	rt "github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/runtime/memory"
 	"github.com/wsctl/wsctl/internal/server"
 	"github.com/wsctl/wsctl/internal/store"
 	"github.com/wsctl/wsctl/internal/template"
@@ -40,8 +41,9 @@ type Options struct {
 	// Check runs `wsd verify` on the store in a child process; nil skips the check
 	// (tests in one process).
 	Check func(ctx context.Context, path string) error
-	// Driver replaces the configured driver (tests).
-	Driver rt.Driver
+	// MemoryEngine is what the driver "memory" attaches to, for tests in which it
+	// outlives the daemon; nil makes one.
+	MemoryEngine *memory.Engine
 	// Listen replaces the unix socket (tests in virtual time).
 	Listen func() (net.Listener, error)
 	// Door replaces the leased ports of the host (tests in virtual time).
@@ -74,7 +76,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.driver.Close()) }()
-	if err := claim(ctx, o, db, p.driver); err != nil {
+	if err := claim(ctx, o, db); err != nil {
 		return err
 	}
 	return p.run(ctx, o)
@@ -105,10 +107,8 @@ func wire(o Options, db *store.Store) (*parts, error) {
 	cfg := o.Config
 	p := &parts{log: o.Log}
 	var err error
-	if p.driver = o.Driver; p.driver == nil {
-		if p.driver, err = newDriver(o, db.Instance()); err != nil {
-			return nil, err
-		}
+	if p.driver, err = newDriver(o, db.Instance()); err != nil {
+		return nil, err
 	}
 	templates, err := template.Load(cfg.Templates)
 	if err != nil {
