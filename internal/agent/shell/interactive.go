@@ -55,7 +55,7 @@ func (s *sh) session(lines *editor, interrupts <-chan os.Signal, last int) (stat
 			continue
 		}
 		lines.continues = false
-		for _, stmt := range stmts {
+		for _, stmt := range detachAll(stmts) {
 			last = s.runForeground(stmt, interrupts)
 			if s.runner.Exited() {
 				return last, true
@@ -73,9 +73,10 @@ func (s *sh) runForeground(stmt *syntax.Stmt, interrupts <-chan os.Signal) int {
 	case <-interrupts: // a late one, meant for the command before
 	default:
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	if stmt.Background { // it outlives this call, and Ctrl-C is for the foreground
-		ctx = context.WithValue(context.Background(), background{}, true)
+	base := context.WithValue(context.Background(), interactiveKey{}, true)
+	ctx, cancel := context.WithCancel(base)
+	if stmt.Background {
+		ctx = base // it outlives this call, and Ctrl-C is for the foreground
 	}
 	stop := make(chan struct{})
 	go func() {
@@ -85,7 +86,7 @@ func (s *sh) runForeground(stmt *syntax.Stmt, interrupts <-chan os.Signal) int {
 		case <-stop:
 		}
 	}()
-	err := s.runner.Run(ctx, stmt)
+	err := s.run(ctx, stmt)
 	close(stop)
 	cancel()
 	if errors.Is(err, context.Canceled) {

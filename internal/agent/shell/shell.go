@@ -52,20 +52,30 @@ func Main(args []string, in *os.File, out, errw io.Writer) int {
 // sh is one shell; it belongs to one goroutine.
 type sh struct {
 	runner   *interp.Runner
+	jobs     jobs
 	out, err io.Writer
 }
 
 func newShell(inv invocation, in *os.File, out, errw io.Writer) (*sh, error) {
+	s := &sh{out: out, err: errw, jobs: jobs{named: map[string]*job{}}}
 	runner, err := interp.New(
 		interp.StdIO(in, out, errw),
 		interp.Params(inv.params()...),
-		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return execute }),
+		interp.CallHandler(s.adjust),
+		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return s.execute }),
 	)
-	if err != nil {
-		return nil, err
-	}
-	return &sh{runner: runner, out: out, err: errw}, nil
+	s.runner = runner
+	return s, err
 }
+
+// run runs node with its background commands made visible.
+func (s *sh) run(ctx context.Context, node syntax.Node) error {
+	detach(node)
+	return s.runner.Run(ctx, node)
+}
+
+// isFunction tells whether the script has defined a function of that name.
+func (s *sh) isFunction(name string) bool { return s.runner.Funcs[name] != nil }
 
 func (s *sh) runFile(path string) int {
 	f, err := os.Open(path)
@@ -84,15 +94,17 @@ func (s *sh) runText(r io.Reader, name string) int {
 		fmt.Fprintf(s.err, "sh: %v\n", err)
 		return statusUsage
 	}
-	return s.status(s.runner.Run(context.Background(), file))
+	defer s.jobs.finish(s.isFunction)
+	return s.status(s.run(context.Background(), file))
 }
 
 // runStdin runs each command as soon as it is complete. It reads one byte at a time, so
 // that a command which reads standard input too gets what follows its own line.
 func (s *sh) runStdin(in io.Reader) int {
+	defer s.jobs.finish(s.isFunction)
 	parser := syntax.NewParser()
 	last := 0
-	for stmts, err := range parser.InteractiveSeq(byteReader{in}) {
+	for stmts, err := range parser.InteractiveSeq(io.MultiReader(byteReader{in}, strings.NewReader("\n"))) {
 		if err != nil {
 			fmt.Fprintf(s.err, "sh: %v\n", err)
 			return statusUsage
@@ -100,8 +112,8 @@ func (s *sh) runStdin(in io.Reader) int {
 		if parser.Incomplete() {
 			continue
 		}
-		for _, stmt := range stmts {
-			last = s.status(s.runner.Run(context.Background(), stmt))
+		for _, stmt := range detachAll(stmts) {
+			last = s.status(s.run(context.Background(), stmt))
 			if s.runner.Exited() {
 				return last
 			}
