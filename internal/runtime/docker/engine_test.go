@@ -265,3 +265,5 @@ func inside(t testing.TB, d *Driver, r runtime.Ref, input string, command ...str
 func hasCode(err error, code string) bool { return fault.HasCode(err, code) }
 
 func itoa(n int) string { return strconv.Itoa(n) }
+
+func mustPrefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }

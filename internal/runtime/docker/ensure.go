@@ -10,12 +10,16 @@ import (
 
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // Ensure makes the container of c, with its volume and sandbox, where it is
 // missing. One that is there and made from the same spec is kept, with its limits
 // brought in line; one that never ran is replaced if it differs.
 func (d *Driver) Ensure(ctx context.Context, c runtime.Container) (runtime.Status, error) {
+	if err := workspace.ValidateLimits(c.Spec.Limits); err != nil { // 0 would mean no limit to the engine
+		return runtime.Status{}, err
+	}
 	defer d.pool.work()()
 	img, err := d.image(ctx, c.Spec)
 	if err != nil {

@@ -111,7 +111,7 @@ func userID(c runtime.Container) int {
 	if c.Spec.Profile == workspace.Admin {
 		return 0
 	}
-	return firstUID + c.Slot
+	return firstUID + max(0, c.Slot) // never root, whatever the slot
 }
 
 // seccompProfile is the current default profile of the engine's makers, as JSON.

@@ -153,6 +153,9 @@ func (d *Driver) freeze(ctx context.Context, r runtime.Ref, pause bool) error {
 
 // Update changes the limits and returns those that the engine discarded.
 func (d *Driver) Update(ctx context.Context, r runtime.Ref, l workspace.Limits) ([]string, error) {
+	if err := workspace.ValidateLimits(l); err != nil {
+		return nil, err
+	}
 	in, err := d.inspect(ctx, r)
 	if err != nil {
 		return nil, err

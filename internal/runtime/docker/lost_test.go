@@ -1,0 +1,219 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/volume"
+
+	"github.com/wsctl/wsctl/internal/runtime"
+)
+
+// tamper stands between a driver and the engine and loses the replies of requests
+// that lose says yes to: the engine carries them out, the driver never learns.
+func tamper(t *testing.T, lose func(*http.Request) bool) (host string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "wsd") // t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	l, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := engine(t)
+	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return c.Dialer()(ctx) }}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		out, _ := http.NewRequestWithContext(context.WithoutCancel(r.Context()), r.Method, "http://docker"+r.URL.RequestURI(), bytes.NewReader(body))
+		out.Header = r.Header.Clone()
+		resp, err := tr.RoundTrip(out)
+		if err != nil || lose(r) {
+			if err == nil {
+				_ = resp.Body.Close()
+			}
+			panic(http.ErrAbortHandler)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		for k, v := range resp.Header {
+			w.Header()[k] = v
+		}
+		w.WriteHeader(resp.StatusCode)
+		_, _ = io.Copy(w, resp.Body)
+	})}
+	go func() { _ = srv.Serve(l) }()
+	t.Cleanup(func() { _ = srv.Close() })
+	return "unix://" + l.Addr().String()
+}
+
+func TestALostReplyIsFoundAgain(t *testing.T) {
+	for name, path := range map[string]string{
+		"of the container's create": "/containers/create?name=wsd-w",
+		"of the sandbox's create":   "/containers/create?name=wsd-net-",
+		"of the network's create":   "/networks/create",
+		"of the volume's create":    "/volumes/create",
+		"of a start":                "/start",
+	} {
+		t.Run(name, func(t *testing.T) {
+			var lost atomic.Int32
+			d := newDriver(t, func(c *Config) {
+				c.Host = tamper(t, func(r *http.Request) bool {
+					return strings.Contains(r.URL.RequestURI(), path) && lost.Add(1) == 1
+				})
+			})
+			c := testContainer("lost", "serve", "8080")
+			bring := func() error {
+				if _, err := d.Ensure(t.Context(), c); err != nil {
+					return err
+				}
+				return d.Start(t.Context(), c.Ref)
+			}
+			if err := bring(); err != nil {
+				if !errors.Is(err, runtime.ErrUnreachable) {
+					t.Fatalf("a lost reply: %v, want ErrUnreachable or none", err)
+				}
+				if err := bring(); err != nil {
+					t.Fatalf("the second try: %v", err)
+				}
+			}
+			if lost.Load() == 0 {
+				t.Fatal("no reply was lost")
+			}
+			answers(t, d, c)
+			if err := d.Remove(t.Context(), c.Workspace); err != nil {
+				t.Fatal(err)
+			}
+			d.pool = newPool() // after a crash, too, all is found by its labels
+			if err := d.warmOnce(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if left := census(t, engine(t), d.cfg.Instance); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}
+
+func TestForeignObjectsAreLeftAlone(t *testing.T) {
+	d := newDriver(t)
+	c := testContainer("foreign", "wait")
+	img, err := d.EnsureImage(t.Context(), "wsd:base", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := engine(t)
+	res, err := e.ContainerCreate(t.Context(), &container.Config{Image: img.Digest, Cmd: []string{"x"}}, nil, nil, nil, containerName(c.Ref))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.ContainerRemove(context.Background(), res.ID, container.RemoveOptions{Force: true}) })
+	if _, err := d.Ensure(t.Context(), c); !hasCode(err, "foreign_object") {
+		t.Errorf("Ensure over a foreign container: %v", err)
+	}
+	if err := d.Remove(t.Context(), c.Workspace); err != nil {
+		t.Errorf("Remove: %v", err)
+	}
+	if err := d.RemoveObject(t.Context(), runtime.Object{Kind: "container", ID: res.ID}); !hasCode(err, "foreign_object") {
+		t.Errorf("RemoveObject of a foreign container: %v", err)
+	}
+	if _, err := e.ContainerInspect(t.Context(), res.ID); err != nil {
+		t.Errorf("the foreign container is gone: %v", err)
+	}
+	other := testContainer("foreignvolume", "wait")
+	if _, err := e.VolumeCreate(t.Context(), volume.CreateOptions{Name: volumeName(other.Workspace)}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.VolumeRemove(context.Background(), volumeName(other.Workspace), true) })
+	if _, err := d.Ensure(t.Context(), other); !hasCode(err, "foreign_object") {
+		t.Errorf("Ensure over a foreign volume: %v", err)
+	}
+	if err := d.Remove(t.Context(), other.Workspace); err != nil {
+		t.Errorf("Remove: %v", err)
+	}
+	if _, err := e.VolumeInspect(t.Context(), volumeName(other.Workspace)); err != nil {
+		t.Errorf("the foreign volume is gone: %v", err)
+	}
+}
+
+// silent returns the address of a socket that accepts and never answers.
+func silent(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "wsd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	l, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return "unix://" + l.Addr().String() // the kernel accepts for it
+}
+
+func TestAnEngineThatIsNotThereIsUnreachable(t *testing.T) {
+	for name, host := range map[string]string{"dead": "unix:///nonexistent/docker.sock", "silent": silent(t)} {
+		cfg := Config{Host: host, Instance: "x", Agent: "/x", Subnets: mustPrefix(testSubnets)}
+		d, err := New(cfg)
+		if err != nil {
+			t.Fatalf("New needs no engine: %v", err)
+		}
+		c := testContainer("nowhere", "wait")
+		for what, f := range map[string]func(context.Context) error{
+			"Info":        func(ctx context.Context) error { _, err := d.Info(ctx); return err },
+			"EnsureImage": func(ctx context.Context) error { _, err := d.EnsureImage(ctx, "debian:12", nil); return err },
+			"Ensure":      func(ctx context.Context) error { _, err := d.Ensure(ctx, c); return err },
+			"Start":       func(ctx context.Context) error { return d.Start(ctx, c.Ref) },
+			"Stop":        func(ctx context.Context) error { return d.Stop(ctx, c.Ref, time.Second) },
+			"Remove":      func(ctx context.Context) error { return d.Remove(ctx, c.Workspace) },
+			"List":        func(ctx context.Context) error { _, err := d.List(ctx); return err },
+			"Dial":        func(ctx context.Context) error { _, err := d.Dial(ctx, c.Ref, 80); return err },
+			"Stats":       func(ctx context.Context) error { _, err := d.Stats(ctx, c.Ref); return err },
+			"Objects":     func(ctx context.Context) error { _, err := d.Objects(ctx); return err },
+			"Watch":       func(ctx context.Context) error { return d.Watch(ctx, time.Time{}, nil, nil) },
+			"Exec":        func(ctx context.Context) error { _, err := d.Exec(ctx, c.Ref, runtime.ExecSpec{}); return err },
+		} {
+			t.Run(name+" "+what, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+				defer cancel()
+				began := time.Now()
+				err := f(ctx)
+				if !errors.Is(err, runtime.ErrUnreachable) || errors.Is(err, runtime.ErrNotFound) {
+					t.Errorf("got %v, want ErrUnreachable", err)
+				}
+				if took := time.Since(began); took > 2*time.Second {
+					t.Errorf("it took %s", took)
+				}
+			})
+		}
+	}
+}
+
+func TestOurOwnBudgetEndsACallWithoutADeadline(t *testing.T) {
+	l, err := newLink(silent(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = do(t.Context(), l, 100*time.Millisecond, "wait", func(context.Context, *session) error { return nil })
+	if !errors.Is(err, runtime.ErrUnreachable) {
+		t.Errorf("got %v, want ErrUnreachable", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err = do(ctx, l, time.Minute, "wait", func(context.Context, *session) error { return nil })
+	if !errors.Is(err, context.Canceled) || errors.Is(err, runtime.ErrUnreachable) {
+		t.Errorf("a caller who gives up got %v, want Canceled alone", err)
+	}
+}

@@ -1,0 +1,202 @@
+package docker
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+func TestAListDoesNotGiveAwayWhatWasClaimedMeanwhile(t *testing.T) {
+	found := map[string]unnamed{"a": {name: "na", runs: true}, "b": {name: "nb", runs: true}, "c": {name: "nc", runs: false}}
+	for name, tc := range map[string]struct {
+		before, during func(*pool)
+		free           []string
+	}{
+		"nothing happened":                       {free: []string{"a", "b"}},
+		"claimed before the list":                {before: func(p *pool) { p.claim("a") }, free: []string{"b"}},
+		"claimed while the list was made":        {during: func(p *pool) { p.claim("a") }, free: []string{"b"}},
+		"claimed and used while it was made":     {during: func(p *pool) { p.claim("a"); p.release("a", false) }, free: []string{"b"}},
+		"removed while it was made":              {during: func(p *pool) { p.forget("b") }, free: []string{"a"}},
+		"still being made":                       {before: func(p *pool) { p.making("nb") }, free: []string{"a"}},
+		"a lost request may use it":              {before: func(p *pool) { p.doubt("b") }, free: []string{"a"}},
+		"freed while it was made":                {during: func(p *pool) { p.claim("d"); p.release("d", true) }, free: []string{"a", "b", "d"}},
+		"thought free before, not on the list":   {before: func(p *pool) { p.claim("x"); p.release("x", true) }, free: []string{"a", "b"}},
+		"claimed and given back before the list": {before: func(p *pool) { p.claim("a"); p.release("a", true) }, free: []string{"a", "b"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPool()
+			if tc.before != nil {
+				tc.before(p)
+			}
+			seq := p.begin()
+			if tc.during != nil {
+				tc.during(p)
+			}
+			p.fold(seq, found)
+			got := slices.Sorted(slices.Values(p.free))
+			if !slices.Equal(got, tc.free) {
+				t.Errorf("free %v, want %v", got, tc.free)
+			}
+		})
+	}
+}
+
+func TestParallelEnsuresGetASandboxEach(t *testing.T) {
+	d := newDriver(t, func(c *Config) { c.Spare = 3 })
+	if err := d.warmOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := d.pool.count(); n != 3 {
+		t.Fatalf("%d spares, want 3", n)
+	}
+	var wg sync.WaitGroup
+	refs := make([]runtime.Ref, 8)
+	for i := range refs {
+		c := testContainer(fmt.Sprintf("p%d", i), "wait")
+		refs[i] = c.Ref
+		wg.Go(func() {
+			if _, err := d.Ensure(t.Context(), c); err != nil {
+				t.Errorf("Ensure: %v", err)
+				return
+			}
+			if err := d.Start(t.Context(), c.Ref); err != nil {
+				t.Errorf("Start: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[string]runtime.Ref{}
+	for _, r := range refs {
+		in, err := d.inspect(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		box := sandboxOf(string(in.HostConfig.NetworkMode))
+		if other, twice := seen[box]; twice || box == "" {
+			t.Errorf("%v and %v share sandbox %q", r, other, box)
+		}
+		seen[box] = r
+	}
+	if err := d.warmOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := d.pool.count(); n != 3 {
+		t.Errorf("%d spares after a refill, want 3", n)
+	}
+}
+
+// boxRuns reports whether the sandbox of r's container runs.
+func boxRuns(t *testing.T, d *Driver, r runtime.Ref) bool {
+	t.Helper()
+	in, err := d.inspect(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := d.inspectSandbox(t.Context(), sandboxOf(string(in.HostConfig.NetworkMode)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return box.State.Running
+}
+
+func TestSandboxesOfLongStoppedWorkspacesStopAndComeBack(t *testing.T) {
+	d := newDriver(t, func(c *Config) { c.Keep = 1 })
+	old, recent := testContainer("old", "serve", "8080"), testContainer("recent", "serve", "8080")
+	old.Spec.Profile = workspace.Admin
+	for _, c := range []runtime.Container{old, recent} {
+		up(t, d, c)
+		answers(t, d, c)
+	}
+	if _, e, code := inside(t, d, old.Ref, "", "write", "/etc/kept", "yes"); code != 0 {
+		t.Fatalf("cannot write to the root of an admin one: %s", e)
+	}
+	before, err := d.Inspect(t.Context(), old.Ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []runtime.Container{old, recent} {
+		if err := d.Stop(t.Context(), c.Ref, time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.warmOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if boxRuns(t, d, old.Ref) || !boxRuns(t, d, recent.Ref) {
+		t.Errorf("with Keep 1 the last used sandbox has to stay and the other to stop")
+	}
+	if err := d.Start(t.Context(), old.Ref); err != nil {
+		t.Fatalf("Start with a stopped sandbox: %v", err)
+	}
+	answers(t, d, old)
+	after, err := d.Inspect(t.Context(), old.Ref)
+	if err != nil || after.ID != before.ID {
+		t.Errorf("the container was made anew: %v, %v", after, err)
+	}
+	if out, _, _ := inside(t, d, old.Ref, "", "read", "/etc/kept"); out != "yes" {
+		t.Errorf("its writable layer is gone: %q", out)
+	}
+}
+
+func TestARemovedSandboxMeansALostContainer(t *testing.T) {
+	d := newDriver(t)
+	ran, fresh := testContainer("ran", "wait"), testContainer("fresh", "wait")
+	up(t, d, ran)
+	if _, err := d.Ensure(t.Context(), fresh); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Stop(t.Context(), ran.Ref, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []runtime.Container{ran, fresh} {
+		in, err := d.inspect(t.Context(), c.Ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := engine(t).ContainerRemove(t.Context(), sandboxOf(string(in.HostConfig.NetworkMode)), container.RemoveOptions{Force: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Start(t.Context(), ran.Ref); !errors.Is(err, runtime.ErrNotFound) {
+		t.Errorf("Start without a sandbox: %v, want ErrNotFound", err)
+	}
+	if _, err := d.Ensure(t.Context(), ran); !errors.Is(err, runtime.ErrNotFound) {
+		t.Errorf("Ensure without a sandbox: %v, want ErrNotFound", err)
+	}
+	up(t, d, fresh) // never ran: replaced
+	ran.Generation++
+	up(t, d, ran)
+}
+
+func TestWarmRemovesWhatACrashLeft(t *testing.T) {
+	d := newDriver(t, func(c *Config) { c.Spare = 1 })
+	for range 2 {
+		id, err := d.makeSandbox(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.killSandbox(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.pool = newPool() // a new process
+	if err := d.warmOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	all, err := d.containers(t.Context())
+	if err != nil || len(all) != 1 || all[0].State != container.StateRunning {
+		t.Errorf("%d sandboxes are left, want one that runs: %+v, %v", len(all), all, err)
+	}
+	nets, err := d.networks(t.Context())
+	if err != nil || len(nets) != 1 {
+		t.Errorf("%d networks are left, want 1: %v", len(nets), err)
+	}
+}
