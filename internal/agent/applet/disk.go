@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -69,7 +68,7 @@ func (d *usageCounter) walk(path string, depth int) int64 {
 			d.status = fail(d.s, "du", "%s: %v", path, why(err))
 		}
 		for _, e := range entries {
-			sum += d.walk(filepath.Join(path, e.Name()), depth+1)
+			sum += d.walk(strings.TrimSuffix(path, "/")+"/"+e.Name(), depth+1)
 		}
 	}
 	if depth <= d.depth && (info.IsDir() || d.o.has("a") || depth == 0) {

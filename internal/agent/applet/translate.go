@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // translate is tr: it maps, deletes or squeezes characters.
@@ -88,14 +89,14 @@ func expandSet(text string) []rune {
 	}
 	var plain []rune
 	escaped := map[int]bool{}
-	for rest := text; rest != ""; {
-		r, _, tail, err := strconv.UnquoteChar(rest, 0)
-		if err != nil || rest[0] != '\\' {
-			r, tail = []rune(rest)[0], rest[len(string([]rune(rest)[0])):]
-		} else {
+	for text != "" {
+		r, length := utf8.DecodeRuneInString(text)
+		if r == '\\' && len(text) > 1 {
+			r, length = unescape(text[1:])
+			length++
 			escaped[len(plain)] = true
 		}
-		plain, rest = append(plain, r), tail
+		plain, text = append(plain, r), text[length:]
 	}
 	var set []rune
 	for i := 0; i < len(plain); i++ {
@@ -109,6 +110,22 @@ func expandSet(text string) []rune {
 		set = append(set, plain[i])
 	}
 	return set
+}
+
+// unescape understands what follows a backslash, a letter as in \n or up to three octal digits, and
+// returns how long it is.
+func unescape(text string) (r rune, length int) {
+	if i := strings.IndexByte("abfnrtv", text[0]); i >= 0 {
+		return rune("\a\b\f\n\r\t\v"[i]), 1
+	}
+	for length < 3 && length < len(text) && text[length] >= '0' && text[length] <= '7' {
+		r = r<<3 + rune(text[length]-'0')
+		length++
+	}
+	if length > 0 {
+		return r, length
+	}
+	return utf8.DecodeRuneInString(text)
 }
 
 // seq prints the numbers from FIRST (1) to LAST in steps.
