@@ -229,7 +229,7 @@ func writeFile(temp, path string, fill func(io.Writer) error) error {
 	}
 	if err != nil {
 		_ = os.Remove(temp)
-		return fmt.Errorf("cannot write %s: %w", path, err)
+		return fileFault(err, "write %s", path)
 	}
 	return nil
 }

@@ -107,5 +107,10 @@ func verifyOld(path string, r *Report) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.View(func(t *Tx) error { return verifyTx(t, r, true) }), s.Close())
+	migrated := Report{Schema: currentSchema()}
+	err = errors.Join(s.View(func(t *Tx) error { return verifyTx(t, &migrated, true) }), s.Close())
+	for _, p := range migrated.end().Problems {
+		r.add("after a migration: %s", p)
+	}
+	return err
 }

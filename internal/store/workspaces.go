@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"iter"
 
 	"github.com/wsctl/wsctl/internal/fault"
@@ -63,8 +64,10 @@ func (t *Tx) WorkspacesIn(owner string, states ...workspace.State) iter.Seq2[wor
 // without any are absent.
 func (t *Tx) CountByState(owner string) map[workspace.State]int {
 	out := map[workspace.State]int{}
-	for _, key := range t.keys(bState, ownerPrefix(owner)) {
-		_, state, _ := splitStateKey(key)
+	prefix := ownerPrefix(owner)
+	c := t.bucket(bState).Cursor()
+	for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		_, state, _ := splitStateKey(k)
 		out[state]++
 	}
 	return out
