@@ -10,8 +10,12 @@ import (
 	"github.com/wsctl/wsctl/internal/cli"
 )
 
+var version string // set by the linker
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	os.Exit(cli.Main(ctx, os.Args[1:], cli.SystemStreams()))
+	streams := cli.SystemStreams()
+	streams.Version = version
+	os.Exit(cli.Main(ctx, os.Args[1:], streams))
 }

@@ -22,6 +22,7 @@ func newAdminCmd(f *Factory) *cobra.Command {
 		Long: `wsd keeps its workspaces, jobs and events in one file. These commands copy it, check a
 copy, and put one back. Files inside workspaces are not part of it.`,
 		Example: "  wsctl admin backup wsd.bak\n  wsctl admin verify wsd.bak",
+		Args:    cobra.ArbitraryArgs,
 		RunE:    groupRun,
 	}
 	cmd.AddCommand(newBackupCmd(f), newVerifyCmd(f), newRestoreCmd(f))

@@ -18,6 +18,7 @@ func newConfigCmd(f *Factory) *cobra.Command {
 		Long: `Settings come from a file, from the environment (WSD_...) and from flags; a flag is
 stronger than the environment, and that than the file.`,
 		Example: "  wsctl config explain\n  wsctl config path",
+		Args:    cobra.ArbitraryArgs,
 		RunE:    groupRun,
 	}
 	cmd.AddCommand(newConfigExplainCmd(f), newConfigPathCmd(f))

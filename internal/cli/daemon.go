@@ -28,6 +28,7 @@ func newDaemonCmd(f *Factory) *cobra.Command {
 they need it. Workspaces go on running while it is stopped, but their URLs do not
 answer.`,
 		Example: "  wsctl daemon status\n  wsctl daemon logs -f",
+		Args:    cobra.ArbitraryArgs,
 		RunE:    groupRun,
 	}
 	cmd.AddCommand(newDaemonStartCmd(f), newDaemonStopCmd(f), newDaemonStatusCmd(f), newDaemonLogsCmd(f, nil))
@@ -92,7 +93,10 @@ func (f *Factory) writeStatus(out io.Writer, st api.Status) error {
 	s.add("socket", st.Socket)
 	s.add("state", st.StateDir)
 	engine := fmt.Sprintf("%s %s (api %s)", st.Engine.Name, st.Engine.Version, st.Engine.API)
-	if !st.Engine.Reachable {
+	switch {
+	case st.Engine.Since.IsZero():
+		engine = "not asked yet"
+	case !st.Engine.Reachable:
 		engine = fmt.Sprintf("%s cannot be reached since %s: %s", st.Engine.Name, render.Ago(now, st.Engine.Since), st.Engine.Error)
 	}
 	s.add("engine", engine)

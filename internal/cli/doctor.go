@@ -88,7 +88,7 @@ func (f *Factory) localChecks(ctx context.Context) ([]api.Check, *client.Client)
 	if err != nil {
 		return append(checks, failed("wsd", err)), nil
 	}
-	return append(checks, versionCheck(st, c)), c
+	return append(checks, f.versionCheck(st, c)), c
 }
 
 func settingsCheck(file string, found bool, warnings []string) api.Check {
@@ -130,8 +130,8 @@ func socketCheck(path string) api.Check {
 	return c
 }
 
-func versionCheck(st api.Status, c *client.Client) api.Check {
-	check := api.Check{Name: "versions", Status: checkOK, Detail: fmt.Sprintf("wsctl %s, wsd %s", shortVersion(), st.Version)}
+func (f *Factory) versionCheck(st api.Status, c *client.Client) api.Check {
+	check := api.Check{Name: "versions", Status: checkOK, Detail: fmt.Sprintf("wsctl %s, wsd %s", f.version(), st.Version)}
 	if c.NewerServer() {
 		check.Status, check.Hint = checkWarn, "wsd speaks a newer API; update wsctl"
 	}

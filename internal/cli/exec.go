@@ -51,8 +51,8 @@ learns when the window changes its size.`,
 	flags := cmd.Flags()
 	flags.BoolVarP(&o.TTY, "tty", "t", false, "give the command a terminal")
 	flags.BoolVarP(&o.Stdin, "interactive", "i", false, "connect standard input, also when it is a terminal")
-	flags.StringVarP(&o.Dir, "workdir", "w", "", "folder inside to run it in")
-	flags.StringArrayVarP(&o.envWords, "env", "e", nil, "variable, KEY=VALUE (repeat)")
+	flags.StringVarP(&o.Dir, "workdir", "w", "", "`FOLDER` inside to run it in")
+	flags.StringArrayVarP(&o.envWords, "env", "e", nil, "variable, `KEY=VALUE` (repeat)")
 	return cmd
 }
 
@@ -68,7 +68,7 @@ func (o *execOptions) parse(cmd *cobra.Command, args []string) (err error) {
 	}
 	o.Name = names[0]
 	if len(o.Command) == 0 {
-		return usage(cmd, "%s needs a command", cmd.CommandPath()).
+		return usage(cmd, "%s needs a command", called(cmd)).
 			WithHint("write it after two dashes: wsctl exec %s -- ls", o.Name)
 	}
 	if err := workspace.ValidateCommand(o.Command); err != nil {

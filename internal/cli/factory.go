@@ -99,7 +99,7 @@ func (f *Factory) Connect() (*client.Client, error) {
 		return nil, err
 	}
 	if f.client == nil {
-		f.client = client.New(client.Options{Socket: s.Socket, UserAgent: "wsctl/" + shortVersion()})
+		f.client = client.New(client.Options{Socket: s.Socket, UserAgent: "wsctl/" + f.version()})
 	}
 	return f.client, nil
 }

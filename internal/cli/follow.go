@@ -38,6 +38,8 @@ type follower struct {
 	client   *client.Client
 	progress *render.Progress // nil: nothing is shown
 	wait     waitOptions
+
+	signalled bool // a signal has told a stage
 }
 
 // newFollower returns a follower that shows progress if stderr is a terminal.
@@ -64,7 +66,7 @@ func (fo *follower) settle(ctx context.Context, w workspace.Workspace, want work
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, waitTimeout(w.Name, limit))
 	defer cancel()
 	job := w.Job
-	if done, err := fo.settled(ctx, w, want, job); done {
+	if done, err := fo.settled(ctx, &w, want, job); done {
 		return w, err
 	}
 	fo.show(w)
@@ -87,7 +89,7 @@ func (fo *follower) settle(ctx context.Context, w workspace.Workspace, want work
 		if w.Job != "" {
 			job = w.Job
 		}
-		if done, err := fo.settled(ctx, w, want, job); done {
+		if done, err := fo.settled(ctx, &w, want, job); done {
 			return w, err
 		}
 		fo.show(w)
@@ -147,19 +149,44 @@ var wanted = map[workspace.Desired]workspace.State{
 	workspace.WantPaused:  workspace.Paused,
 }
 
-// settled reports whether the command is over, and how it ended.
-func (fo *follower) settled(ctx context.Context, w workspace.Workspace, want workspace.Desired, job string) (bool, error) {
+// fulfilled reports whether w is where want wants it and nothing works on it.
+func fulfilled(w workspace.Workspace, want workspace.Desired) bool {
+	attention, _ := w.Condition(workspace.Attention)
+	return w.Job == "" && w.State == wanted[want] && !attention.Status
+}
+
+// settled reports whether the command is over, and how it ended. A message shows the
+// workspace as it was in the middle of a change; so before it counts as failed, wsd
+// is asked how it is after it.
+func (fo *follower) settled(ctx context.Context, w *workspace.Workspace, want workspace.Desired, job string) (bool, error) {
+	if fulfilled(*w, want) {
+		return true, nil
+	}
 	if w.Job != "" || !w.State.Settled() {
 		return false, nil
 	}
+	now, err := fo.client.Workspace(ctx, w.ID)
+	switch {
+	case fault.Is(err, fault.NotFound), fault.Is(err, fault.Gone):
+		return true, goneError(*w, want)
+	case err != nil:
+		return false, nil // the watch will tell
+	}
+	*w = now
+	if fulfilled(now, want) || now.Job != "" || !now.State.Settled() {
+		return fulfilled(now, want), nil
+	}
+	return true, fo.ended(ctx, now, want, job)
+}
+
+// ended says why a workspace on which nothing works is not where it should be.
+func (fo *follower) ended(ctx context.Context, w workspace.Workspace, want workspace.Desired, job string) error {
 	attention, _ := w.Condition(workspace.Attention)
 	switch {
-	case w.State == wanted[want] && !attention.Status:
-		return true, nil
 	case w.Desired != want && !attention.Status && w.State != workspace.Failed:
-		return true, fault.New(fault.Conflict, "superseded", "somebody asked for %s to be %s meanwhile", w.Name, w.Desired)
+		return fault.New(fault.Conflict, "superseded", "somebody asked for %s to be %s meanwhile", w.Name, w.Desired)
 	}
-	return true, fo.failure(ctx, w, attention, job)
+	return fo.failure(ctx, w, attention, job)
 }
 
 // failure says why a workspace is not where it should be.
@@ -169,7 +196,7 @@ func (fo *follower) failure(ctx context.Context, w workspace.Workspace, attentio
 	switch {
 	case attention.Status && attention.Detail != "":
 		e.Text += ": " + attention.Detail
-		e.Code = attention.Reason
+		e.Code, e.Kind = attention.Reason, kindOfJob(attention.Reason)
 	case w.Stop != nil && w.Stop.Detail != "":
 		e.Text += ": " + w.Stop.Detail
 		e.Code = "workspace_" + string(w.Stop.Reason)
@@ -182,7 +209,7 @@ func (fo *follower) failure(ctx context.Context, w workspace.Workspace, attentio
 		return e
 	}
 	if j.Code != "" {
-		e.Code = j.Code
+		e.Code, e.Kind = j.Code, kindOfJob(j.Code)
 	}
 	if j.Error != "" {
 		e.Text = fmt.Sprintf("%s is %s: %s", w.Name, w.State, j.Error)
@@ -193,18 +220,55 @@ func (fo *follower) failure(ctx context.Context, w workspace.Workspace, attentio
 	return e
 }
 
+// jobKinds is the class of the codes that a failed job is known to have. A job
+// keeps its code only; every other one counts as a failure of another kind.
+var jobKinds = map[string]fault.Kind{
+	"engine_unreachable":   fault.Unavailable,
+	"registry_unreachable": fault.Unavailable,
+	"exited_early":         fault.Conflict,
+	"digest_changed":       fault.Conflict,
+	"port_in_use":          fault.Conflict,
+	"image_not_found":      fault.NotFound,
+	"image_denied":         fault.Denied,
+	"engine_disk_full":     fault.StorageFull,
+	"subnets_used_up":      fault.Limit,
+	"timeout_create":       fault.Timeout,
+	"timeout_initialize":   fault.Timeout,
+	"timeout_start":        fault.Timeout,
+	"timeout_stop":         fault.Timeout,
+}
+
+func kindOfJob(code string) fault.Kind {
+	if k, ok := jobKinds[code]; ok {
+		return k
+	}
+	return fault.Internal
+}
+
 // stages are what people read while a workspace is on its way.
 var stages = map[workspace.State]string{
 	workspace.Creating:     "making the workspace",
-	workspace.Initializing: "starting, until it answers",
-	workspace.Stopping:     "stopping",
-	workspace.Deleting:     "deleting",
+	workspace.Initializing: "starting it",
+	workspace.Stopping:     "stopping it",
+	workspace.Deleting:     "removing it",
 	workspace.Running:      "working",
 	workspace.Paused:       "working",
 }
 
+// signalStages words the stages that wsd's jobs signal; others are shown as they come.
+var signalStages = map[string]string{
+	"image":     "getting the image",
+	"container": "making the container",
+	"start":     "starting it",
+	"ready":     "waiting until it answers",
+	"pre_stop":  "running its pre-stop command",
+	"stop":      "stopping it",
+	"remove":    "removing it",
+}
+
+// show tells the stage by the state, until signals tell it more precisely.
 func (fo *follower) show(w workspace.Workspace) {
-	if stage, ok := stages[w.State]; ok {
+	if stage, ok := stages[w.State]; ok && !fo.signalled {
 		fo.progress.Stage(stage, "")
 	}
 }
@@ -214,7 +278,12 @@ func (fo *follower) signal(s event.Signal) {
 	if s.Kind != "progress" || s.Detail["stage"] == "" {
 		return
 	}
-	fo.progress.Stage(s.Detail["stage"], share(s.Detail["current"], s.Detail["total"]))
+	fo.signalled = true
+	stage, ok := signalStages[s.Detail["stage"]]
+	if !ok {
+		stage = s.Detail["stage"]
+	}
+	fo.progress.Stage(stage, share(s.Detail["current"], s.Detail["total"]))
 }
 
 func share(current, total string) string {

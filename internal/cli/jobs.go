@@ -25,6 +25,7 @@ func newJobsCmd(f *Factory) *cobra.Command {
 are repeated with growing delays when they fail, survive a restart of wsd, and stay
 listed when they have given up.`,
 		Example: "  wsctl jobs ls\n  wsctl jobs retry j2k4mqrz3abcd",
+		Args:    cobra.ArbitraryArgs,
 		RunE:    groupRun,
 	}
 	cmd.AddCommand(newJobsListCmd(f, nil), newJobsShowCmd(f), newJobsRetryCmd(f), newJobsCancelCmd(f), newJobsStatsCmd(f))
@@ -61,8 +62,8 @@ func newJobsListCmd(f *Factory, runF func(context.Context, *jobsListOptions) err
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
-	cmd.Flags().StringSliceVar(&o.States, "state", nil, "only these states ("+strings.Join(jobStates, ", ")+")")
-	cmd.Flags().StringVar(&o.Workspace, "workspace", "", "only of this workspace")
+	cmd.Flags().StringSliceVar(&o.States, "state", nil, "only these `STATES`: "+strings.Join(jobStates, ", "))
+	cmd.Flags().StringVar(&o.Workspace, "workspace", "", "only of this `WORKSPACE`")
 	_ = cmd.RegisterFlagCompletionFunc("state", completeWords(jobStates...))
 	_ = cmd.RegisterFlagCompletionFunc("workspace", completeWorkspaces(f, -1))
 	return cmd

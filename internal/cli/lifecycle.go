@@ -61,7 +61,7 @@ func newLifecycleCmd(f *Factory, cmd *cobra.Command, o *lifecycleOptions, runF l
 		return runF(cmd.Context(), o)
 	}
 	cmd.ValidArgsFunction = completeWorkspaces(f, -1, o.verb.eligible...)
-	cmd.Flags().StringArrayVarP(&o.Labels, "label", "l", nil, "every workspace with this label (KEY, KEY=VALUE or KEY!=VALUE; repeat to narrow)")
+	cmd.Flags().StringArrayVarP(&o.Labels, "label", "l", nil, "every workspace with this label: KEY, `KEY=VALUE` or KEY!=VALUE (repeat to narrow)")
 	cmd.Flags().BoolVar(&o.All, "all", false, "every workspace that this makes sense for")
 	o.addFlags(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("label", completeLabels(f))
@@ -73,7 +73,7 @@ func (o *lifecycleOptions) check(cmd *cobra.Command, args []string) error {
 	chosen := o.All || len(o.Labels) > 0
 	switch {
 	case len(args) == 0 && !chosen:
-		return usage(cmd, "%s needs a NAME, --label or --all", cmd.CommandPath())
+		return usage(cmd, "%s needs a NAME, --label or --all", called(cmd))
 	case len(args) > 0 && chosen:
 		return usage(cmd, "give names or --label and --all, not both")
 	}

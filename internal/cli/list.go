@@ -53,8 +53,8 @@ be reached, the states are the last known ones, and that is said.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&o.States, "state", nil, "only these states ("+stateWords()+")")
-	flags.StringArrayVarP(&o.Labels, "label", "l", nil, "only with this label (KEY, KEY=VALUE or KEY!=VALUE; repeat to narrow)")
+	flags.StringSliceVar(&o.States, "state", nil, "only these `STATES`: "+stateWords())
+	flags.StringArrayVarP(&o.Labels, "label", "l", nil, "only with this label: KEY, `KEY=VALUE` or KEY!=VALUE (repeat to narrow)")
 	flags.BoolVarP(&o.Quiet, "quiet", "q", false, "names only")
 	flags.BoolVarP(&o.Watch, "watch", "w", false, "keep the list up to date until Ctrl-C")
 	_ = cmd.RegisterFlagCompletionFunc("state", completeWords(strings.Split(stateWords(), ", ")...))

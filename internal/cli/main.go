@@ -19,6 +19,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/render"
@@ -72,6 +73,7 @@ func (f *Factory) report(ctx context.Context, err error) int {
 	}
 	if f.JSON {
 		_ = render.JSON(f.Streams.Out, errorBody{render.ProblemOf(e, client.RequestID(err))})
+		_ = f.flush()
 	} else {
 		f.say(e, client.RequestID(err))
 	}
@@ -80,7 +82,7 @@ func (f *Factory) report(ctx context.Context, err error) int {
 
 // errorBody is what --json prints for an error.
 type errorBody struct {
-	Error any `json:"error"`
+	Error api.Problem `json:"error"`
 }
 
 // closedOutput reports whether err says that nobody reads stdout any more.
@@ -91,7 +93,11 @@ func closedOutput(err error) bool {
 // say prints the sentence, which values are wrong, and what to do next.
 func (f *Factory) say(e *fault.Error, requestID string) {
 	p := f.errPalette()
-	f.note("%s %s", p.Paint(render.Bad, "wsctl:"), escapeLines(e.Text))
+	code := ""
+	if e.Kind != fault.Usage {
+		code = p.Paint(render.Faint, " ["+render.Escape(e.Code)+"]")
+	}
+	f.note("%s %s%s", p.Paint(render.Bad, "wsctl:"), escapeLines(e.Text), code)
 	for _, field := range e.Fields {
 		if field.Detail != "" {
 			f.note("  %s: %s", render.Escape(field.Pointer), render.Escape(field.Detail))

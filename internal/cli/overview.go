@@ -34,7 +34,7 @@ func runOverview(f *Factory, cmd *cobra.Command) error {
 	defer cancel()
 	c := client.New(client.Options{Socket: s.Socket, Retry: client.RetryPolicy{Attempts: 1}})
 	list, err := c.Workspaces(ctx, api.Filter{})
-	res := overviewResult{shortVersion(), err == nil, viewsOf(list.Workspaces), list.Stale}
+	res := overviewResult{f.version(), err == nil, viewsOf(list.Workspaces), list.Stale}
 	return f.result(res, func(out io.Writer) error { return f.sayOverview(out, res, list.Workspaces) })
 }
 

@@ -42,6 +42,7 @@ is needed. Every command takes --json for scripts.`,
   wsctl list
   wsctl exec demo -- sh
   wsctl delete demo`,
+		Args:          cobra.ArbitraryArgs, // groupRun words what is unknown
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,8 +57,8 @@ is needed. Every command takes --json for scripts.`,
 	root.SetErr(f.Streams.Err)
 	flags := root.PersistentFlags()
 	flags.BoolVar(&f.JSON, "json", f.JSON, "print JSON on stdout, errors too")
-	flags.String("socket", "", "path of wsd's socket")
-	flags.StringVar(&f.ConfigFile, "config", "", "file with settings instead of the usual one")
+	flags.String("socket", "", "`PATH` of wsd's socket")
+	flags.StringVar(&f.ConfigFile, "config", "", "`FILE` with settings instead of the usual one")
 	f.flags = flags
 	for _, g := range groups(f) {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

@@ -15,6 +15,7 @@ type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Env      func(string) string
+	Version  string // of the program; "": what the build knows of its source
 
 	InTTY, OutTTY, ErrTTY bool
 	inFile                *os.File // the terminal, when InTTY

@@ -25,6 +25,7 @@ func newTemplateCmd(f *Factory) *cobra.Command {
 		Long: `Templates say what a workspace is made from. Some are built in; those of your own
 are files in a folder (see wsctl config explain templates).`,
 		Example: "  wsctl template ls\n  wsctl template validate ./mine.toml",
+		Args:    cobra.ArbitraryArgs,
 		RunE:    groupRun,
 	}
 	cmd.AddCommand(newTemplateListCmd(f), newTemplateShowCmd(f), newTemplateValidateCmd(f))

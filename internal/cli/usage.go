@@ -15,20 +15,25 @@ func usage(cmd *cobra.Command, format string, args ...any) *fault.Error {
 	return fault.New(fault.Usage, "usage", format, args...).WithHint("see `%s --help`", cmd.CommandPath())
 }
 
+// called is how a message names a command: without the program's name before it.
+func called(cmd *cobra.Command) string {
+	if !cmd.HasParent() {
+		return cmd.Name()
+	}
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+}
+
 // flagError words what pflag found wrong.
 func flagError(cmd *cobra.Command, err error) error {
-	if f := (*fault.Error)(nil); errors.As(err, &f) {
-		return f
-	}
 	var unknown *pflag.NotExistError
 	var missing *pflag.ValueRequiredError
 	var invalid *pflag.InvalidValueError
 	switch {
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
-		return usage(cmd, "%s has no flag -%s", cmd.CommandPath(), unknown.GetSpecifiedName())
+		return usage(cmd, "%s has no flag -%s", called(cmd), unknown.GetSpecifiedName())
 	case errors.As(err, &unknown):
 		name := unknown.GetSpecifiedName()
-		e := usage(cmd, "%s has no flag --%s", cmd.CommandPath(), name)
+		e := usage(cmd, "%s has no flag --%s", called(cmd), name)
 		if near := nearestFlag(cmd, name); near != "" {
 			e = e.WithHint("did you mean --%s?", near)
 		}
@@ -120,11 +125,11 @@ func takes(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:
-			return usage(cmd, "%s needs %s", cmd.CommandPath(), what)
+			return usage(cmd, "%s needs %s", called(cmd), what)
 		case most == 0 && len(args) > 0:
-			return usage(cmd, "%s takes no arguments, but got %.60q", cmd.CommandPath(), args[0])
+			return usage(cmd, "%s takes no arguments, but got %.60q", called(cmd), args[0])
 		case most > 0 && len(args) > most:
-			return usage(cmd, "%s takes %s and no more, but got also %.60q", cmd.CommandPath(), what, args[most])
+			return usage(cmd, "%s takes %s and no more, but got also %.60q", called(cmd), what, args[most])
 		}
 		return nil
 	}
@@ -142,7 +147,7 @@ func groupRun(cmd *cobra.Command, args []string) error {
 			names = append(names, c.Aliases...)
 		}
 	}
-	e := usage(cmd, "%s has no command %.60q", cmd.CommandPath(), args[0])
+	e := usage(cmd, "%s has no command %.60q", called(cmd), args[0])
 	if near := nearest(args[0], names); near != "" {
 		e = e.WithHint("did you mean `%s %s`?", cmd.CommandPath(), near)
 	}

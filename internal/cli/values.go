@@ -24,12 +24,9 @@ func (v *sizeValue) Type() string   { return "size" }
 
 func (v *sizeValue) Set(s string) error {
 	n, err := config.ParseSize(s)
-	if err != nil {
-		return err
-	}
-	if n < workspace.MinMemory || n > workspace.MaxMemory {
-		return fault.New(fault.Usage, "memory_invalid", "%s is out of range", s).
-			WithHint("give 16MiB to 4TiB, such as 512MiB")
+	if err != nil || n < workspace.MinMemory || n > workspace.MaxMemory {
+		return fault.New(fault.Usage, "memory_invalid", "%.40q is not an amount of memory that is allowed", s).
+			WithHint("give 16MiB to 4TiB with the unit: 512MiB and 2GiB count in 1024s, 512MB and 2GB in 1000s")
 	}
 	*v.bytes, v.text = &n, s
 	return nil

@@ -14,13 +14,10 @@ import (
 	"github.com/wsctl/wsctl/internal/render"
 )
 
-// release is set by the linker: -X github.com/wsctl/wsctl/internal/cli.release=v1.2.3.
-var release string
-
-// shortVersion is the release, or what the build knows of its source.
-func shortVersion() string {
-	if release != "" {
-		return release
+// version is the release, or what the build knows of its source.
+func (f *Factory) version() string {
+	if f.Streams.Version != "" {
+		return f.Streams.Version
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -71,7 +68,7 @@ func newVersionCmd(f *Factory, runF func(context.Context, *versionOptions) error
 }
 
 func runVersion(ctx context.Context, f *Factory, o *versionOptions) error {
-	res := versionResult{Version: shortVersion(), API: api.Version, Go: runtime.Version()}
+	res := versionResult{Version: f.version(), API: api.Version, Go: runtime.Version()}
 	if o.Short {
 		return f.result(res, func(out io.Writer) error { _, err := fmt.Fprintln(out, res.Version); return err })
 	}

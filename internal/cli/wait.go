@@ -54,7 +54,7 @@ is deleted, or it has failed and nothing works on it.`,
 			return runF(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVar(&o.For, "for", "ready", "what to wait for: "+strings.Join(waitFor, ", "))
+	cmd.Flags().StringVar(&o.For, "for", "ready", "`CONDITION` to wait for: "+strings.Join(waitFor, ", "))
 	cmd.Flags().Var(&o.Timeout, "timeout", "give up after this time, with exit status 8")
 	_ = cmd.RegisterFlagCompletionFunc("for", completeWords(waitFor...))
 	return cmd
@@ -121,15 +121,34 @@ func (o *waitCmdOptions) follow(ctx context.Context, c *client.Client, w workspa
 			continue
 		}
 		p.Stage("waiting for "+o.Name+" to be "+conditionWords(o.For), string(now.State))
-		if o.holds(ctx, now) {
-			return &now, nil
-		}
-		if now.State == workspace.Failed && now.Job == "" && o.For != "deleted" {
-			return nil, fault.New(fault.Conflict, "workspace_failed", "%s has failed and nothing works on it", w.Name).
-				WithHint("see `wsctl show %s`", w.Name)
+		if done, err := o.decided(ctx, c, &now); done {
+			return &now, err
 		}
 	}
 	return nil, fault.From(context.Cause(ctx))
+}
+
+// decided reports whether the wait is over. A message shows the workspace as it was in
+// the middle of a change, so what looks like the end is asked for again.
+func (o *waitCmdOptions) decided(ctx context.Context, c *client.Client, w *workspace.Workspace) (bool, error) {
+	if !o.holds(ctx, *w) && !o.hopeless(*w) {
+		return false, nil
+	}
+	now, err := c.Workspace(ctx, w.ID)
+	if err != nil {
+		return false, nil // the watch will tell
+	}
+	*w = now
+	if o.hopeless(now) {
+		return true, fault.New(fault.Conflict, "workspace_failed", "%s has failed and nothing works on it", now.Name).
+			WithHint("see `wsctl show %s`", now.Name)
+	}
+	return o.holds(ctx, now), nil
+}
+
+// hopeless reports whether the condition cannot come by itself any more.
+func (o *waitCmdOptions) hopeless(w workspace.Workspace) bool {
+	return w.State == workspace.Failed && w.Job == "" && o.For != "deleted"
 }
 
 func (o *waitCmdOptions) holds(ctx context.Context, w workspace.Workspace) bool {
