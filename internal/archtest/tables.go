@@ -1,0 +1,136 @@
+package archtest
+
+// Row says what one package may import of ours. Tests may import more.
+type Row struct {
+	Package string // without internal/
+	May     []string
+	Why     string
+}
+
+// anything stands for every package of ours.
+const anything = "*"
+
+// Imports is the table of docs/architecture.md. Calls go down, facts come up.
+var Imports = []Row{
+	{"fault", nil, "the error that every layer shares knows none of them"},
+	{"workspace", []string{"fault"}, "pure nouns and rules"},
+	{"activity", nil, "one pure rule"},
+	{"event", nil, "facts and the bus; any layer may use it"},
+	{"template", []string{"fault", "workspace"}, "data in, a Spec out"},
+	{"api", []string{"fault", "workspace", "activity", "event"}, "the contract of wsctl and wsd, told in the nouns themselves"},
+	{"agentapi", nil, "the contract of wsd and the agent"},
+	{"store", []string{"fault", "workspace", "activity", "event"}, "typed rows; no rules, nobody above it"},
+	{"runtime", []string{"fault", "workspace"}, "the contract of container engines"},
+	{"runtime/docker", []string{"fault", "workspace", "runtime"}, "a driver knows the contract, not its callers"},
+	{"runtime/memory", []string{"fault", "workspace", "runtime"}, "a driver knows the contract, not its callers"},
+	{"runtime/runtimetest", []string{"runtime", "workspace"}, "the suite sees what a caller of the contract sees"},
+	{"host", []string{"fault", "workspace"}, "asks the kernel, decides nothing"},
+	{"snapshot", []string{"fault"}, "archives by content"},
+	{"engine", []string{"fault", "workspace", "activity", "event", "template", "store", "runtime", "host", "snapshot", "agentapi", "api"},
+		"the only writer; it answers in the words of api, because a second set of structs would only be copied"},
+	{"auth", []string{"fault", "workspace"}, "who asks: it returns a workspace.Actor"},
+	{"gateway", []string{"api", "event", "auth", "fault", "workspace", "runtime"}, "a stream between a socket and the contract of an engine"},
+	{"front", []string{"fault", "workspace", "event", "auth", "agentapi", "preview"}, "carries connections, decides nothing"},
+	{"preview", []string{"api"}, "pages and their handlers"},
+	{"server", []string{"api", "fault", "workspace", "event", "auth", "runtime", "gateway"},
+		"HTTP to calls; exec is a stream, which the gateway carries to the contract of runtime, never to a driver"},
+	{"metrics", []string{"event", "workspace"}, "collectors of numbers, nothing else"},
+	{"agent", []string{"agentapi", "agent/applet", "agent/httpd", "agent/pid1", "agent/shell"}, "runs in every container: it must stay small and know nothing of wsd"},
+	{"agent/applet", []string{"agentapi"}, "one small tool each"},
+	{"agent/httpd", []string{"agentapi"}, "one small tool"},
+	{"agent/pid1", []string{"agentapi"}, "process 1"},
+	{"agent/shell", []string{"agentapi", "agent/applet"}, "runs the applets without a process of their own"},
+	{"client", []string{"api", "fault", "event", "workspace"}, "calls wsd; prints nothing"},
+	{"render", []string{"api", "workspace", "event", "fault"}, "prints; calls nothing"},
+	{"tui", []string{"api", "event", "workspace", "render"}, "one model, no I/O"},
+	{"cli", []string{"api", "client", "config", "render", "tui", "fault", "workspace", "event"}, "the program wsctl: no package of the daemon"},
+	{"config", []string{"fault", "workspace"}, "values in; wsctl links it too"},
+	{"daemon", []string{anything}, "the one place that knows every part of wsd"},
+	{"wstest", []string{anything}, "a whole daemon inside a test"},
+	{"archtest", nil, "reads text, not packages"},
+	{"cmd/wsctl", []string{"cli"}, "only starts the program"},
+	{"cmd/wsd", []string{"daemon", "agent"}, "only starts the program"},
+	{"bench", []string{anything}, "a program that measures"},
+	{"torture", []string{anything}, "a program that kills the daemon"},
+}
+
+// Library is a foreign module and the packages that may name it.
+type Library struct {
+	Prefix string
+	In     []string
+	Tests  bool // any test may name it as well
+	Why    string
+}
+
+// Libraries have one home each, so that one of them can be changed in one folder.
+var Libraries = []Library{
+	{"github.com/docker/docker", []string{"runtime/docker", "bench", "torture"}, true, "engines are reached through runtime.Driver"},
+	{"github.com/moby/", []string{"runtime/docker"}, true, "belongs to the engine's client"},
+	{"go.etcd.io/bbolt", []string{"store"}, false, "one file, one owner"},
+	{"github.com/spf13/cobra", []string{"cli", "cmd/wsd", "daemon"}, false,
+		"command lines: wsctl's in cli, the few of wsd beside the daemon that they start"},
+	{"github.com/spf13/viper", []string{"config"}, false, "settings become one struct, once"},
+	{"github.com/coder/websocket", []string{"gateway", "client", "agent"}, true, "streams have two ends"},
+	{"github.com/charmbracelet/bubbletea", []string{"tui", "render"}, false, "only what draws knows the terminal library"},
+	{"github.com/charmbracelet/bubbles", []string{"tui", "render"}, false, "only what draws knows the terminal library"},
+	{"github.com/charmbracelet/lipgloss", []string{"tui", "render"}, false, "only what draws knows the terminal library"},
+	{"github.com/danielgtaylor/huma", []string{"server"}, false, "HTTP is the server's business"},
+	{"github.com/prometheus/", []string{"metrics"}, false, "collectors are in one place"},
+	{"github.com/pelletier/go-toml", []string{"config", "template"}, false, "the two kinds of file that people write"},
+	{"mvdan.cc/sh", []string{"agent", "agent/shell"}, false, "no shell is run on behalf of wsd itself"},
+}
+
+// Clock says which packages may read the clock, wait, or begin a context of their
+// own; all others are given the time and a context, so that tests can turn them.
+type Clock struct {
+	Package               string
+	Now, Wait, Background bool
+	Why                   string
+}
+
+// Clocks is who may. Test files are free.
+var Clocks = []Clock{
+	{"engine", true, true, false, "one reading a turn, one timer for the first deadline, time-outs of jobs"},
+	{"store", false, true, false, "waits for the lock of a daemon that is going down"},
+	{"runtime/docker", true, true, true, "network time-outs, ages of sandboxes; cleanup outlives the call that failed"},
+	{"runtime/memory", true, true, false, "its containers take time, as real ones do"},
+	{"runtime/runtimetest", true, true, true, "is a test in its own right"},
+	{"gateway", true, true, false, "pings and silence of connections"},
+	{"front", true, true, false, "pauses after a failed accept, deadlines of connections"},
+	{"server", true, true, true, "deadlines of connections; how long a request took; the listener outlives the call that made it"},
+	{"daemon", true, true, true, "starts and ends everything; shutdown outlives the context that ended"},
+	{"client", true, true, false, "retry, breaker, silence of a stream"},
+	{"render", true, true, false, "progress shows elapsed time; ages in tables are relative"},
+	{"cli", true, true, true, "waits for daemons and states; cleanup after Ctrl-C"},
+	{"tui", true, true, false, "a dashboard redraws by the clock"},
+	{"agent", true, true, true, "a program of its own: process 1, shell and tools"},
+	{"agent/applet", true, true, true, "date, sleep and their like"},
+	{"agent/httpd", true, true, true, "a program of its own"},
+	{"agent/pid1", true, true, true, "a program of its own"},
+	{"agent/shell", true, true, true, "a program of its own"},
+	{"wstest", true, true, true, "is part of tests"},
+	{"archtest", false, false, false, "reads text"},
+	{"cmd/wsctl", false, false, true, "main begins the context"},
+	{"cmd/wsd", false, false, true, "main begins the context"},
+	{"bench", true, true, true, "measures time"},
+	{"torture", true, true, true, "chooses when to kill"},
+}
+
+// Budgets, in lines.
+const (
+	MaxFile     = 400
+	MaxTestFile = 600
+	MaxFunc     = 60
+	// MaxTestFunc is larger because a table of cases is data, not steps.
+	MaxTestFunc = 150
+)
+
+// Exception lets one subject break one rule.
+type Exception struct {
+	Rule    string
+	Subject string // as in Violation.Subject
+	Why     string
+}
+
+// Exceptions of this tree.
+var Exceptions = []Exception{}
