@@ -100,10 +100,12 @@ func (h *health) engine() (rt.Info, bool) {
 	return h.info, h.up
 }
 
-// Stale reports whether the container engine is away, so that answers are the last known.
+// Stale reports whether the container engine is away, so that answers are the last
+// known. Before its first answer or failure nothing is known to be stale.
 func (e *Engine) Stale() bool {
-	_, up := e.health.engine()
-	return !up
+	e.health.mu.Lock()
+	defer e.health.mu.Unlock()
+	return e.health.firstDone && !e.health.up
 }
 
 // reachable refuses a write that needs the container engine while it is away.
@@ -115,7 +117,7 @@ func (e *Engine) reachable(ctx context.Context) error {
 		return ctx.Err()
 	case <-time.After(firstContact):
 	}
-	if e.Stale() {
+	if _, up := e.health.engine(); !up {
 		return away(nil)
 	}
 	return nil
