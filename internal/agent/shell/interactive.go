@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 	"mvdan.cc/sh/v3/interp"
@@ -60,6 +62,9 @@ func (s *sh) session(lines *editor, interrupts <-chan os.Signal, last int) (stat
 			if s.runner.Exited() {
 				return last, true
 			}
+			if last == statusInterrupted {
+				break // the rest of the line is not wanted either
+			}
 		}
 	}
 	fmt.Fprintln(s.out)
@@ -88,9 +93,12 @@ func (s *sh) runForeground(stmt *syntax.Stmt, interrupts <-chan os.Signal) int {
 	}()
 	err := s.run(ctx, stmt)
 	close(stop)
+	if ctx.Err() != nil && !s.runner.Exited() {
+		err = ctx.Err() // whatever the command made of it
+	}
 	cancel()
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(s.out)
+		fmt.Fprintln(s.out) // the terminal has shown ^C
 		return s.setStatus(statusInterrupted)
 	}
 	return s.status(err)
@@ -105,13 +113,19 @@ func (s *sh) setStatus(code int) int {
 	return code
 }
 
+// maxPromptDir is the longest folder that the prompt shows whole, in letters.
+const maxPromptDir = 40
+
 // prompt is "name:dir$ " where the workspace's name is known.
 func (s *sh) prompt() string {
 	dir := s.runner.Dir
-	if home := s.runner.Vars["HOME"].String(); home != "" && home != "/" {
+	if home := s.runner.Env.Get("HOME").String(); home != "" && home != "/" {
 		if rest, ok := strings.CutPrefix(dir, home); ok && (rest == "" || rest[0] == '/') {
 			dir = "~" + rest
 		}
+	}
+	if utf8.RuneCountInString(dir) > maxPromptDir {
+		dir = ".../" + path.Base(dir)
 	}
 	if name := os.Getenv("WSD_NAME"); name != "" {
 		return name + ":" + dir + "$ "
