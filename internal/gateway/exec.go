@@ -10,6 +10,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -63,7 +64,10 @@ func hasToken(r *http.Request, name, token string) bool {
 // Serve upgrades the connection and runs one command. It returns when the command or
 // the peer is gone, soon after leave is closed, or at once when ctx ends.
 func (e Exec) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseWriter, r *http.Request) {
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{api.ExecProtocol}})
+	s := &session{patience: e.Patience, log: e.Log, decode: e.Decode, refused: make(chan error, 1)}
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{api.ExecProtocol},
+		// A pong that has to wait behind output would end the session after 5 s.
+		OnPingReceived: func(context.Context, []byte) bool { return s.waiting.Load() == 0 }})
 	if err != nil {
 		e.Log.Debug("cannot upgrade to a WebSocket", "err", err)
 		return // Accept has answered
@@ -71,7 +75,7 @@ func (e Exec) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseW
 	defer conn.CloseNow() //nolint:errcheck // closed properly before, or beyond help
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &session{conn: conn, ctx: ctx, cancel: cancel, patience: e.Patience, log: e.Log, decode: e.Decode}
+	s.conn, s.ctx, s.cancel = conn, ctx, cancel
 	spec, err := s.readStart()
 	if err != nil {
 		s.finish(s.problem(e.Problem(err)))
@@ -85,25 +89,20 @@ func (e Exec) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseW
 	defer proc.Close() //nolint:errcheck // it only gives up streams
 	s.proc, s.stdin = proc, proc.Stdin()
 	code, err := s.run(leave)
+	var wrong *protocolError
 	switch {
 	case err == nil:
 		s.finish(api.ExecControl{Type: "exit", Code: code})
-	case isClosed(leave):
+	case errors.As(err, &wrong):
+		_ = proc.Close() // the process must not wait for the peer's goodbye
+		_ = conn.Close(wrong.status(), fault.From(wrong.err).Code)
+	case errors.Is(err, errLeaving):
 		_ = proc.Close()
 		_ = conn.Close(websocket.StatusGoingAway, "wsd is shutting down")
 	case ctx.Err() == nil:
 		s.finish(s.problem(e.Problem(err)))
 	default:
 		e.Log.Debug("an exec session ended early", "err", context.Cause(ctx))
-	}
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
 	}
 }
 

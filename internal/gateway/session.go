@@ -30,10 +30,27 @@ type session struct {
 	log      *slog.Logger
 	decode   func([]byte, any) error
 
+	refused chan error   // what the peer did wrong; room for one
 	waiting atomic.Int32 // goroutines that wait for the process or the peer to take bytes
 }
 
-var errPeerGone = errors.New("the peer is gone")
+var (
+	errPeerGone = errors.New("the peer is gone")
+	errLeaving  = errors.New("the server ends")
+)
+
+// protocolError is a message that a peer must not send.
+type protocolError struct{ err error }
+
+func (e *protocolError) Error() string { return e.err.Error() }
+
+// status is the close code for it (RFC 6455, 7.4.1).
+func (e *protocolError) status() websocket.StatusCode {
+	if fault.Is(e.err, fault.TooLarge) {
+		return websocket.StatusMessageTooBig
+	}
+	return websocket.StatusPolicyViolation
+}
 
 func (s *session) readStart() (runtime.ExecSpec, error) {
 	s.conn.SetReadLimit(maxStart)
@@ -76,11 +93,13 @@ func (s *session) run(leave <-chan struct{}) (int, error) {
 	select {
 	case o := <-ended:
 		return o.code, o.err
+	case err := <-s.refused:
+		return 0, &protocolError{err}
 	case <-leave:
+		return 0, errLeaving
 	case <-s.ctx.Done():
+		return 0, errPeerGone
 	}
-	_ = s.proc.Close() // ends Copy
-	return 0, errPeerGone
 }
 
 // input reads the peer until it or the session ends.
@@ -97,23 +116,10 @@ func (s *session) input() {
 			err = s.feed(data)
 		}
 		if err != nil {
-			s.refuse(err)
+			s.refused <- err
 			return
 		}
 	}
-}
-
-// refuse ends a session whose peer does not keep to the protocol.
-func (s *session) refuse(err error) {
-	code := websocket.StatusPolicyViolation
-	if fault.Is(err, fault.TooLarge) {
-		code = websocket.StatusMessageTooBig
-	}
-	go func() { // Close waits for the peer's answer; the process must not
-		_ = s.conn.Close(code, fault.From(err).Code)
-		s.cancel(err)
-	}()
-	_ = s.proc.Close()
 }
 
 // feed writes input. Once the process has closed its input, the rest is dropped, as

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/auth"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -46,8 +48,9 @@ func (l *acceptor) Accept() (net.Conn, error) {
 			err = l.enter(actor)
 		}
 		if err != nil {
-			l.s.log.Warn("connection refused", "err", err)
-			l.refuse(c, err)
+			id := rand.Text()
+			l.s.log.Warn("connection refused", "request_id", id, "err", err)
+			l.refuse(c, rawProblem(err, id))
 			continue
 		}
 		return &auth.Conn{Conn: c, Actor: actor, OnClose: func() { l.leave(actor) }}, nil
@@ -78,7 +81,7 @@ func (l *acceptor) leave(a workspace.Actor) {
 
 // refuse answers without having read anything, then reads a little so that the peer
 // gets the answer before the connection breaks.
-func (l *acceptor) refuse(c net.Conn, err error) {
+func (l *acceptor) refuse(c net.Conn, answer []byte) {
 	select {
 	case l.refusing <- struct{}{}:
 	default:
@@ -89,7 +92,7 @@ func (l *acceptor) refuse(c net.Conn, err error) {
 		defer func() { <-l.refusing }()
 		defer c.Close()
 		_ = c.SetDeadline(time.Now().Add(time.Second))
-		if _, err := c.Write(rawProblem(err)); err != nil {
+		if _, err := c.Write(answer); err != nil {
 			return
 		}
 		if w, ok := c.(interface{ CloseWrite() error }); ok {
@@ -100,14 +103,14 @@ func (l *acceptor) refuse(c net.Conn, err error) {
 }
 
 // rawProblem is a whole HTTP/1.1 answer.
-func rawProblem(err error) []byte {
-	p := problemOf(err, "")
+func rawProblem(err error, requestID string) []byte {
+	p := problemOf(err, requestID)
 	body, jsonErr := json.Marshal(p)
 	if jsonErr != nil {
 		panic("server: a problem of plain strings cannot fail to marshal: " + jsonErr.Error())
 	}
-	head := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n",
-		p.Status, http.StatusText(p.Status), problemType, len(body))
+	head := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s: %s\r\nConnection: close\r\n",
+		p.Status, http.StatusText(p.Status), problemType, len(body), api.HeaderRequestID, requestID)
 	if v := retryAfter(err); v != "" {
 		head += "Retry-After: " + v + "\r\n"
 	}

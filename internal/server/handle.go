@@ -39,7 +39,7 @@ func (s *Server) outer(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = withRequestID(r)
 		begun := time.Now()
-		rec := &recorder{ResponseWriter: w}
+		rec := &recorder{ResponseWriter: w, within: s.times.Write}
 		h := w.Header()
 		h.Set(api.HeaderVersion, api.Version)
 		h.Set(api.HeaderRequestID, requestID(r))
@@ -73,6 +73,9 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) error {
 // finish logs the request and turns a panic into a 500 of this request only.
 func (s *Server) finish(rec *recorder, r *http.Request, begun time.Time) {
 	p := recover()
+	if p == nil && rec.status == 0 {
+		rec.WriteHeader(http.StatusOK)
+	}
 	actor, _ := auth.ActorFrom(r.Context())
 	s.log.Debug("request", "request_id", requestID(r), "method", clean(r.Method, 20), "route", r.Pattern,
 		"status", rec.status, "actor", actor.ID, "took", time.Since(begun).Round(time.Microsecond))
@@ -218,7 +221,6 @@ func (s *Server) reply(c *call, status int, tag string, v any) error {
 		}
 	}
 	h.Set("Content-Type", "application/json")
-	s.writeWithin(c.w, s.times.Write)
 	c.w.WriteHeader(status)
 	_, _ = c.w.Write(buf.Bytes()) // the peer may be gone: nobody is left to tell
 	return nil

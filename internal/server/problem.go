@@ -112,16 +112,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if v := retryAfter(err); v != "" {
 		h.Set("Retry-After", v)
 	}
-	s.writeWithin(w, s.times.Write)
 	w.WriteHeader(p.Status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(append(body, '\n')) // the peer may be gone: nobody is left to tell
 	}
-}
-
-// writeWithin bounds how long the peer may take to read what is written next.
-func (s *Server) writeWithin(w http.ResponseWriter, d time.Duration) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d)) // unsupported by recorders in tests
 }
 
 func errShuttingDown() error {

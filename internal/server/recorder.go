@@ -1,31 +1,45 @@
 package server
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
-// recorder remembers whether an answer has begun, and with which status.
+// recorder remembers whether an answer has begun, and with which status, and gives
+// the peer a time to take it: the connection's deadline is that of the answer before.
 type recorder struct {
 	http.ResponseWriter
+	within time.Duration
 	status int // 0: not begun
+}
+
+func (r *recorder) begin(status int) {
+	if r.status != 0 || (status < 200 && status != http.StatusSwitchingProtocols) {
+		return
+	}
+	r.status = status
+	writeWithin(r.ResponseWriter, r.within) // hijacking takes it away again
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 || r.status == http.StatusContinue {
-		r.status = status
-	}
+	r.begin(status)
 	r.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements http.ResponseWriter.
 func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
+	r.begin(http.StatusOK)
 	return r.ResponseWriter.Write(b)
 }
 
 // Unwrap lets http.ResponseController and the WebSocket upgrade reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// writeWithin bounds how long the peer may take to read what is written next.
+func writeWithin(w http.ResponseWriter, d time.Duration) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d)) // unsupported by recorders in tests
+}
 
 // discard is a ResponseWriter that only collects headers.
 type discard struct{ header http.Header }

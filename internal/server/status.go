@@ -4,12 +4,16 @@ import (
 	"net/http"
 
 	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 func (s *Server) status(c *call) error {
 	st, err := s.backend.Status(c.ctx, c.actor)
 	if err != nil {
 		return err
+	}
+	if st.Workspaces == nil {
+		st.Workspaces = map[workspace.State]int{}
 	}
 	return s.reply(c, http.StatusOK, noTag, st)
 }
@@ -68,7 +72,6 @@ func (s *Server) document(c *call) error {
 		return nil
 	}
 	h.Set("Content-Type", "application/json")
-	s.writeWithin(c.w, s.times.Write)
 	_, _ = c.w.Write(s.openapi) // the peer may be gone: nobody is left to tell
 	return nil
 }
@@ -102,6 +105,6 @@ func (b *slowWriter) Write(p []byte) (int, error) {
 		h.Set("Content-Type", "application/octet-stream")
 		h.Set("Content-Disposition", `attachment; filename="wsd-backup.db"`)
 	}
-	b.s.writeWithin(b.c.w, b.s.times.Write)
+	writeWithin(b.c.w, b.s.times.Write)
 	return b.c.w.Write(p)
 }

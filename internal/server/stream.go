@@ -3,10 +3,8 @@ package server
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
@@ -28,15 +26,16 @@ type stream struct {
 	w      http.ResponseWriter
 	ping   any // sent after silence; nil: nothing is
 
-	mu     sync.Mutex // held while writing
+	turn   chan struct{} // full while somebody writes
 	buf    bytes.Buffer
 	quiet  *time.Timer
 	begun  bool
 	closed bool
+	failed error // of a write
 }
 
 func (s *Server) newStream(c *call, ping any) *stream {
-	st := &stream{s: s, w: c.w, ping: ping}
+	st := &stream{s: s, w: c.w, ping: ping, turn: make(chan struct{}, 1)}
 	st.ctx, st.cancel = context.WithCancelCause(c.ctx)
 	st.quiet = time.AfterFunc(headAfter, st.silence)
 	go func() {
@@ -51,8 +50,8 @@ func (s *Server) newStream(c *call, ping any) *stream {
 
 // send writes v; it is what a backend's yield is.
 func (st *stream) send(v any) error {
-	st.mu.Lock()
-	defer st.mu.Unlock()
+	st.turn <- struct{}{}
+	defer func() { <-st.turn }()
 	return st.write(v)
 }
 
@@ -71,13 +70,14 @@ func (st *stream) write(v any) error {
 		st.w.Header().Set("Content-Type", "application/x-ndjson")
 		st.w.WriteHeader(http.StatusOK)
 	}
-	st.s.writeWithin(st.w, st.s.times.Write)
+	writeWithin(st.w, st.s.times.Write)
 	_, err := st.w.Write(st.buf.Bytes())
 	if err == nil {
 		err = http.NewResponseController(st.w).Flush()
 	}
 	if err != nil {
 		err = fmt.Errorf("the reader does not take a message: %w", err)
+		st.failed = err
 		st.cancel(err)
 		return err
 	}
@@ -90,8 +90,12 @@ func (st *stream) write(v any) error {
 
 // silence runs when nothing was sent for a while: first it sends the head, later pings.
 func (st *stream) silence() {
-	st.mu.Lock()
-	defer st.mu.Unlock()
+	select {
+	case st.turn <- struct{}{}:
+	default:
+		return // somebody writes, so it is not silent
+	}
+	defer func() { <-st.turn }()
 	switch {
 	case st.closed:
 	case !st.begun:
@@ -104,8 +108,8 @@ func (st *stream) silence() {
 // stop makes sure that nothing is written once the handler has returned, also after
 // a panic.
 func (st *stream) stop() {
-	st.mu.Lock()
-	defer st.mu.Unlock()
+	st.turn <- struct{}{}
+	defer func() { <-st.turn }()
 	st.closed = true
 	st.quiet.Stop()
 	st.cancel(context.Canceled)
@@ -114,19 +118,17 @@ func (st *stream) stop() {
 // end says how the handler ends. Before the first line err is an answer of its own;
 // after it, only the end of the peer or of the server is a proper end.
 func (st *stream) end(err error) error {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	cause := context.Cause(st.ctx)
+	st.turn <- struct{}{}
+	defer func() { <-st.turn }()
 	switch {
-	case err == nil && !st.begun:
+	case !st.begun && err == nil:
 		return st.write(nil)
-	case err == nil:
-		return nil
 	case !st.begun && st.s.isClosing():
 		return errShuttingDown()
 	case !st.begun:
 		return err
-	case cause != nil && (st.s.isClosing() || errors.Is(cause, context.Canceled)):
+	case st.failed == nil && (err == nil || st.ctx.Err() != nil):
+		writeWithin(st.w, st.s.times.Write) // for the end of the body
 		return nil
 	}
 	st.s.log.Debug("a stream broke off", "err", err)

@@ -1,0 +1,380 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+func TestOpenAPIDocument(t *testing.T) {
+	doc, err := OpenAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "openapi.json", doc)
+	for _, word := range []string{"unpkg", "cdn", "$schema", "https://json-schema"} {
+		if strings.Contains(string(doc), word) {
+			t.Errorf("the document has %q in it", word)
+		}
+	}
+	r := newRig(t, alice, func(o *Options) { o.Version = "" })
+	a := r.do("GET", "/v1/openapi.json", "")
+	if a.status != 200 || string(a.body) != string(doc) {
+		t.Errorf("the server answers another document: %d", a.status)
+	}
+	for _, path := range []string{"/docs", "/openapi.json", "/openapi.yaml", "/schemas/Workspace", "/schemas/Workspace.json"} {
+		if a := r.do("GET", path, ""); a.status != 404 {
+			t.Errorf("%s gives %d", path, a.status)
+		}
+	}
+}
+
+// TestDocumentIsComplete checks the document against the route table and that every
+// reference in it leads somewhere.
+func TestDocumentIsComplete(t *testing.T) {
+	raw, err := OpenAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Paths map[string]map[string]struct {
+			OperationID string                    `json:"operationId"`
+			Summary     string                    `json:"summary"`
+			Access      string                    `json:"x-access"`
+			Responses   map[string]map[string]any `json:"responses"`
+		} `json:"paths"`
+		Components struct {
+			Schemas   map[string]any `json:"schemas"`
+			Responses map[string]any `json:"responses"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, row := range routes() {
+		op, ok := doc.Paths[row.path][strings.ToLower(row.method)]
+		if !ok || op.OperationID != row.id || op.Summary == "" || op.Access != string(row.access) {
+			t.Errorf("%s %s is not described well: %+v", row.method, row.path, op)
+		}
+		if seen[row.id] {
+			t.Errorf("operation id %s is there twice", row.id)
+		}
+		seen[row.id] = true
+		for _, status := range []string{"400", "403", "500", "503"} {
+			if op.Responses[status]["$ref"] != "#/components/responses/Problem" {
+				t.Errorf("%s does not say that it may answer %s", row.id, status)
+			}
+		}
+	}
+	for ref := range refs(raw) {
+		kind, name, _ := strings.Cut(strings.TrimPrefix(ref, "#/components/"), "/")
+		where := map[string]map[string]any{"schemas": doc.Components.Schemas, "responses": doc.Components.Responses}[kind]
+		if where[name] == nil {
+			t.Errorf("%s leads nowhere", ref)
+		}
+	}
+}
+
+func refs(raw []byte) map[string]bool {
+	found := map[string]bool{}
+	for _, part := range strings.Split(string(raw), `"$ref": "`)[1:] {
+		found[part[:strings.IndexByte(part, '"')]] = true
+	}
+	return found
+}
+
+// TestSchemasFitTheWire encodes values and looks for members that the document lacks,
+// and for required ones that are not sent.
+func TestSchemasFitTheWire(t *testing.T) {
+	raw, _ := OpenAPI()
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]any `json:"properties"`
+				Required   []string       `json:"required"`
+			} `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range map[string]any{
+		"Workspace": workspace.Workspace{}, "Job": workspace.Job{}, "Event": event.Event{}, "Problem": api.Problem{}, "Status": api.Status{},
+		"PortLease": api.PortLease{}, "Message": api.Message{}, "Usage": workspace.Usage{}, "LogLine": workspace.LogLine{}, "JobKindStats": workspace.JobStats{},
+		"Spec": workspace.Spec{}, "ExecControl": api.ExecControl{}, "Leftover": api.Leftover{}, "Template": api.Template{}, "Field": fault.Field{},
+	} {
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sent map[string]any
+		if err := json.Unmarshal(b, &sent); err != nil {
+			t.Fatal(err)
+		}
+		schema := doc.Components.Schemas[name]
+		for member := range sent {
+			if schema.Properties[member] == nil {
+				t.Errorf("%s.%s is sent but not described", name, member)
+			}
+		}
+		for _, member := range schema.Required {
+			if _, ok := sent[member]; !ok {
+				t.Errorf("%s.%s is required but not sent", name, member)
+			}
+		}
+	}
+}
+
+func TestAccess(t *testing.T) {
+	for _, row := range routes() {
+		if row.access != admin {
+			continue
+		}
+		r := newRig(t, alice)
+		body := ""
+		if row.body.media != "" {
+			body = "{}"
+		}
+		if a := r.do(row.method, row.path, body); a.status != 403 || a.problem.Code != "admin_required" {
+			t.Errorf("%s is open to everyone: %d", row.id, a.status)
+		}
+		if a := newRig(t, root).do(row.method, row.path, body); a.status != 200 {
+			t.Errorf("%s is closed to administrators: %d", row.id, a.status)
+		}
+	}
+	r := newRig(t, mallet)
+	r.fake.add("alices", alice.ID)
+	for _, path := range []string{"/v1/workspaces/alices", "/v1/workspaces/alices/logs", "/v1/workspaces/alices/usage", "/v1/watch?workspace=alices"} {
+		if a := r.do("GET", path, ""); a.status != 404 {
+			t.Errorf("53 %s of another owner gives %d", path, a.status)
+		}
+	}
+	var l api.WorkspaceList
+	r.decode(r.do("GET", "/v1/workspaces", ""), &l)
+	if len(l.Workspaces) != 0 {
+		t.Errorf("the list has %v", l.Workspaces)
+	}
+}
+
+func TestEveryAnswerHasItsHeaders(t *testing.T) {
+	r := newRig(t, root)
+	r.fake.add("one", root.ID)
+	for _, tt := range []struct{ method, path string }{
+		{"GET", "/v1/status"}, {"GET", "/v1/workspaces"}, {"GET", "/v1/workspaces/one"}, {"GET", "/v1/nothing"}, {"PUT", "/v1/jobs"},
+		{"GET", "/v1/templates/static"}, {"GET", "/v1/workspaces/one/logs"}, {"GET", "/v1/openapi.json"}, {"GET", "/v1/ports"}, {"GET", "/v1/jobs/stats"},
+		{"GET", "/v1/doctor"}, {"GET", "/v1/events"}, {"GET", "/v1/jobs"}, {"GET", "/v1/jobs/jaaaaaaaaaaaa"}, {"GET", "/v1/workspaces/one/usage"}, {"GET", "/v1/templates"},
+	} {
+		a := r.do(tt.method, tt.path, "", "Wsd-Request-Id: my.id-1")
+		h := a.header
+		if h.Get(api.HeaderVersion) != api.Version || h.Get(api.HeaderRequestID) != "my.id-1" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") == "" {
+			t.Errorf("%s %s: %v", tt.method, tt.path, h)
+		}
+		if strings.Contains(string(a.body), ":null") {
+			t.Errorf("%s answers null for a list: %s", tt.path, a.body)
+		}
+	}
+	for _, odd := range []string{"", "a b", "ä", strings.Repeat("a", 65), "a\tb"} {
+		a := r.do("GET", "/v1/status", "", "Wsd-Request-Id: "+odd)
+		if id := a.header.Get(api.HeaderRequestID); id == odd || len(id) < 16 {
+			t.Errorf("the request id %q became %q", odd, id)
+		}
+	}
+}
+
+func TestFaultsBecomeProblems(t *testing.T) {
+	for _, kind := range fault.Kinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			r := newRig(t, root)
+			r.fake.fail = fault.New(kind, "some_code", "a sentence").WithHint("a hint").WithRetryAfter(1200*time.Millisecond).
+				WithField("/x", "bad", "").WithCause(fmt.Errorf("cannot open /var/lib/secret"))
+			a := r.do("GET", "/v1/status", "")
+			class := fault.ClassOf(kind)
+			if a.status != class.HTTP || a.problem.Code != "some_code" || a.problem.Kind != kind || a.problem.Retryable != class.Retryable || a.header.Get("Retry-After") != "2" {
+				t.Errorf("got %d %s, Retry-After %q", a.status, a.body, a.header.Get("Retry-After"))
+			}
+			if strings.Contains(string(a.body), "secret") {
+				t.Errorf("the cause is shown: %s", a.body)
+			}
+			internal := kind == fault.Internal
+			if shown := a.problem.Detail == "a sentence" && a.problem.Hint == "a hint" && len(a.problem.Errors) == 1; shown == internal {
+				t.Errorf("body %s", a.body)
+			}
+			logged := strings.Contains(r.log.String(), "request_id="+a.problem.RequestID) && strings.Contains(r.log.String(), "/var/lib/secret")
+			if logged != internal {
+				t.Errorf("logged: %v", logged)
+			}
+		})
+	}
+	r := newRig(t, root)
+	r.fake.fail = fmt.Errorf("cannot open /var/lib/secret")
+	if a := r.do("GET", "/v1/status", ""); a.status != 500 || a.problem.Code != "internal" || strings.Contains(string(a.body), "secret") {
+		t.Errorf("a plain error gives %d %s", a.status, a.body)
+	}
+}
+
+func TestCreate(t *testing.T) {
+	r := newRig(t, alice)
+	first := r.do("POST", "/v1/workspaces", `{"name":"one"}`, "Idempotency-Key: k1")
+	var w workspace.Workspace
+	r.decode(first, &w)
+	if first.status != 202 || first.header.Get("Location") != "/v1/workspaces/"+w.ID || w.Owner != alice.ID || first.header.Get("ETag") == "" {
+		t.Fatalf("got %d %v %s", first.status, first.header, first.body)
+	}
+	again := r.do("POST", "/v1/workspaces", `{"name":"one"}`, "Idempotency-Key: k1")
+	if again.status != 200 || string(again.body) != string(first.body) || again.header.Get("Location") != first.header.Get("Location") {
+		t.Errorf("a replay gives %d %s", again.status, again.body)
+	}
+	if a := r.do("POST", "/v1/workspaces", `{"name":"two","stopped":true}`, "Idempotency-Key: "+strings.Repeat("~", 128)); a.status != 201 {
+		t.Errorf("one that is done at once gives %d", a.status)
+	}
+	dry := r.do("POST", "/v1/workspaces", `{"name":"three","dry_run":true}`)
+	if dry.status != 200 || dry.header.Get("Location") != "" || dry.header.Get("ETag") != "" {
+		t.Errorf("a dry run gives %d %v", dry.status, dry.header)
+	}
+	if len(r.fake.workspaces) != 2 {
+		t.Errorf("%d workspaces were made", len(r.fake.workspaces))
+	}
+}
+
+func TestCommands(t *testing.T) {
+	r := newRig(t, alice)
+	r.fake.add("one", alice.ID)
+	if a := r.do("POST", "/v1/workspaces/one/start", ""); a.status != 200 {
+		t.Errorf("starting a running one gives %d", a.status)
+	}
+	if a := r.do("POST", "/v1/workspaces/one/stop", ""); a.status != 202 || a.header.Get("Location") == "" {
+		t.Errorf("stopping gives %d", a.status)
+	}
+	for _, c := range api.Commands() {
+		if a := r.do("POST", "/v1/workspaces/one/"+string(c), ""); a.status >= 300 {
+			t.Errorf("%s gives %d", c, a.status)
+		}
+	}
+	if a := r.do("POST", "/v1/workspaces/one/explode", ""); a.status != 404 {
+		t.Errorf("an unknown command gives %d", a.status)
+	}
+	if a := r.do("DELETE", "/v1/workspaces/one", ""); a.status != 409 {
+		t.Errorf("deleting without force gives %d", a.status)
+	}
+	if a := r.do("DELETE", "/v1/workspaces/one?force=true", ""); a.status != 202 {
+		t.Errorf("deleting with force gives %d", a.status)
+	}
+}
+
+func TestEngineAway(t *testing.T) {
+	r := newRig(t, alice)
+	r.fake.add("one", alice.ID)
+	r.fake.stale = true
+	for _, path := range []string{"/v1/workspaces", "/v1/workspaces/one"} {
+		a := r.do("GET", path, "")
+		if a.status != 200 || a.header.Get(api.HeaderStale) != "true" {
+			t.Errorf("%s: %d, %s=%q", path, a.status, api.HeaderStale, a.header.Get(api.HeaderStale))
+		}
+	}
+	if a := r.do("POST", "/v1/workspaces/one/stop", ""); a.status != 503 || a.header.Get("Retry-After") != "2" || !a.problem.Retryable {
+		t.Errorf("a write gives %d, Retry-After %q", a.status, a.header.Get("Retry-After"))
+	}
+	var l api.WorkspaceList
+	r.decode(r.do("GET", "/v1/workspaces", ""), &l)
+	if !l.Stale {
+		t.Error("the list is not stale")
+	}
+}
+
+func TestFilterReachesTheBackend(t *testing.T) {
+	r := newRig(t, alice)
+	r.do("GET", "/v1/workspaces?state=running,stopped&state=failed&label=a%3Db,c&label=d!%3De&owner=uid:7", "")
+	want := api.Filter{States: []workspace.State{"running", "stopped", "failed"}, Owner: "uid:7",
+		Labels: []workspace.Selector{{Key: "a", Value: "b", Exact: true}, {Key: "c"}, {Key: "d", Value: "e", Exact: true, Not: true}}}
+	if !reflect.DeepEqual(r.fake.lastFilter, want) {
+		t.Errorf("got %+v, want %+v", r.fake.lastFilter, want)
+	}
+}
+
+func TestPagesAreWholeAndInOrder(t *testing.T) {
+	r := newRig(t, alice)
+	var want []string
+	for i := range 7 {
+		want = append(want, r.fake.add(fmt.Sprintf("w%d", i), alice.ID).Name)
+	}
+	var got []string
+	path := "/v1/workspaces?limit=3"
+	for pages := 1; ; pages++ {
+		var l api.WorkspaceList
+		r.decode(r.do("GET", path, ""), &l)
+		for _, w := range l.Workspaces {
+			got = append(got, w.Name)
+		}
+		if l.Next == "" {
+			if pages != 3 {
+				t.Errorf("%d pages", pages)
+			}
+			break
+		}
+		path = "/v1/workspaces?limit=3&cursor=" + l.Next
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	var l api.WorkspaceList
+	r.decode(r.do("GET", "/v1/workspaces?cursor=zzz", ""), &l)
+	if len(l.Workspaces) != 0 || l.Next != "" {
+		t.Errorf("after the end: %+v", l)
+	}
+}
+
+func TestEventPages(t *testing.T) {
+	r := newRig(t, alice)
+	for i := range 5 {
+		r.fake.events = append(r.fake.events, event.Event{Seq: uint64(i + 1)})
+	}
+	var l api.EventList
+	r.decode(r.do("GET", "/v1/events?limit=2&after=1", ""), &l)
+	if len(l.Events) != 2 || l.Events[0].Seq != 2 || l.Next != 3 {
+		t.Errorf("got %+v", l)
+	}
+	l = api.EventList{}
+	r.decode(r.do("GET", "/v1/events?limit=3&after=3", ""), &l)
+	if len(l.Events) != 2 || l.Next != 0 {
+		t.Errorf("the last page is %+v", l)
+	}
+}
+
+func TestGCIsDryUnlessAskedOtherwise(t *testing.T) {
+	r := newRig(t, root)
+	for _, body := range []string{`{}`, `{"dry_run":null}`, `{"dry_run":true}`, `{"dry_run":false}`} {
+		if a := r.do("POST", "/v1/gc", body); a.status != http.StatusOK {
+			t.Fatalf("%s gives %d", body, a.status)
+		}
+	}
+	if !slices.Equal(r.fake.dryRuns, []bool{true, true, true, false}) {
+		t.Errorf("got %v", r.fake.dryRuns)
+	}
+}
+
+func TestTemplates(t *testing.T) {
+	r := newRig(t, alice)
+	if a := r.do("GET", "/v1/templates/nothing", ""); a.status != 404 {
+		t.Errorf("an unknown template gives %d", a.status)
+	}
+	a := r.do("POST", "/v1/templates/validate", `name = "mine"`, "Content-Type: application/toml")
+	var got api.Template
+	r.decode(a, &got)
+	if a.status != 200 || got.Name != "mine" {
+		t.Errorf("got %d %s", a.status, a.body)
+	}
+	if a := r.do("POST", "/v1/templates/validate", `nothing`, "Content-Type: application/toml"); a.status != 400 {
+		t.Errorf("a bad template gives %d", a.status)
+	}
+}
