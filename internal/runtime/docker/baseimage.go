@@ -54,7 +54,9 @@ func baseImage(arch string, applets []string) (madeImage, error) {
 		{name: strings.TrimPrefix(agentPath, "/"), mode: 0o755}, // mount point
 	}
 	for _, a := range applets {
-		files = append(files, entry{name: "bin/" + path.Base(a), link: agentPath, mode: 0o777})
+		if path.Base(a) == a && a != "." && a != ".." { // a shell's words are not all names of files
+			files = append(files, entry{name: "bin/" + a, link: agentPath, mode: 0o777})
+		}
 	}
 	return makeImage("base", arch, map[string]any{"Env": []string{"PATH=/bin:/usr/bin"}, "WorkingDir": "/workspace"}, files)
 }

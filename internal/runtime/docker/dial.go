@@ -68,6 +68,9 @@ func (a *addresses) forgetIn(p netip.Prefix) {
 // Dial connects to a TCP port inside the workspace by its sandbox's address. A
 // refused connection stays the plain error of package net.
 func (d *Driver) Dial(ctx context.Context, r runtime.Ref, port int) (net.Conn, error) {
+	if err := d.link.fail(ctx, nil, "connect to the workspace", ctx.Err()); err != nil {
+		return nil, err
+	}
 	ip, known := d.addrs.get(r)
 	if !known {
 		var err error

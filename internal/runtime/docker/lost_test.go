@@ -16,13 +16,15 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/volume"
+	"github.com/docker/docker/client"
 
 	"github.com/wsctl/wsctl/internal/runtime"
 )
 
 // tamper stands between a driver and the engine and loses the replies of requests
-// that lose says yes to: the engine carries them out, the driver never learns.
-func tamper(t *testing.T, lose func(*http.Request) bool) (host string) {
+// that lose says yes to: the engine carries them out, the driver never learns. While
+// one of away says yes, nothing gets through at all.
+func tamper(t *testing.T, lose func(*http.Request) bool, away ...func() bool) (host string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "wsd") // t.TempDir is too long for a socket
 	if err != nil {
@@ -36,9 +38,18 @@ func tamper(t *testing.T, lose func(*http.Request) bool) (host string) {
 	c := engine(t)
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return c.Dialer()(ctx) }}
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, gone := range away {
+			if gone() {
+				panic(http.ErrAbortHandler)
+			}
+		}
 		body, _ := io.ReadAll(r.Body)
 		out, _ := http.NewRequestWithContext(context.WithoutCancel(r.Context()), r.Method, "http://docker"+r.URL.RequestURI(), bytes.NewReader(body))
 		out.Header = r.Header.Clone()
+		if r.Header.Get("Upgrade") != "" {
+			relay(w, out, c)
+			return
+		}
 		resp, err := tr.RoundTrip(out)
 		if err != nil || lose(r) {
 			if err == nil {
@@ -51,11 +62,41 @@ func tamper(t *testing.T, lose func(*http.Request) bool) (host string) {
 			w.Header()[k] = v
 		}
 		w.WriteHeader(resp.StatusCode)
-		_, _ = io.Copy(w, resp.Body)
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.Copy(flusher{w}, resp.Body)
 	})}
 	go func() { _ = srv.Serve(l) }()
 	t.Cleanup(func() { _ = srv.Close() })
 	return "unix://" + l.Addr().String()
+}
+
+// flusher passes each write on at once: the answer may be a stream.
+type flusher struct{ http.ResponseWriter }
+
+func (f flusher) Write(b []byte) (int, error) {
+	n, err := f.ResponseWriter.Write(b)
+	_ = http.NewResponseController(f.ResponseWriter).Flush()
+	return n, err
+}
+
+// relay joins a connection that is about to be hijacked with one to the engine.
+func relay(w http.ResponseWriter, r *http.Request, c *client.Client) {
+	up, err := c.Dialer()(r.Context())
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer func() { _ = up.Close() }()
+	down, buf, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = down.Close() }()
+	_ = r.Write(up) // before the hijacking its body was read
+	go func() {
+		_, _ = io.Copy(up, buf)
+		_ = up.(interface{ CloseWrite() error }).CloseWrite()
+	}()
+	_, _ = io.Copy(down, up)
 }
 
 func TestALostReplyIsFoundAgain(t *testing.T) {

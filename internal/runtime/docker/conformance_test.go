@@ -1,0 +1,99 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	goruntime "runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/runtime/runtimetest"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// buildWsd builds the real agent once.
+var buildWsd = sync.OnceValues(func() (string, error) {
+	out := filepath.Join(agentDir, "wsd")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", out, "github.com/wsctl/wsctl/cmd/wsd")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if b, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot build wsd: %w\n%s", err, b)
+	}
+	return out, os.Chmod(agentDir, 0o755)
+})
+
+func TestDriverKeepsTheContract(t *testing.T) {
+	engine(t)
+	agent, err := buildWsd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var slot atomic.Int32
+	runtimetest.Run(t, func(t *testing.T) runtimetest.Harness {
+		var away atomic.Bool
+		real := func(c *Config) { c.Agent, c.Applets = agent, append(DefaultApplets(), "httpd") }
+		d := newDriver(t, real, func(c *Config) {
+			c.Host = tamper(t, func(*http.Request) bool { return false }, away.Load)
+		})
+		e := engine(t)
+		return runtimetest.Harness{
+			Driver: d,
+			Other:  newDriver(t, real),
+			Container: func(name string) runtime.Container {
+				c := testContainer(name)
+				c.Slot = int(slot.Add(1))
+				c.Spec.Command = []string{"httpd", "-port", "8080"}
+				c.Spec.Files = []workspace.File{{Path: "index.html", Content: "<p>hello</p>\n"},
+					{Path: "deaf", Mode: 0o755, Content: string(deafProgram())}}
+				return c
+			},
+			Deaf: deafCommand(),
+			Kill: func(r runtime.Ref) {
+				if err := e.ContainerKill(t.Context(), containerName(r), "SIGKILL"); err != nil {
+					t.Errorf("cannot kill by hand: %v", err)
+				}
+			},
+			RemoveByHand: func(r runtime.Ref) {
+				if err := e.ContainerRemove(context.Background(), containerName(r), container.RemoveOptions{Force: true}); err != nil {
+					t.Errorf("cannot remove by hand: %v", err)
+				}
+			},
+			Down: func() func() {
+				away.Store(true)
+				return func() { away.Store(false) }
+			},
+		}
+	})
+}
+
+// deafCommand runs deafProgram; nil where it does not run.
+func deafCommand() []string {
+	if goruntime.GOARCH != "amd64" {
+		return nil
+	}
+	return []string{"/workspace/deaf"}
+}
+
+// deafProgram blocks every signal that can be blocked and sleeps.
+func deafProgram() []byte {
+	return elf64(62 /* EM_X86_64 */, []byte{
+		0xb8, 0x0e, 0x00, 0x00, 0x00, //             mov eax, 14   rt_sigprocmask(2)
+		0x31, 0xff, //                               xor edi, edi  SIG_BLOCK
+		0x48, 0x8d, 0x35, 0x13, 0x00, 0x00, 0x00, // lea rsi, [rip+19]: the mask below
+		0x31, 0xd2, //                               xor edx, edx
+		0x41, 0xba, 0x08, 0x00, 0x00, 0x00, //       mov r10d, 8
+		0x0f, 0x05, //                               syscall
+		0xb8, 0x22, 0x00, 0x00, 0x00, //       loop: mov eax, 34   pause(2)
+		0x0f, 0x05, //                               syscall
+		0xeb, 0xf7, //                               jmp loop
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	})
+}
