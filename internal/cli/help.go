@@ -40,12 +40,13 @@ func help(cmd *cobra.Command, _ []string) {
 
 func helpText(cmd *cobra.Command) string {
 	var b strings.Builder
-	long := cmd.Long
-	if long == "" {
-		long = cmd.Short + "."
+	fmt.Fprintf(&b, "%s\n", strings.TrimSpace(cmd.Long))
+	if cmd.IsAdditionalHelpTopicCommand() {
+		section(&b, "EXIT STATUS", exitText(cmd))
+		return b.String()
 	}
-	fmt.Fprintf(&b, "%s\n\nUSAGE\n", strings.TrimSpace(long))
-	if cmd.Runnable() && cmd.HasParent() && cmd.Use != "" && !cmd.HasAvailableSubCommands() {
+	b.WriteString("\nUSAGE\n")
+	if !cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(&b, "  %s\n", cmd.UseLine())
 	} else {
 		fmt.Fprintf(&b, "  %s COMMAND [flags]\n", cmd.CommandPath())
@@ -109,11 +110,11 @@ func helpCommands(b *strings.Builder, cmd *cobra.Command) {
 	for _, g := range cmd.Groups() {
 		section(b, strings.ToUpper(g.Title), list(g.ID))
 	}
-	title := "COMMANDS"
 	if len(cmd.Groups()) > 0 {
-		title = "MORE"
+		fmt.Fprintf(b, "\nMORE HELP\n  wsctl help exit-codes  %s\n", "What the exit statuses mean")
+		return
 	}
-	section(b, title, list(""))
+	section(b, "COMMANDS", list(""))
 }
 
 // inOrder returns the commands of the root in the order of groups, which cobra
@@ -123,9 +124,9 @@ func inOrder(cmd *cobra.Command) []*cobra.Command {
 		return cmd.Commands()
 	}
 	rank := map[string]int{}
-	for _, g := range groups(newFactory(Streams{Out: io.Discard, Err: io.Discard})) {
-		for _, c := range g.commands {
-			rank[c.Name()] = len(rank) + 1
+	for _, g := range groups() {
+		for _, e := range g.commands {
+			rank[e.name] = len(rank) + 1
 		}
 	}
 	subs := slices.Clone(cmd.Commands())

@@ -30,7 +30,7 @@ import (
 func Main(ctx context.Context, args []string, streams Streams) int {
 	f := newFactory(streams)
 	f.JSON = asksJSON(args)
-	root := newRootCmd(f)
+	root := newRootCmd(f, args)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

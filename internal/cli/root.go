@@ -1,37 +1,90 @@
 package cli
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 )
 
 // group is a heading of the overview and the commands below it.
 type group struct {
 	id, title string
-	commands  []*cobra.Command
+	commands  []entry
+}
+
+// entry is a command that is built when it is needed.
+type entry struct {
+	name  string
+	build func(*Factory) *cobra.Command
 }
 
 // groups is the explicit list of all commands, in the order people read them.
-func groups(f *Factory) []group {
+func groups() []group {
 	return []group{
-		{"work", "Workspaces", []*cobra.Command{
-			newCreateCmd(f, nil), newListCmd(f, nil), newShowCmd(f, nil),
-			newStartCmd(f, nil), newStopCmd(f, nil), newRestartCmd(f, nil), newPauseCmd(f, nil), newResumeCmd(f, nil),
-			newDeleteCmd(f, nil), newRenameCmd(f, nil), newLabelCmd(f, nil), newResizeCmd(f, nil),
+		{"work", "Workspaces", []entry{
+			{"create", func(f *Factory) *cobra.Command { return newCreateCmd(f, nil) }},
+			{"list", func(f *Factory) *cobra.Command { return newListCmd(f, nil) }},
+			{"show", func(f *Factory) *cobra.Command { return newShowCmd(f, nil) }},
+			{"start", func(f *Factory) *cobra.Command { return newStartCmd(f, nil) }},
+			{"stop", func(f *Factory) *cobra.Command { return newStopCmd(f, nil) }},
+			{"restart", func(f *Factory) *cobra.Command { return newRestartCmd(f, nil) }},
+			{"pause", func(f *Factory) *cobra.Command { return newPauseCmd(f, nil) }},
+			{"resume", func(f *Factory) *cobra.Command { return newResumeCmd(f, nil) }},
+			{"delete", func(f *Factory) *cobra.Command { return newDeleteCmd(f, nil) }},
+			{"rename", func(f *Factory) *cobra.Command { return newRenameCmd(f, nil) }},
+			{"label", func(f *Factory) *cobra.Command { return newLabelCmd(f, nil) }},
+			{"resize", func(f *Factory) *cobra.Command { return newResizeCmd(f, nil) }},
 		}},
-		{"inside", "Inside a workspace", []*cobra.Command{
-			newExecCmd(f, nil), newLogsCmd(f, nil), newStatsCmd(f, nil), newWaitCmd(f, nil),
+		{"inside", "Inside a workspace", []entry{
+			{"exec", func(f *Factory) *cobra.Command { return newExecCmd(f, nil) }},
+			{"logs", func(f *Factory) *cobra.Command { return newLogsCmd(f, nil) }},
+			{"stats", func(f *Factory) *cobra.Command { return newStatsCmd(f, nil) }},
+			{"wait", func(f *Factory) *cobra.Command { return newWaitCmd(f, nil) }},
 		}},
-		{"look", "What happens", []*cobra.Command{
-			newPortsCmd(f, nil), newEventsCmd(f, nil), newJobsCmd(f), newTemplateCmd(f),
+		{"look", "What happens", []entry{
+			{"ports", func(f *Factory) *cobra.Command { return newPortsCmd(f, nil) }},
+			{"events", func(f *Factory) *cobra.Command { return newEventsCmd(f, nil) }},
+			{"jobs", newJobsCmd},
+			{"template", newTemplateCmd},
 		}},
-		{"care", "Care", []*cobra.Command{
-			newDoctorCmd(f, nil), newDaemonCmd(f), newConfigCmd(f), newGCCmd(f, nil), newAdminCmd(f),
-			newVersionCmd(f, nil), newCompletionCmd(f),
+		{"care", "Care", []entry{
+			{"doctor", func(f *Factory) *cobra.Command { return newDoctorCmd(f, nil) }},
+			{"daemon", newDaemonCmd},
+			{"config", newConfigCmd},
+			{"gc", func(f *Factory) *cobra.Command { return newGCCmd(f, nil) }},
+			{"admin", newAdminCmd},
+			{"version", func(f *Factory) *cobra.Command { return newVersionCmd(f, nil) }},
+			{"completion", newCompletionCmd},
 		}},
 	}
 }
 
-func newRootCmd(f *Factory) *cobra.Command {
+// addCommands adds the one command that args plainly name, or all of them. Building
+// all costs more than everything else that a short command does.
+func addCommands(root *cobra.Command, f *Factory, args []string) {
+	all := groups()
+	if len(args) > 0 {
+		for _, g := range all {
+			if i := slices.IndexFunc(g.commands, func(e entry) bool { return e.name == args[0] }); i >= 0 {
+				all = []group{{g.id, g.title, g.commands[i : i+1]}}
+				break
+			}
+		}
+	}
+	for _, g := range all {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, e := range g.commands {
+			c := e.build(f)
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
+	root.SetHelpCommand(newHelpCmd())
+	root.AddCommand(newExitCodesTopic())
+}
+
+// newRootCmd returns the tree of commands, or as much of it as args need; nil is all.
+func newRootCmd(f *Factory, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "wsctl",
 		Short: "Workspaces on this machine: make, use, stop and delete them",
@@ -60,15 +113,8 @@ is needed. Every command takes --json for scripts.`,
 	flags.String("socket", "", "`PATH` of wsd's socket")
 	flags.StringVar(&f.ConfigFile, "config", "", "`FILE` with settings instead of the usual one")
 	f.flags = flags
-	for _, g := range groups(f) {
-		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
-		for _, c := range g.commands {
-			c.GroupID = g.id
-			root.AddCommand(c)
-		}
-	}
+	addCommands(root, f, args)
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetHelpCommand(newHelpCmd())
 	root.SetHelpFunc(help)
 	root.SetUsageFunc(func(*cobra.Command) error { return nil })
 	root.SetFlagErrorFunc(flagError)
@@ -79,6 +125,7 @@ func newHelpCmd() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]...",
 		Short: "Show the help of a command",
+		Long:  "Shows the help of a command, or of a topic such as exit-codes.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target, rest, err := cmd.Root().Find(args)
 			if err != nil || len(rest) > 0 {
@@ -87,6 +134,18 @@ func newHelpCmd() *cobra.Command {
 			return target.Help()
 		},
 		ValidArgsFunction: completeCommands,
+	}
+}
+
+// newExitCodesTopic is a page of help without a command.
+func newExitCodesTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exit-codes",
+		Short: "What the exit statuses mean",
+		Long: `Every command ends with one of these statuses, so that a script can decide without
+reading text. With --json the error on stdout has the same class as "kind", and a
+stable word for the very error as "code". exec ends with the status of the command
+that it ran.`,
 	}
 }
 
