@@ -39,7 +39,7 @@ echo "==> golangci-lint"
 "$golangci" run "$@" ./... || failed=1
 
 echo "==> gofumpt"
-unformatted=$("$gofumpt" -l cmd internal)
+unformatted=$("$gofumpt" -l cmd internal bench)
 if [ -n "$unformatted" ]; then
 	echo "$unformatted"
 	failed=1

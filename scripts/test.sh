@@ -45,7 +45,7 @@ summary() {
 
 formatted() {
 	local files
-	files=$("$("$go" env GOROOT)/bin/gofmt" -l cmd internal) || return
+	files=$("$("$go" env GOROOT)/bin/gofmt" -l cmd internal bench) || return
 	[ -z "$files" ] || { echo "not formatted; run gofmt -w on:" && echo "$files" && return 1; }
 }
 
