@@ -1,0 +1,159 @@
+package daemon_test
+
+import (
+	"context"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/workspace"
+	"github.com/wsctl/wsctl/internal/wstest"
+)
+
+// startBeside runs wsd in the network of a private engine, with one workspace.
+func startBeside(t *testing.T, e *wstest.PrivateEngine) (*wstest.Process, workspace.Workspace) {
+	t.Helper()
+	p := wstest.NewProcess(t, "WSD_DOCKER_HOST="+e.Host, "WSD_DOCKER_SPARE=1")
+	p.Start(e.Inside()...)
+	return p, create(t, p, "demo")
+}
+
+func create(t *testing.T, p *wstest.Process, name string) workspace.Workspace {
+	t.Helper()
+	wstest.Until(t, time.Minute, "the create is accepted", func(ctx context.Context) bool {
+		_, err := p.Create(ctx, api.Create{Name: name, Limits: small()}, "key-"+name)
+		return err == nil
+	})
+	return inState(t, p, name, workspace.Running)
+}
+
+// small are limits that let many workspaces share a small machine.
+func small() api.PartialLimits {
+	cpus, memory, pids := 0.5, int64(64<<20), int64(64)
+	return api.PartialLimits{CPUs: &cpus, Memory: &memory, Pids: &pids}
+}
+
+func inState(t *testing.T, p *wstest.Process, name string, s workspace.State) workspace.Workspace {
+	t.Helper()
+	var w workspace.Workspace
+	wstest.Until(t, time.Minute, name+" is "+string(s), func(ctx context.Context) bool {
+		got, err := p.Workspace(ctx, name)
+		w = got
+		return err == nil && got.State == s && got.Job == ""
+	})
+	return w
+}
+
+func container(w workspace.Workspace) string { return "wsd-" + w.ID + "-1" }
+
+// wantAway checks what an outage looks like from outside: reads answer quickly and
+// say that they are the last known, writes say when to try again.
+func wantAway(t *testing.T, p *wstest.Process) {
+	t.Helper()
+	wstest.Until(t, 20*time.Second, "the outage is noticed", func(ctx context.Context) bool {
+		s, err := p.Status(ctx)
+		return err == nil && !s.Engine.Reachable
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	list, err := p.Workspaces(ctx, api.Filter{})
+	if err != nil || !list.Stale || len(list.Workspaces) != 1 {
+		t.Errorf("a read in an outage gives %+v, %v", list, err)
+	}
+	out, _, status := p.Wsctl("stop", "demo", "--no-wait", "--json")
+	if status != fault.ClassOf(fault.Unavailable).Exit {
+		t.Errorf("a write in an outage ends with %d: %s", status, out)
+	}
+}
+
+func wantBack(t *testing.T, p *wstest.Process) {
+	t.Helper()
+	wstest.Until(t, 30*time.Second, "the engine's return is noticed", func(ctx context.Context) bool {
+		s, err := p.Status(ctx)
+		return err == nil && s.Engine.Reachable
+	})
+}
+
+func TestEngineKilledAndBackRestoresWhatRan(t *testing.T) {
+	e := wstest.StartPrivateEngine(t, false)
+	p, w := startBeside(t, e)
+	e.Kill()
+	wantAway(t, p)
+	e.Start()
+	wantBack(t, p)
+	wstest.Until(t, 30*time.Second, "the workspace runs again", func(ctx context.Context) bool {
+		got, err := p.Workspace(ctx, "demo")
+		return err == nil && got.State == workspace.Running && got.Run != w.Run
+	})
+	got := inState(t, p, "demo", workspace.Running)
+	if got.Stop == nil || got.Stop.Reason != workspace.StoppedInterrupt {
+		t.Errorf("its stop is explained as %+v", got.Stop)
+	}
+	if e.State(container(w)).Status != "running" {
+		t.Error("the engine does not run it")
+	}
+}
+
+func TestEngineKilledUnderLiveRestoreChangesNothing(t *testing.T) {
+	e := wstest.StartPrivateEngine(t, true)
+	p, w := startBeside(t, e)
+	pid := e.State(container(w)).Pid
+	e.Kill()
+	wantAway(t, p)
+	e.Start()
+	wantBack(t, p)
+	if got := inState(t, p, "demo", workspace.Running); got.Run != w.Run {
+		t.Errorf("its run changed: %+v", got.Stop)
+	}
+	if now := e.State(container(w)); now.Pid != pid || now.Status != "running" {
+		t.Errorf("its process was %d and is %+v", pid, now)
+	}
+}
+
+func TestHungEngineIsNoticedAndFoundAgain(t *testing.T) {
+	e := wstest.StartPrivateEngine(t, false)
+	p, w := startBeside(t, e)
+	e.Signal(syscall.SIGSTOP)
+	wantAway(t, p)
+	e.Signal(syscall.SIGCONT)
+	wantBack(t, p)
+	if got := inState(t, p, "demo", workspace.Running); got.Run != w.Run {
+		t.Errorf("its run changed: %+v", got.Stop)
+	}
+}
+
+func TestEngineKilledInTheMiddleOfACreate(t *testing.T) {
+	e := wstest.StartPrivateEngine(t, false)
+	p, _ := startBeside(t, e)
+	for _, name := range []string{"second", "third"} {
+		if _, err := p.Create(t.Context(), api.Create{Name: name, Limits: small()}, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wstest.Until(t, 20*time.Second, "a container is being made", func(ctx context.Context) bool {
+		list, err := p.Workspaces(ctx, api.Filter{})
+		if err != nil {
+			return false
+		}
+		for _, w := range list.Workspaces {
+			if w.Name == "third" && (w.State == workspace.Initializing || w.State == workspace.Running) {
+				return true
+			}
+		}
+		return false
+	})
+	e.Kill()
+	e.Start()
+	wantBack(t, p)
+	for _, name := range []string{"demo", "second", "third"} {
+		w := inState(t, p, name, workspace.Running)
+		if s := e.State(container(w)); s.Status != "running" {
+			t.Errorf("the engine says that %s is %s", name, s.Status)
+		}
+	}
+	if got := e.Objects("container", wstest.InstanceOf(p), "workspace"); len(got) != 3 {
+		t.Errorf("the engine has %q", got)
+	}
+}

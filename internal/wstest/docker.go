@@ -1,0 +1,252 @@
+package wstest
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Docker is a Docker Engine that a test looks at from outside of wsd.
+type Docker struct {
+	tb   testing.TB
+	Host string // unix:///path
+}
+
+// LocalDocker is the machine's engine. Without one the test fails: a test that
+// passes without its engine tells nothing.
+func LocalDocker(tb testing.TB) Docker {
+	tb.Helper()
+	if testing.Short() {
+		tb.Skip("needs a container engine")
+	}
+	d := Docker{tb: tb, Host: "unix:///var/run/docker.sock"}
+	if h := os.Getenv("DOCKER_HOST"); h != "" {
+		d.Host = h
+	}
+	if out, err := d.try("version", "--format", "{{.Server.Version}}"); err != nil {
+		tb.Fatalf("no container engine answers; run scripts/engine.sh (%s)", strings.TrimSpace(out))
+	}
+	return d
+}
+
+func (d Docker) try(args ...string) (string, error) {
+	cmd := exec.Command("docker", append([]string{"--host", d.Host}, args...)...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// Run runs the engine's own command line and returns its output.
+func (d Docker) Run(args ...string) string {
+	d.tb.Helper()
+	out, err := d.try(args...)
+	if err != nil {
+		d.tb.Fatalf("docker %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+	return strings.TrimSpace(out)
+}
+
+// Objects lists what carries a label of wsd's instance: containers of a role
+// (workspace, sandbox), or volumes and networks.
+func (d Docker) Objects(kind, instance, role string) []string {
+	d.tb.Helper()
+	args := map[string][]string{
+		"container": {"ps", "--all", "--no-trunc", "--format", "{{.Names}}"},
+		"volume":    {"volume", "ls", "--format", "{{.Name}}"},
+		"network":   {"network", "ls", "--no-trunc", "--format", "{{.Name}}"},
+	}[kind]
+	args = append(args, "--filter", "label=wsd.instance="+instance)
+	if role != "" {
+		args = append(args, "--filter", "label=wsd.role="+role)
+	}
+	return strings.Fields(d.Run(args...))
+}
+
+// Sweep removes everything that carries the instance's label.
+func (d Docker) Sweep(instance string) {
+	if instance == "" {
+		return
+	}
+	filter := "label=wsd.instance=" + instance
+	for _, kind := range []struct {
+		list, remove []string
+	}{
+		{[]string{"ps", "-aq"}, []string{"rm", "-f", "-v"}},
+		{[]string{"network", "ls", "-q"}, []string{"network", "rm"}},
+		{[]string{"volume", "ls", "-q"}, []string{"volume", "rm", "-f"}},
+	} {
+		out, err := d.try(append(kind.list, "--filter", filter)...)
+		if ids := strings.Fields(out); err == nil && len(ids) > 0 {
+			_, _ = d.try(append(kind.remove, ids...)...)
+		}
+	}
+}
+
+// InstanceOf reads the instance id that a process keeps beside its store.
+func InstanceOf(p *Process) string {
+	b, err := os.ReadFile(filepath.Join(p.StateDir, "instance"))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+// PrivateEngine is a Docker Engine of the test's own, in a network namespace of its
+// own, so that it can be killed, hung and restarted.
+type PrivateEngine struct {
+	Docker
+	Netns string
+
+	dir  string
+	live bool
+	cmd  *exec.Cmd
+	dead chan struct{}
+	out  *output
+}
+
+// StartPrivateEngine starts one; live makes containers outlive it.
+func StartPrivateEngine(tb testing.TB, live bool) *PrivateEngine {
+	tb.Helper()
+	if testing.Short() {
+		tb.Skip("needs a container engine")
+	}
+	if os.Getuid() != 0 {
+		tb.Fatal("an engine of the test's own needs root")
+	}
+	dir, err := os.MkdirTemp("", "wsd-engine-")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	e := &PrivateEngine{dir: dir, live: live, Netns: filepath.Base(dir), out: &output{}}
+	e.Docker = Docker{tb: tb, Host: "unix://" + filepath.Join(dir, "docker.sock")}
+	e.ip("netns", "add", e.Netns)
+	e.ip("-n", e.Netns, "link", "set", "lo", "up")
+	tb.Cleanup(e.remove)
+	e.Start()
+	return e
+}
+
+func (e *PrivateEngine) ip(args ...string) {
+	e.tb.Helper()
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		e.tb.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+}
+
+// Inside are the words that run a command in the engine's network.
+func (e *PrivateEngine) Inside() []string { return []string{"nsenter", "--net=/run/netns/" + e.Netns} }
+
+// Start runs the engine and waits until it answers. After a kill its first try may
+// fail on what it left behind, so a second one is made.
+func (e *PrivateEngine) Start() {
+	e.tb.Helper()
+	if !e.tryStart() && !e.tryStart() {
+		e.tb.Fatalf("the engine does not start:\n%s", e.out)
+	}
+}
+
+func (e *PrivateEngine) tryStart() bool {
+	_ = os.Remove(filepath.Join(e.dir, "pid"))
+	args := append(e.Inside(), "dockerd", "--data-root", e.dir+"/data", "--exec-root", e.dir+"/exec",
+		"--host", e.Host, "--pidfile", e.dir+"/pid", "--iptables=true")
+	if e.live {
+		args = append(args, "--live-restore")
+	}
+	e.cmd = exec.Command(args[0], args[1:]...)
+	e.cmd.Stdout, e.cmd.Stderr = e.out, e.out
+	e.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := e.cmd.Start(); err != nil {
+		e.tb.Fatal(err)
+	}
+	e.dead = make(chan struct{})
+	go func(cmd *exec.Cmd, dead chan struct{}) {
+		_ = cmd.Wait()
+		close(dead)
+	}(e.cmd, e.dead)
+	ok := false
+	Until(e.tb, time.Minute, "the engine answers or ends", func(context.Context) bool {
+		if _, err := e.try("info", "--format", "{{json .ID}}"); err == nil {
+			ok = true
+		}
+		select {
+		case <-e.dead:
+			return true
+		default:
+			return ok
+		}
+	})
+	return ok
+}
+
+// Signal sends a signal to the engine alone; its containers are not told.
+func (e *PrivateEngine) Signal(s syscall.Signal) {
+	e.tb.Helper()
+	if err := e.cmd.Process.Signal(s); err != nil {
+		e.tb.Fatal(err)
+	}
+}
+
+// Kill ends the engine with SIGKILL and waits.
+func (e *PrivateEngine) Kill() {
+	e.tb.Helper()
+	e.Signal(syscall.SIGKILL)
+	<-e.dead
+}
+
+// InspectState is what the engine says of a container.
+type InspectState struct {
+	Status    string
+	Pid       int
+	StartedAt time.Time
+}
+
+// State inspects a container.
+func (d Docker) State(name string) InspectState {
+	d.tb.Helper()
+	var s InspectState
+	if err := json.Unmarshal([]byte(d.Run("inspect", "--format", "{{json .State}}", name)), &s); err != nil {
+		d.tb.Fatal(err)
+	}
+	return s
+}
+
+// remove ends the engine and everything that it started.
+func (e *PrivateEngine) remove() {
+	if ids, err := e.try("ps", "-aq"); err == nil && strings.TrimSpace(ids) != "" {
+		_, _ = e.try(append([]string{"rm", "-f", "-v"}, strings.Fields(ids)...)...)
+	}
+	_ = e.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-e.dead:
+	case <-time.After(20 * time.Second):
+		_ = syscall.Kill(-e.cmd.Process.Pid, syscall.SIGKILL)
+	}
+	if e.tb.Failed() {
+		e.tb.Logf("the engine said:\n%.4000s", e.out)
+	}
+	e.killRemains()
+	_ = exec.Command("umount", "--recursive", e.dir).Run()
+	_ = exec.Command("ip", "netns", "del", e.Netns).Run()
+	_ = os.RemoveAll(e.dir)
+}
+
+// killRemains ends processes that name the engine's folder: shims and their
+// containers outlive an engine that was killed.
+func (e *PrivateEngine) killRemains() {
+	dirs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, f := range dirs {
+		b, err := os.ReadFile(f)
+		if err != nil || !strings.Contains(string(b), e.dir) {
+			continue
+		}
+		if pid, err := strconv.Atoi(strings.Split(f, "/")[2]); err == nil && pid != os.Getpid() {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
