@@ -97,7 +97,7 @@ var Clocks = []Clock{
 	{"runtime/runtimetest", true, true, true, "is a test in its own right"},
 	{"gateway", true, true, false, "pings and silence of connections"},
 	{"front", true, true, false, "pauses after a failed accept, deadlines of connections"},
-	{"server", true, true, true, "deadlines of connections; how long a request took; the listener outlives the call that made it"},
+	{"server", true, true, true, "deadlines of connections; how long a request took; binding a socket takes a context and never blocks"},
 	{"daemon", true, true, true, "starts and ends everything; shutdown outlives the context that ended"},
 	{"client", true, true, false, "retry, breaker, silence of a stream"},
 	{"render", true, true, false, "progress shows elapsed time; ages in tables are relative"},

@@ -180,7 +180,7 @@ func (r *reader) timeouts() {
 	t, out := r.m.Timeouts, &r.t.spec.Timeouts
 	for _, row := range []struct {
 		name  string
-		given *workspace.Duration
+		given *string
 		to    *workspace.Duration
 	}{
 		{"create", t.Create, &out.Create}, {"initialize", t.Initialize, &out.Initialize}, {"start", t.Start, &out.Start},
@@ -189,9 +189,10 @@ func (r *reader) timeouts() {
 		if row.given == nil {
 			continue
 		}
-		*row.to = *row.given
-		if d := row.given.Std(); d < time.Second || d > maxTimeout {
-			r.refuse("/timeouts/"+row.name, "timeout_invalid", "timeouts.%s = %s must be 1s to 24h", row.name, row.given)
+		if err := row.to.UnmarshalText([]byte(*row.given)); err != nil {
+			r.check("/timeouts/"+row.name, err)
+		} else if d := row.to.Std(); d < time.Second || d > maxTimeout {
+			r.refuse("/timeouts/"+row.name, "timeout_invalid", "timeouts.%s = %s must be 1s to 24h", row.name, *row.given)
 		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/wsctl/wsctl/internal/fault"
-	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // maxManifest bounds template.toml, in bytes: all files inline, escaped, and the rest.
@@ -35,11 +34,11 @@ type manifest struct {
 		Pids   *int64   `toml:"pids"`
 	} `toml:"limits"`
 	Timeouts struct {
-		Create     *workspace.Duration `toml:"create"`
-		Initialize *workspace.Duration `toml:"initialize"`
-		Start      *workspace.Duration `toml:"start"`
-		Stop       *workspace.Duration `toml:"stop"`
-		PreStop    *workspace.Duration `toml:"pre_stop"`
+		Create     *string `toml:"create"`
+		Initialize *string `toml:"initialize"`
+		Start      *string `toml:"start"`
+		Stop       *string `toml:"stop"`
+		PreStop    *string `toml:"pre_stop"`
 	} `toml:"timeouts"`
 	Params []paramRow `toml:"params"`
 	Files  []fileRow  `toml:"files"`

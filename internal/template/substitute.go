@@ -8,9 +8,12 @@ type piece struct {
 	ref  bool
 }
 
+// notClosed ends the name of a placeholder without its brace; no parameter has a space in its name.
+const notClosed = " (not closed)"
+
 // split cuts s at its placeholders: `${name}` is one, `$${` stands for the two
 // characters `${` themselves, and a dollar before anything else is just that.
-// A placeholder that is not closed runs to the end of its line.
+// A placeholder that is not closed on its line becomes a name that nothing has.
 func split(s string) []piece {
 	var out []piece
 	for {
@@ -26,11 +29,11 @@ func split(s string) []piece {
 		out = append(out, piece{text: s[:i]})
 		rest := s[i+2:]
 		end := strings.IndexAny(rest, "}\n")
-		if end < 0 || rest[end] == '\n' {
-			if end < 0 {
-				end = len(rest)
-			}
-			out, s = append(out, piece{text: rest[:end], ref: true}), rest[end:]
+		switch {
+		case end < 0:
+			return append(out, piece{text: rest + notClosed, ref: true})
+		case rest[end] == '\n':
+			out, s = append(out, piece{text: rest[:end] + notClosed, ref: true}), rest[end:]
 			continue
 		}
 		out, s = append(out, piece{text: rest[:end], ref: true}), rest[end+1:]

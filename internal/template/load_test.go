@@ -1,0 +1,132 @@
+package template
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/wsctl/wsctl/internal/fault"
+)
+
+// folder writes files, by path, into a new folder.
+func folder(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestTemplatesOfOnesOwnJoinTheBuiltinOnes(t *testing.T) {
+	dir := folder(t, map[string]string{
+		"web/template.toml":    "image = 'nginx'",
+		"web/files/index.html": "hello",
+		"one.toml":             "image = 'debian:12'",
+		"static/template.toml": "image = 'mine'",
+		"README.md":            "no template", ".git/template.toml": "image = 'x'", "Bad_Name.toml": "image = 'x'", "empty/x": "",
+	})
+	c, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, tpl := range c.List() {
+		all = append(all, tpl.Name)
+	}
+	if s := strings.Join(all, " "); s != "go node one python shell static web" {
+		t.Errorf("the catalogue has %s", s)
+	}
+	web, err := c.Get("web")
+	if err != nil || web.Source != filepath.Join(dir, "web/template.toml") {
+		t.Fatalf("%+v, %v", web, err)
+	}
+	spec, err := web.Spec(nil)
+	if err != nil || spec.Template != "web" || len(spec.Files) != 1 || spec.Files[0].Content != "hello" {
+		t.Errorf("%+v, %v", spec, err)
+	}
+	if own, err := c.Get("static"); err != nil || own.Offline() || own.Source == Builtin {
+		t.Errorf("one's own template does not hide the built-in one: %+v, %v", own, err)
+	}
+}
+
+func TestABrokenTemplateIsListedWithItsErrorAndHidesNoOther(t *testing.T) {
+	dir := folder(t, map[string]string{
+		"good.toml": "image = 'x'", "bad.toml": "image = 'x'\ncolour = 1", "other.toml": "name = 'another'\nimage = 'x'",
+		"dir/template.toml/x": "a folder where a file should be",
+	})
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe.toml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	outside := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(outside, []byte("image = 'x'"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(dir, "link.toml")); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Get("good"); err != nil {
+		t.Error(err)
+	}
+	listed := map[string]bool{}
+	for _, tpl := range c.List() {
+		listed[tpl.Name] = tpl.Err != nil
+	}
+	for name, code := range map[string]string{
+		"bad": "template_syntax", "other": "template_invalid", "dir": "template_unreadable", "pipe": "template_unreadable", "link": "template_unreadable",
+	} {
+		tpl, err := c.Get(name)
+		if !fault.HasCode(err, code) || !listed[name] {
+			t.Errorf("%s: got %v, listed %v", name, err, listed[name])
+		}
+		if _, err := tpl.Spec(nil); err == nil {
+			t.Errorf("%s can be used", name)
+		}
+	}
+}
+
+func TestAFolderWithALinkIsRefusedAsFiles(t *testing.T) {
+	dir := folder(t, map[string]string{"a/template.toml": "image = 'x'", "a/files/ok": "1"})
+	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "a/files/passwd")); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Get("a"); fieldOf(err, "files_unreadable") == nil {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNoFolderIsNoError(t *testing.T) {
+	if _, err := Load(filepath.Join(t.TempDir(), "none")); err != nil {
+		t.Error(err)
+	}
+	if _, err := Load(filepath.Join(folder(t, map[string]string{"f": ""}), "f")); !fault.HasCode(err, "templates_unreadable") {
+		t.Errorf("a file in its place gives %v", err)
+	}
+}
+
+func TestAnUnknownNameIsToldWithThoseThatExist(t *testing.T) {
+	c, err := Load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Get("nodejs")
+	if e := fault.From(err); e.Kind != fault.NotFound || !strings.Contains(e.Hint, "go, node, python, shell, static") {
+		t.Errorf("got %+v", e)
+	}
+}
