@@ -278,6 +278,29 @@ purge_state() {
 	state=$(printf '%s' "$status" | tr -d '\n' | grep -o '"state_dir": *"[^"]*"' | sed 's/.*: *"\(.*\)"/\1/')
 }
 
+# sweep removes what wsd keeps ready at the engine: spare networks.
+sweep() {
+	[ -r "$state/instance" ] || return 0
+	label="label=wsd.instance=$(cat "$state/instance")"
+	if ! have docker; then
+		note "spare networks of wsd are left at the engine; they carry the $label"
+		return
+	fi
+	# shellcheck disable=SC2046 # ids are words
+	{
+		set -- $(docker ps -aq --filter "$label")
+		[ $# = 0 ] || run docker rm -f "$@" >/dev/null
+		set -- $(docker network ls -q --filter "$label")
+		[ $# = 0 ] || run docker network rm "$@" >/dev/null
+	}
+}
+
+# prune removes the folders above a file that are empty now, but never the prefix itself.
+prune() {
+	dir=$(dirname "$1")
+	while [ "$dry_run" = 0 ] && [ "$dir" != "$prefix" ] && rmdir "$dir" 2>/dev/null; do dir=$(dirname "$dir"); done
+}
+
 remove() {
 	[ -f "$manifest" ] || die $EX_USAGE "nothing installed in $prefix by this script" "name the folder with --prefix DIR"
 	state=''
@@ -286,14 +309,15 @@ remove() {
 	say "removing from $prefix"
 	while IFS= read -r file; do
 		run rm -f "$file" || die $EX_DENIED "cannot remove $file"
-		# Only folders that are empty now go, and never the prefix itself.
-		dir=$(dirname "$file")
-		while [ "$dry_run" = 0 ] && [ "$dir" != "$prefix" ] && rmdir "$dir" 2>/dev/null; do dir=$(dirname "$dir"); done
+		prune "$file"
 	done <"$manifest"
 	run rm -f "$manifest"
-	[ "$dry_run" = 1 ] || rmdir "$(dirname "$manifest")" 2>/dev/null || true
+	prune "$manifest"
 	if [ "$purge" = 1 ]; then
-		if [ -n "$state" ] && [ -f "$state/wsd.db" ]; then run rm -rf "$state"; fi
+		if [ -n "$state" ] && [ -f "$state/wsd.db" ]; then
+			sweep
+			run rm -rf "$state"
+		fi
 		say "removed, with workspaces and state"
 	else
 		say "removed; workspaces, their containers and wsd's state are kept"

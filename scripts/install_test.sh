@@ -30,8 +30,7 @@ ends_with() {
 	[ "$got" = "$want" ] || { echo "status $got, want $want"; return 1; }
 }
 
-files_under() { find "$1" -type f | wc -l; }
-none_left() { [ ! -d "$1" ] || [ "$(files_under "$1")" = 0 ]; }
+none_left() { [ ! -d "$1" ] || [ -z "$(find "$1" -mindepth 1)" ] || { find "$1" && return 1; }; }
 runs() { "$1" version; }
 
 prefix="$work/a prefix"

@@ -78,6 +78,7 @@ cleanup() {
 			while read -r name; do bin/wsctl delete "$name" --force; done >/dev/null 2>&1
 		bin/wsctl daemon stop >/dev/null 2>&1
 	fi
+	scripts/sweep.sh "$WSD_STATE_DIR"
 	rm -rf "$work"
 }
 

@@ -43,25 +43,10 @@ cleanup() {
 	ids=$(wsctl list --json 2>/dev/null | jq -r '.workspaces[]?.id')
 	for id in $ids; do wsctl delete "$id" --force >/dev/null 2>&1; done
 	wsctl daemon stop >/dev/null 2>&1
-	sweep
+	scripts/sweep.sh "$WSD_STATE_DIR"
 	if [ "$problems" = 0 ]; then rm -rf "$work"; else echo "kept for a look: $work"; fi
 }
 
-# sweep removes the objects that outlive a daemon on purpose: spare sandboxes and their networks.
-sweep() {
-	local label
-	[ -r "$WSD_STATE_DIR/instance" ] || return
-	label="{\"label\":[\"wsd.instance=$(cat "$WSD_STATE_DIR/instance")\"]}"
-	engine "/containers/json?all=1&filters=$label" | jq -r '.[].Id' | while read -r id; do
-		curl -gsS -o /dev/null -X DELETE --unix-socket "$engine_socket" "http://engine/v1.40/containers/$id?force=1&v=1"
-	done
-	engine "/networks?filters=$label" | jq -r '.[].Id' | while read -r id; do
-		curl -gsS -o /dev/null -X DELETE --unix-socket "$engine_socket" "http://engine/v1.40/networks/$id"
-	done
-	engine "/volumes?filters=$label" | jq -r '.Volumes[]?.Name' | while read -r name; do
-		curl -gsS -o /dev/null -X DELETE --unix-socket "$engine_socket" "http://engine/v1.40/volumes/$name"
-	done
-}
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
