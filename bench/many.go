@@ -67,7 +67,7 @@ func compareLists(ctx context.Context, s settings, d *daemon) (rows []Row, err e
 		}
 		have = max(have, step.count)
 		found, err := interleave(ctx, s.count,
-			act{timed: func(ctx context.Context) error { _, err := d.wsctl(ctx, "list", "--json"); return err }},
+			act{timed: func(ctx context.Context) error { _, err := d.wsctl(ctx, "list"); return err }},
 			act{timed: func(ctx context.Context) error {
 				_, err := command(ctx, os.Environ(), "docker", "ps", "-a", "--filter", "label="+label+"="+plain.run)
 				return err

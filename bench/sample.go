@@ -83,7 +83,7 @@ func command(ctx context.Context, env []string, name string, args ...string) ([]
 	var out, text bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &text
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("cannot run %s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(text.String()))
+		return nil, fmt.Errorf("cannot run %s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(text.String()+out.String()))
 	}
 	return out.Bytes(), nil
 }

@@ -43,7 +43,8 @@ type run struct {
 	done   chan struct{} // closed when the processes are gone
 	thawed chan struct{} // closed when not frozen
 	frozen bool
-	port   int // 0: nothing listens
+	port   int    // 0: nothing listens
+	root   string // folder that is served
 	deaf   bool
 	conns  map[*conn]struct{}
 }

@@ -71,7 +71,7 @@ func (e *Engine) serve(c *conn, life *run, v *volume) {
 		if _, err := io.Copy(io.Discard, req.Body); err != nil || !e.warm(life) {
 			return
 		}
-		resp := e.answer(req, v)
+		resp := e.answer(req, v, life.root)
 		if err := resp.Write(c.server); err != nil || resp.Close {
 			return
 		}
@@ -97,15 +97,15 @@ func (e *Engine) warm(life *run) bool {
 
 // answer serves a file of the volume, index.html for a folder, or the list of
 // files at the top.
-func (e *Engine) answer(req *http.Request, v *volume) *http.Response {
+func (e *Engine) answer(req *http.Request, v *volume, root string) *http.Response {
 	name := strings.TrimPrefix(req.URL.Path, "/")
 	if name == "" || strings.HasSuffix(name, "/") {
 		name += "index.html"
 	}
 	e.mu.Lock()
-	body, ok := v.files[name]
+	body, ok := v.files[root+name]
 	if !ok && name == "index.html" {
-		body, ok = v.listing(), true
+		body, ok = v.listing(root), true
 	}
 	e.mu.Unlock()
 	code := http.StatusOK
@@ -119,11 +119,13 @@ func (e *Engine) answer(req *http.Request, v *volume) *http.Response {
 	}
 }
 
-// listing names the files, one a line.
-func (v *volume) listing() []byte {
-	names := make([]string, 0, len(v.files))
+// listing names the files below root, one a line.
+func (v *volume) listing(root string) []byte {
+	var names []string
 	for name := range v.files {
-		names = append(names, name+"\n")
+		if rel, below := strings.CutPrefix(name, root); below {
+			names = append(names, rel+"\n")
+		}
 	}
 	slices.Sort(names)
 	return []byte(strings.Join(names, ""))

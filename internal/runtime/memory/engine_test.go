@@ -7,6 +7,7 @@ import (
 	"io"
 	goruntime "runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -161,6 +162,32 @@ func TestAProcessThatDoesNotServeRefusesConnections(t *testing.T) {
 		synctest.Wait()
 		if st, err := d.Inspect(t.Context(), r); err != nil || st.State != runtime.ObservedExited || st.ExitCode != 0 {
 			t.Errorf("after its minute: %+v (%v), want exited with 0", st, err)
+		}
+	})
+}
+
+func TestTheMainProcessServesTheFolderThatItNames(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *memory.Engine, d *memory.Driver) {
+		c := small("it")
+		c.Spec.Files = []workspace.File{{Path: "public/index.html", Content: "hello"}, {Path: "index.html", Content: "wrong"}}
+		c.Spec.Command = []string{"httpd", "--dir", "/workspace/public"}
+		if _, err := d.Ensure(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Start(t.Context(), c.Ref); err != nil {
+			t.Fatal(err)
+		}
+		conn, err := d.Dial(t.Context(), c.Ref, 8080)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := io.ReadAll(conn)
+		if err != nil || !strings.HasSuffix(string(answer), "\r\n\r\nhello") {
+			t.Errorf("got %q (%v), want the page", answer, err)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +23,8 @@ import (
 //	                           COMMAND > FILE and COMMAND >&2 redirect output (Exec only)
 //
 // Any other command, and none at all, serves the files of /workspace over HTTP on
-// the port of the spec when it is the main process; Exec answers 127 for it.
+// the port of the spec when it is the main process (--dir DIR: only those of a
+// folder in it); Exec answers 127 for it.
 
 // notFound is the exit status of a command that does not exist (POSIX sh).
 const notFound = 127
@@ -82,10 +84,24 @@ func (e *Engine) step(c *container, words []string, now time.Time) (stays bool, 
 			go e.expire(c, c.run, d)
 		}
 	default:
-		c.run.port = c.spec.Port
+		c.run.port, c.run.root = c.spec.Port, rootOf(args)
 		c.logs.add(now, "stdout", "serving /workspace on port "+strconv.Itoa(c.spec.Port))
 	}
 	return true, 0
+}
+
+// rootOf is the folder that --dir names, relative to /workspace with a slash at its
+// end; "" is the whole.
+func rootOf(args []string) string {
+	i := slices.Index(args, "--dir")
+	if i < 0 || i+1 == len(args) {
+		return ""
+	}
+	dir, inside := strings.CutPrefix(path.Clean(args[i+1]), "/workspace/")
+	if !inside {
+		return ""
+	}
+	return dir + "/"
 }
 
 // expire ends this life of c with status 0 after d, unless it ended before.

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestAFigureIsTheMedianWithLeastAndGreatest(t *testing.T) {
+	for name, row := range map[string]struct {
+		samples []float64
+		want    Figure
+	}{
+		"one":  {[]float64{7}, Figure{7, 7, 7, 1, "ms"}},
+		"odd":  {[]float64{9, 1, 2}, Figure{2, 1, 9, 3, "ms"}},
+		"even": {[]float64{4, 100, 1, 2}, Figure{3, 1, 100, 4, "ms"}},
+	} {
+		if got := *figure("ms", row.samples); got != row.want {
+			t.Errorf("%s: got %+v, want %+v", name, got, row.want)
+		}
+	}
+}
+
+func TestSamplesAreTakenInTurnsAndEveryOtherTimeBackwards(t *testing.T) {
+	var order []string
+	note := func(name string) act {
+		return act{timed: func(context.Context) error { order = append(order, name); return nil }}
+	}
+	if _, err := interleave(t.Context(), 3, note("a"), note("b"), note("c")); err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.Split("abccbaabc", ""); !slices.Equal(order, want) {
+		t.Errorf("got %v, want %v", order, want)
+	}
+}
+
+func TestAFailedSampleIsCleanedUpAndEndsTheSeries(t *testing.T) {
+	boom, cleaned, begun := errors.New("boom"), 0, 0
+	_, err := interleave(t.Context(), 5, act{
+		timed: func(context.Context) error { begun++; return boom },
+		after: func(context.Context) error { cleaned++; return nil },
+	})
+	if !errors.Is(err, boom) || begun != 1 || cleaned != 1 {
+		t.Errorf("got %v after %d samples and %d clean-ups", err, begun, cleaned)
+	}
+}
+
+func TestARowTellsWhetherItsGoalIsMet(t *testing.T) {
+	fig := func(v float64) *Figure { return figure("ms", []float64{v}) }
+	for name, row := range map[string]struct {
+		got  Row
+		want bool
+	}{
+		"a ratio at its goal":    {against("x", fig(6), fig(10), 0.6), true},
+		"a ratio above its goal": {against("x", fig(7), fig(10), 0.6), false},
+		"a value below":          {below("x", fig(39), 40), true},
+		"a value at the bound":   {below("x", fig(40), 40), false},
+	} {
+		if *row.got.Met != row.want {
+			t.Errorf("%s: met is %t (%+v)", name, *row.got.Met, row.got)
+		}
+	}
+	var table strings.Builder
+	if err := show(&table, false, []Row{against("x", fig(7), fig(10), 0.6), {What: "y", Error: "two\nlines"}}); err != nil {
+		t.Fatal(err)
+	}
+	if text := table.String(); !strings.Contains(text, "MISSED") || !strings.Contains(text, "not measured: two lines") {
+		t.Errorf("the table lacks something:\n%s", text)
+	}
+}
