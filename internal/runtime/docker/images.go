@@ -219,6 +219,7 @@ func (d *Driver) pull(ctx context.Context, ref string, report func(runtime.Progr
 	}
 	body, err := s.ImagePull(inner, ref, image.PullOptions{})
 	if err == nil {
+		report(runtime.Progress{Stage: "pull"})
 		sum := newPullSum(report)
 		err = readMessages(body, func(m message) {
 			stall.Reset(pullStall)
@@ -299,10 +300,10 @@ func (p *pullSum) add(m message) {
 		return
 	}
 	switch old := p.layers[m.ID]; {
-	case m.Status == "Downloading" && m.Progress.Total > 0:
+	case m.Status == "Downloading":
 		p.layers[m.ID] = m
-	case m.Status == "Download complete" || m.Status == "Pull complete":
-		old.Progress.Current = old.Progress.Total
+	case m.Status == "Download complete" && old.ID != "":
+		old.Progress.Current = max(old.Progress.Current, old.Progress.Total)
 		p.layers[m.ID] = old
 	default:
 		return
@@ -310,9 +311,14 @@ func (p *pullSum) add(m message) {
 	if now := time.Now(); now.Sub(p.last) >= 100*time.Millisecond {
 		p.last = now
 		sum := runtime.Progress{Stage: "pull"}
+		known := true
 		for _, l := range p.layers {
 			sum.Current += l.Progress.Current
 			sum.Total += l.Progress.Total
+			known = known && l.Progress.Total > 0
+		}
+		if !known {
+			sum.Total = 0
 		}
 		p.report(sum)
 	}
