@@ -83,7 +83,7 @@ type Server struct {
 	times     Times
 
 	api     huma.API
-	openapi []byte
+	openapi func() []byte // described at the first look, which costs some milliseconds
 	handler http.Handler
 
 	closing   chan struct{} // closed when the end begins
@@ -106,11 +106,9 @@ func New(o Options) *Server {
 	mux := http.NewServeMux()
 	s.api = newAPI(mux, o.Version)
 	for _, row := range routes() {
-		op := row.operation(s.api.OpenAPI().Components.Schemas)
-		s.api.OpenAPI().AddOperation(op)
-		s.api.Adapter().Handle(op, s.serve(row))
+		s.api.Adapter().Handle(&huma.Operation{Method: row.method, Path: row.path, OperationID: row.id}, s.serve(row))
 	}
-	s.openapi = document(s.api)
+	s.openapi = sync.OnceValue(func() []byte { return describe(o.Version) })
 	s.handler = s.outer(mux)
 	return s
 }

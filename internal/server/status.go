@@ -64,7 +64,8 @@ func (s *Server) gc(c *call) error {
 
 func (s *Server) document(c *call) error {
 	h := c.w.Header()
-	tag := bodyTag(s.openapi)
+	doc := s.openapi()
+	tag := bodyTag(doc)
 	h.Set("ETag", tag)
 	h.Set("Cache-Control", "private, no-cache")
 	if unchanged(c.r, tag) {
@@ -72,7 +73,7 @@ func (s *Server) document(c *call) error {
 		return nil
 	}
 	h.Set("Content-Type", "application/json")
-	_, _ = c.w.Write(s.openapi) // the peer may be gone: nobody is left to tell
+	_, _ = c.w.Write(doc) // the peer may be gone: nobody is left to tell
 	return nil
 }
 
