@@ -50,7 +50,9 @@ var Imports = []Row{
 	{"archtest", nil, "reads text, not packages"},
 	{"cmd/wsctl", []string{"cli"}, "only starts the program"},
 	{"cmd/wsd", []string{"daemon", "agent"}, "only starts the program"},
+	{"cli/gen", []string{"cli"}, "writes what is generated from the commands"},
 	{"bench", []string{anything}, "a program that measures"},
+	{"bench/emptycobra", nil, "the empty program that wsctl's start is compared with"},
 	{"torture", []string{anything}, "a program that kills the daemon"},
 }
 
@@ -67,7 +69,7 @@ var Libraries = []Library{
 	{"github.com/docker/docker", []string{"runtime/docker", "bench", "torture"}, true, "engines are reached through runtime.Driver"},
 	{"github.com/moby/", []string{"runtime/docker"}, true, "belongs to the engine's client"},
 	{"go.etcd.io/bbolt", []string{"store"}, false, "one file, one owner"},
-	{"github.com/spf13/cobra", []string{"cli", "cmd/wsd", "daemon"}, false,
+	{"github.com/spf13/cobra", []string{"cli", "cli/gen", "cmd/wsd", "daemon", "bench/emptycobra"}, false,
 		"command lines: wsctl's in cli, the few of wsd beside the daemon that they start"},
 	{"github.com/spf13/viper", []string{"config"}, false, "settings become one struct, once"},
 	{"github.com/coder/websocket", []string{"gateway", "client", "agent"}, true, "streams have two ends"},
