@@ -185,7 +185,7 @@ install_files() {
 	place_if "$assets/completions/wsctl.bash" "$prefix/share/bash-completion/completions/wsctl"
 	place_if "$assets/completions/_wsctl" "$prefix/share/zsh/site-functions/_wsctl"
 	place_if "$assets/completions/wsctl.fish" "$prefix/share/fish/vendor_completions.d/wsctl.fish"
-	for page in "$assets"/man/*.1; do
+	for page in "$assets"/docs/cli/man/*.1; do
 		place_if "$page" "$prefix/share/man/man1/$(basename "$page")"
 	done
 }

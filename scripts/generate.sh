@@ -14,11 +14,8 @@ sums() { find "${OUTPUTS[@]}" -type f -exec sha256sum {} + | sort -k 2; }
 
 write() {
 	"${GO:-go}" generate ./...
-	"${MAKE:-make}" --no-print-directory build >/dev/null
-	bin/wsctl completion bash >completions/wsctl.bash
-	bin/wsctl completion zsh >completions/_wsctl
-	bin/wsctl completion fish >completions/wsctl.fish
-	bin/wsctl completion powershell >completions/wsctl.ps1
+	# Parts of documents that are tables of the code are written by the tests that compare them.
+	"${GO:-go}" test -count=1 -run 'Document' ./internal/workspace ./internal/config -update >/dev/null
 }
 
 before=$(sums)

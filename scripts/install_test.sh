@@ -40,6 +40,7 @@ check "installs from source into a path with a space" ./install.sh --prefix "$pr
 check "  wsctl runs" runs "$prefix/bin/wsctl"
 check "  wsd is there" test -x "$prefix/bin/wsd"
 check "  completions are there" test -s "$prefix/share/bash-completion/completions/wsctl"
+check "  manual pages are there" test -s "$prefix/share/man/man1/wsctl.1"
 check "installs over itself" ./install.sh --prefix "$prefix" --no-doctor --yes
 check "uninstalls" ./install.sh --prefix "$prefix" --uninstall
 check "  nothing is left" none_left "$prefix"
@@ -48,7 +49,7 @@ check "a second uninstall says that there is nothing" ends_with 2 ./install.sh -
 # An archive as a release has it: everything in one folder.
 release="$work/wsctl_1.0.0_linux_amd64"
 mkdir "$release"
-cp -r bin/wsd bin/wsctl install.sh completions packaging LICENSE "$release"
+cp -r bin/wsd bin/wsctl install.sh completions packaging docs LICENSE "$release"
 tar -C "$work" -czf "$release.tar.gz" "$(basename "$release")"
 (cd "$work" && sha256sum ./*.tar.gz | sed 's| \./| |' >checksums.txt)
 prefix="$work/from-archive"
