@@ -37,14 +37,14 @@ func Main(args []string) (code int, handled bool) {
 		return 0, false
 	}
 	if name == initWord {
-		economize(1)
-		return pid1.Run(trimDashes(rest)), true
+		economize()
+		return pid1.Run(trimDashes(rest), pid1.Builtins{Has: isApplet, Inside: inside}), true
 	}
 	run, ok := find(name)
 	if !ok {
 		return unknownApplet(name), true
 	}
-	economize(2)
+	economize()
 	return run(applet.Std(), append([]string{name}, rest...)), true
 }
 
@@ -74,9 +74,12 @@ func trimDashes(args []string) []string {
 
 // economize trades a little speed for memory: the agent shares the limit of its
 // workspace, which may be as small as 16 MiB.
-func economize(procs int) {
+func economize() {
 	debug.SetGCPercent(25)
-	if runtime.GOMAXPROCS(0) > procs {
-		runtime.GOMAXPROCS(procs)
+	if runtime.GOMAXPROCS(0) > maxProcs {
+		runtime.GOMAXPROCS(maxProcs)
 	}
 }
+
+// maxProcs is how many threads run Go code at once: more would only cost memory.
+const maxProcs = 2

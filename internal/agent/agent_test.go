@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -119,8 +122,9 @@ func (o *output) expect(t *testing.T, want string) {
 // initProcess is a running `wsd agent`.
 type initProcess struct {
 	*exec.Cmd
-	out *output
-	err bytes.Buffer
+	out   *output // standard output, by lines
+	notes *output // standard error, by lines
+	err   bytes.Buffer
 }
 
 // startInit starts the agent as process 1 of a PID namespace, which needs root or user
@@ -136,8 +140,8 @@ func startInit(t *testing.T, command ...string) *initProcess {
 		{},
 	} {
 		p := &initProcess{Cmd: exec.Command(os.Args[0], append([]string{"agent", "--"}, command...)...)}
-		p.out = &output{lines: make(chan string, 64)}
-		p.SysProcAttr, p.Stdout, p.Stderr = attr, p.out, &p.err
+		p.out, p.notes = &output{lines: make(chan string, 64)}, &output{lines: make(chan string, 64)}
+		p.SysProcAttr, p.Stdout, p.Stderr = attr, p.out, io.MultiWriter(&p.err, p.notes)
 		p.SysProcAttr.Pdeathsig = syscall.SIGKILL
 		if err := p.Start(); errors.Is(err, syscall.EPERM) {
 			continue
@@ -292,6 +296,62 @@ func TestInitGivesTheCommandAGroupOfItsOwn(t *testing.T) {
 	if fields := strings.Fields(line); fields[0] == "1" || fields[1] != "true" {
 		t.Errorf("pid and leadership are %q, want another pid than 1, and true", line)
 	}
+}
+
+func TestInitProvidesAppletsWithoutAnyFile(t *testing.T) {
+	t.Setenv("PATH", "/nonexistent")
+	p := startInit(t, "sh", "-c", "exit 9")
+	if got := p.status(t); got != 9 {
+		t.Errorf("status %d, want 9; stderr: %s", got, p.err.String())
+	}
+}
+
+func TestInitServesFilesByItself(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "index.html"), []byte("hello"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, command := range map[string]string{"by name": "httpd", "by a link": filepath.Join(newImage(t).bin, "httpd")} {
+		t.Run(name, func(t *testing.T) {
+			p := startInit(t, command, "--dir", dir, "--port", "0")
+			address := p.address(t)
+			resp, err := http.Get("http://" + address + "/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				t.Errorf("status %d", resp.StatusCode)
+			}
+			if children := childrenOf(t, p.Process.Pid); len(children) != 0 {
+				t.Errorf("it has the children %v, want none", children)
+			}
+			began := time.Now()
+			_ = p.Process.Signal(syscall.SIGTERM)
+			if got := p.status(t); got != 0 {
+				t.Errorf("status %d, want 0", got)
+			}
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("it took %v to end", took)
+			}
+		})
+	}
+}
+
+// address is where the process listens: the first line of its standard error says so.
+func (p *initProcess) address(t *testing.T) string {
+	t.Helper()
+	select {
+	case line := <-p.notes.lines:
+		_, port, err := net.SplitHostPort(line[strings.LastIndexByte(line, ' ')+1:])
+		if err != nil {
+			t.Fatalf("no address in %q: %v", line, err)
+		}
+		return "127.0.0.1:" + port
+	case <-time.After(patience):
+		t.Fatal("it does not listen in time")
+	}
+	return ""
 }
 
 func TestNothingElseIsHandled(t *testing.T) {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -22,6 +23,14 @@ func own(name string) (applet.Func, bool) {
 		return func(s applet.Streams, args []string) int { return shell.Builtin(args, s.In, s.Out, s.Err) }, true
 	}
 	return nil, false
+}
+
+// inside returns an applet that can run in process 1, nil if name is none.
+func inside(name string) func(ctx context.Context, args []string) int {
+	if name != "httpd" {
+		return nil
+	}
+	return func(ctx context.Context, args []string) int { return httpd.Run(ctx, args, os.Stdout, os.Stderr) }
 }
 
 // Applets returns the names under which the binary is an applet, sorted. A link of each

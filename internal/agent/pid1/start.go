@@ -1,6 +1,7 @@
 package pid1
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,20 +24,52 @@ const (
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // start starts command; code is the status to exit with where err is set.
-func start(command []string) (pid, code int, err error) {
+func (in *initProcess) start(command []string, own Builtins) (code int, err error) {
 	path, err := lookPath(command[0])
-	if err != nil {
-		return 0, startStatus(err), fmt.Errorf("cannot start %q: %s", command[0], reason(err))
+	name := filepath.Base(command[0])
+	switch missing := isMissing(err); {
+	case (missing || err == nil && isSelf(path)) && own.Inside != nil && own.Inside(name) != nil:
+		in.startInside(own.Inside(name), append([]string{name}, command[1:]...))
+		return 0, nil
+	case missing && own.Has != nil && own.Has(name):
+		if path, err = os.Executable(); err == nil {
+			command = append([]string{"wsd", "agent-applet", name}, command[1:]...)
+		}
 	}
-	pid, _, err = syscall.StartProcess(path, command, &syscall.ProcAttr{
-		Env:   os.Environ(),
-		Files: []uintptr{0, 1, 2},
-		Sys:   session(),
-	})
-	if err != nil {
-		return 0, startStatus(err), fmt.Errorf("cannot start %q: %s", command[0], reason(err))
+	if err == nil {
+		in.pid, _, err = syscall.StartProcess(path, command, &syscall.ProcAttr{
+			Env:   os.Environ(),
+			Files: []uintptr{0, 1, 2},
+			Sys:   session(),
+		})
 	}
-	return pid, 0, nil
+	if err != nil {
+		return startStatus(err), fmt.Errorf("cannot start %q: %s", command[0], reason(err))
+	}
+	return 0, nil
+}
+
+// startInside runs a command as a goroutine of this process.
+func (in *initProcess) startInside(run func(context.Context, []string) int, args []string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	status := make(chan int, 1)
+	in.inside, in.cancel = status, cancel
+	go func() { status <- run(ctx, args) }()
+}
+
+// isSelf tells whether path leads to the running program.
+func isSelf(path string) bool {
+	a, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	b, err := os.Stat("/proc/self/exe")
+	return err == nil && os.SameFile(a, b)
+}
+
+// isMissing tells whether no file was found, which is not the same as one that cannot run.
+func isMissing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound)
 }
 
 // session puts the command into a session of its own, or into the foreground of the
@@ -71,7 +104,7 @@ func lookPath(name string) (string, error) {
 }
 
 func startStatus(err error) int {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
+	if isMissing(err) {
 		return statusNotFound
 	}
 	return statusNotExecutable
