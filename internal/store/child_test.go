@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/fault"
 )
 
@@ -30,6 +31,8 @@ func runChild(what string) int {
 		return childVerify(path)
 	case "read":
 		return childRead(path)
+	case "write":
+		return childWrite(path)
 	case "lock":
 		return childLock(path)
 	}
@@ -131,4 +134,27 @@ func childLock(path string) int {
 		return childWrong
 	}
 	return childOK
+}
+
+// childWrite makes a store and tells of each workspace once it is kept, until it
+// is killed.
+func childWrite(path string) int {
+	s, err := Open(path)
+	if err != nil {
+		fmt.Println(fault.From(err).Code)
+		return childRefused
+	}
+	for n := 1; ; n++ {
+		err := s.Update(func(t *Tx) error {
+			if _, err := t.Append(event.Event{Time: epoch, Kind: event.WorkspaceCreated, Actor: "wsd"}); err != nil {
+				return err
+			}
+			return t.PutWorkspace(sample(n))
+		})
+		if err != nil {
+			fmt.Println(fault.From(err).Code)
+			return childRefused
+		}
+		fmt.Println(n)
+	}
 }

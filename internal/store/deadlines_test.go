@@ -66,7 +66,7 @@ func TestDeadlinesComeInOrderAndOncePerKey(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	sound1(t, s.path)
+	mustBeSound(t, s.path)
 }
 
 func TestADeadlineThatCannotBeKeptLeavesTheOldOne(t *testing.T) {

@@ -69,7 +69,7 @@ func TestAnEventIsHashedAsItWillBeRead(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	sound1(t, s.path)
+	mustBeSound(t, s.path)
 }
 
 func TestPruningKeepsTheChainProvable(t *testing.T) {
@@ -90,7 +90,7 @@ func TestPruningKeepsTheChainProvable(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		sound1(t, s.path)
+		mustBeSound(t, s.path)
 		s = openStore(t, s.path)
 		mustView(t, s, func(tx *Tx) error {
 			if tx.FirstSeq() != first || tx.LastSeq() != last {
@@ -184,7 +184,7 @@ func TestTheLogGoesOnAfterDamageAtItsEnd(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			sound1(t, s.path)
+			mustBeSound(t, s.path)
 		})
 	}
 }

@@ -108,7 +108,7 @@ func TestAFullDiskRefusesWritesUntilThereIsSpace(t *testing.T) {
 	if err := d.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	sound1(t, d.store.path)
+	mustBeSound(t, d.store.path)
 }
 
 func TestAFailedSyncIsTheEndOfWriting(t *testing.T) {
@@ -130,7 +130,7 @@ func TestAFailedSyncIsTheEndOfWriting(t *testing.T) {
 	if err := d.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	sound1(t, d.store.path)
+	mustBeSound(t, d.store.path)
 	again := openStore(t, d.store.path)
 	mustUpdate(t, again, func(tx *Tx) error { return tx.PutWorkspace(sample(10)) })
 }

@@ -310,7 +310,7 @@ func TestTheOldestEndedJobsGo(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if r := sound1(t, s.path); r.Jobs != keptDone+keptFailed {
+	if r := mustBeSound(t, s.path); r.Jobs != keptDone+keptFailed {
 		t.Errorf("%d jobs in the file", r.Jobs)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/wsctl/wsctl/internal/fault"
 )
 
@@ -41,7 +43,7 @@ func TestABackupTakenWhileWritingIsSoundAndRestores(t *testing.T) {
 		if err := errors.Join(s.Backup(f), f.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if r := sound1(t, last); r.Workspaces < 200 {
+		if r := mustBeSound(t, last); r.Workspaces < 200 {
 			t.Errorf("backup %d has %d workspaces", i, r.Workspaces)
 		}
 	}
@@ -158,5 +160,20 @@ func TestATornBackupIsRefusedAtEveryLength(t *testing.T) {
 	}
 	if err := Restore(backup, target, false); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestCopiesArePrivateWhateverTheUmask(t *testing.T) {
+	backup, target := closedStore(t, 1), closedStore(t, 2)
+	old := unix.Umask(0o277)
+	err := Restore(backup, target, true)
+	unix.Umask(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{target, target + ".before-restore"} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s is %v (%v)", path, info.Mode(), err)
+		}
 	}
 }

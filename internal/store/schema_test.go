@@ -95,7 +95,7 @@ func checkMigrated(t *testing.T, s *Store) {
 func TestAFileOfSchema1IsSavedAndMigrated(t *testing.T) {
 	path := schema1(t)
 	before := readFile(t, path)
-	if r := sound1(t, path); r.Schema != 1 || r.Workspaces != 4 || r.Jobs != 2 || r.Events != 4 {
+	if r := mustBeSound(t, path); r.Schema != 1 || r.Workspaces != 4 || r.Jobs != 2 || r.Events != 4 {
 		t.Errorf("before: %+v", r)
 	}
 	if !bytes.Equal(before, readFile(t, path)) {
@@ -113,14 +113,14 @@ func TestAFileOfSchema1IsSavedAndMigrated(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if r := sound1(t, path); r.Schema != currentSchema() || r.Workspaces != 5 {
+	if r := mustBeSound(t, path); r.Schema != currentSchema() || r.Workspaces != 5 {
 		t.Errorf("after: %+v", r)
 	}
 	if names := entries(t, filepath.Dir(path)); !slices.Equal(names, []string{"state.db", "state.db.schema-1"}) {
 		t.Errorf("the directory holds %q", names)
 	}
 	saved := path + ".schema-1"
-	if r := sound1(t, saved); r.Schema != 1 || r.Workspaces != 4 {
+	if r := mustBeSound(t, saved); r.Schema != 1 || r.Workspaces != 4 {
 		t.Errorf("the saved copy: %+v", r)
 	}
 	if info, err := os.Stat(saved); err != nil || info.Mode().Perm() != 0o600 {
@@ -159,7 +159,7 @@ func TestADamagedWorkspaceDoesNotHinderAMigration(t *testing.T) {
 	})
 	mustUpdate(t, s, func(tx *Tx) error { return tx.DeleteWorkspace(sample(3).ID) })
 	_ = s.Close()
-	sound1(t, path)
+	mustBeSound(t, path)
 }
 
 func TestAFailedMigrationLeavesTheOldFile(t *testing.T) {

@@ -113,7 +113,7 @@ func fill(t testing.TB, s *Store, n int) {
 	})
 }
 
-func sound1(t testing.TB, path string) Report {
+func mustBeSound(t testing.TB, path string) Report {
 	t.Helper()
 	r, err := Verify(path)
 	if err != nil {

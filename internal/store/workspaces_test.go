@@ -40,7 +40,7 @@ func TestNamePortAndSlotBelongToOneWorkspace(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	sound1(t, s.path)
+	mustBeSound(t, s.path)
 }
 
 func TestAWorkspaceThatCannotBeReadBackIsRefused(t *testing.T) {
