@@ -3,6 +3,7 @@ package workspace
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/wsctl/wsctl/internal/fault"
@@ -28,12 +29,17 @@ const (
 	MaxFiles      = 256 << 10 // bytes of Spec.Files together
 )
 
+// Compiled at their first use: wsctl would pay for them at every start.
 var (
-	nameRE  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
-	labelRE = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$`)
-	envRE   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	imageRE = regexp.MustCompile(`^[a-z0-9]+([._:/-]+[a-zA-Z0-9_.]+)*(@sha256:[0-9a-f]{64})?$`)
+	nameRE  = lazily(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+	labelRE = lazily(`^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$`)
+	envRE   = lazily(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	imageRE = lazily(`^[a-z0-9]+([._:/-]+[a-zA-Z0-9_.]+)*(@sha256:[0-9a-f]{64})?$`)
 )
+
+func lazily(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
 
 // ValidateName checks a workspace name: lower-case ASCII letters, digits and
 // single dashes, 1 to 40 characters, so that it is a DNS label and cannot be
@@ -46,8 +52,8 @@ func ValidateName(s string) error {
 			WithField("/name", "name_required", "")
 	case len(s) > MaxName:
 		return nameFault("name_too_long", "the name has %d characters, at most %d are allowed", len(s), MaxName).WithHint(hint)
-	case !nameRE.MatchString(s):
-		if lower := strings.ToLower(s); lower != s && nameRE.MatchString(lower) && !strings.Contains(lower, "--") {
+	case !nameRE().MatchString(s):
+		if lower := strings.ToLower(s); lower != s && nameRE().MatchString(lower) && !strings.Contains(lower, "--") {
 			return nameFault("name_invalid", "%.60q is not a valid name", s).WithHint("did you mean %q? names are lower case", lower)
 		}
 		return nameFault("name_invalid", "%.60q is not a valid name", s).WithHint(hint)
@@ -63,7 +69,7 @@ func nameFault(code, format string, args ...any) *fault.Error {
 
 // ValidateLabel checks one label. An empty value is allowed.
 func ValidateLabel(key, value string) error {
-	if len(key) > MaxLabelKey || !labelRE.MatchString(key) {
+	if len(key) > MaxLabelKey || !labelRE().MatchString(key) {
 		return fault.New(fault.Invalid, "label_invalid", "%.80q is not a label key", key).
 			WithHint("use 1 to 63 letters, digits, dots, dashes, underscores and slashes").WithField("/labels", "label_invalid", "")
 	}
@@ -93,7 +99,7 @@ func ValidateEnv(m map[string]string) error {
 		return fault.New(fault.Invalid, "env_too_many", "%d variables are given, at most %d are allowed", len(m), MaxEnv)
 	}
 	for k, v := range m {
-		if !envRE.MatchString(k) || len(k) > 256 {
+		if !envRE().MatchString(k) || len(k) > 256 {
 			return fault.New(fault.Invalid, "env_invalid", "%.80q is not the name of a variable", k).
 				WithHint("write KEY=value; a key has letters, digits and underscores").WithField("/env", "env_invalid", "")
 		}
@@ -110,7 +116,7 @@ func ValidateEnv(m map[string]string) error {
 
 // ValidateImage checks an image reference as a person writes it.
 func ValidateImage(s string) error {
-	if len(s) > 255 || !imageRE.MatchString(s) || strings.Contains(s, "//") {
+	if len(s) > 255 || !imageRE().MatchString(s) || strings.Contains(s, "//") {
 		return fault.New(fault.Invalid, "image_invalid", "%.80q is not an image reference", s).
 			WithHint("write NAME[:TAG] or NAME@sha256:DIGEST, such as debian:12").WithField("/image", "image_invalid", "")
 	}
