@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/spf13/pflag"
@@ -225,7 +226,12 @@ func TestTheFileIsFoundByFlagThenVariableThenDefault(t *testing.T) {
 
 func TestAFileThatCannotBeReadIsAnError(t *testing.T) {
 	big := userSources(t, strings.Repeat("#", maxFile+1))
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, path := range map[string]string{
+		"a pipe that nobody writes to": pipe,
 		"a named file that is missing": filepath.Join(t.TempDir(), "none.toml"),
 		"a folder":                     t.TempDir(),
 		"a device":                     "/dev/zero",

@@ -97,17 +97,25 @@ func TestABrokenTemplateIsListedWithItsErrorAndHidesNoOther(t *testing.T) {
 	}
 }
 
-func TestAFolderWithALinkIsRefusedAsFiles(t *testing.T) {
-	dir := folder(t, map[string]string{"a/template.toml": "image = 'x'", "a/files/ok": "1"})
-	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "a/files/passwd")); err != nil {
-		t.Fatal(err)
-	}
-	c, err := Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Get("a"); fieldOf(err, "files_unreadable") == nil {
-		t.Errorf("got %v", err)
+func TestOnlyOrdinaryFilesAreTakenFromTheFolder(t *testing.T) {
+	for name, spoil := range map[string]func(path string) error{
+		"a link out of the folder":     func(p string) error { return os.Symlink("/etc/passwd", p) },
+		"a link inside the folder":     func(p string) error { return os.Symlink("ok", p) },
+		"a pipe that nobody writes to": func(p string) error { return syscall.Mkfifo(p, 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := folder(t, map[string]string{"a/template.toml": "image = 'x'", "a/files/ok": "1"})
+			if err := spoil(filepath.Join(dir, "a/files/spoilt")); err != nil {
+				t.Fatal(err)
+			}
+			c, err := Load(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Get("a"); fieldOf(err, "files_unreadable") == nil {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }
 
