@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/fault"
@@ -123,7 +124,12 @@ func childRead(path string) int {
 
 // childLock holds the lock until its stdin ends.
 func childLock(path string) int {
+	begin := time.Now()
 	l, err := Lock(path, "child")
+	if took := time.Since(begin); took > 2*time.Second {
+		fmt.Println("waited", took)
+		return childWrong
+	}
 	if err != nil {
 		fmt.Println(fault.From(err).Code, err)
 		return childRefused

@@ -323,7 +323,7 @@ func TestRandomDamage(t *testing.T) {
 	if status != childOK {
 		t.Fatalf("the file to damage is not sound: %s", good)
 	}
-	rounds := 80
+	rounds := 50
 	if testing.Short() {
 		rounds = 16
 	}

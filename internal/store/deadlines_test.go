@@ -27,6 +27,17 @@ func TestDeadlinesComeInOrderAndOncePerKey(t *testing.T) {
 			tx.DropDeadline(DeadlinePhase, "never"),
 		)
 	})
+	checkDue(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustBeSound(t, s.path)
+}
+
+// checkDue compares what is due with what the test above has put.
+func checkDue(t *testing.T, s *Store) {
+	t.Helper()
+	at := func(n int) time.Time { return epoch.Add(time.Duration(n) * time.Nanosecond) }
 	want := []Deadline{
 		{time.Time{}, DeadlinePhase, "zero"}, {time.Unix(-5, 0).UTC(), DeadlinePhase, "negative"}, {at(1), DeadlinePhase, "w1"},
 		{at(3), DeadlineTombstone, "w1"}, {at(4), DeadlinePhase, "w2"}, {at(9), DeadlineIdempotency, "uid:1\x00k"},
@@ -63,10 +74,6 @@ func TestDeadlinesComeInOrderAndOncePerKey(t *testing.T) {
 		}
 		return err
 	})
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	mustBeSound(t, s.path)
 }
 
 func TestADeadlineThatCannotBeKeptLeavesTheOldOne(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/wsctl/wsctl/internal/fault"
 )
@@ -91,11 +90,7 @@ func TestOfManyStartersOneWinsAndTheOthersNameIt(t *testing.T) {
 		rounds = 3
 	}
 	for round := range rounds {
-		begin := time.Now()
 		all := startAll(t, dir, 6)
-		if took := time.Since(begin); took > 2*time.Second {
-			t.Errorf("round %d: the losers waited %v", round, took)
-		}
 		var winner *starter
 		for _, s := range all {
 			if s.first == "held" {
