@@ -248,9 +248,14 @@ func (c *Client) connection(ctx context.Context, err error) error {
 func badAnswer(err error) error {
 	var syntax *json.SyntaxError
 	var typ *json.UnmarshalTypeError
-	if errors.As(err, &syntax) || errors.As(err, &typ) {
-		return fault.New(fault.Internal, "answer_invalid", "wsd's answer cannot be understood").
-			WithHint("wsctl and wsd may be of different versions; see `wsctl version`").WithCause(err)
+	var value *fault.Error // such as a state that this version does not know
+	if errors.As(err, &syntax) || errors.As(err, &typ) || errors.As(err, &value) {
+		return notUnderstood(err)
 	}
 	return err
+}
+
+func notUnderstood(err error) error {
+	return fault.New(fault.Internal, "answer_invalid", "wsd's answer cannot be understood").
+		WithHint("wsctl and wsd may be of different versions; see `wsctl version`").WithCause(err)
 }

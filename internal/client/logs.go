@@ -87,7 +87,7 @@ func decodeLine(raw []byte, out any) error {
 		}
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
-		return badAnswer(err)
+		return notUnderstood(err)
 	}
 	return nil
 }

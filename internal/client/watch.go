@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"iter"
@@ -106,8 +105,10 @@ func permanent(err error) bool {
 		return false
 	}
 	switch f.Kind {
-	case fault.Unavailable, fault.Limit, fault.Timeout, fault.Internal:
+	case fault.Unavailable, fault.Limit, fault.Timeout:
 		return false
+	case fault.Internal:
+		return f.Code == "answer_invalid"
 	}
 	return true
 }
@@ -181,16 +182,14 @@ func (w *watch) connect(parent context.Context) (heard bool, err error) {
 // stays what it is, everything else is a lost connection unless wsd refused.
 func (w *watch) transient(parent context.Context, err error) error {
 	var answered *Error
-	var syntax *json.SyntaxError
 	switch {
 	case parent.Err() != nil:
 		return fault.From(context.Cause(parent))
 	case errors.As(err, &answered):
 		return err
-	case fault.Is(err, fault.Unavailable), fault.Is(err, fault.Denied), fault.Is(err, fault.Usage), fault.Is(err, fault.NotFound):
+	case fault.Is(err, fault.Unavailable), fault.Is(err, fault.Denied), fault.Is(err, fault.Usage), fault.Is(err, fault.NotFound),
+		fault.HasCode(err, "answer_invalid"):
 		return err
-	case errors.As(err, &syntax):
-		return fault.New(fault.Unavailable, "connection_lost", "the connection to wsd broke").WithCause(err)
 	}
 	return fault.New(fault.Unavailable, "connection_lost", "the connection to wsd broke").WithCause(err)
 }

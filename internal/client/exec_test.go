@@ -1,0 +1,133 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/coder/websocket"
+	"github.com/coder/websocket/wsjson"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/fault"
+)
+
+// shell serves exec: it echoes standard input to stdout and its length to stderr,
+// then ends with the status that the first argument names.
+func shell(end api.ExecControl) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{api.ExecProtocol}})
+		if err != nil {
+			return
+		}
+		defer conn.CloseNow()
+		conn.SetReadLimit(1 << 20)
+		var start api.ExecStart
+		if wsjson.Read(r.Context(), conn, &start) != nil {
+			return
+		}
+		for start.Stdin {
+			typ, b, err := conn.Read(r.Context())
+			if err != nil {
+				return
+			}
+			if typ == websocket.MessageText {
+				break // eof
+			}
+			_ = conn.Write(r.Context(), websocket.MessageBinary, append([]byte{api.StreamStdout}, b[1:]...))
+		}
+		_ = conn.Write(r.Context(), websocket.MessageBinary, []byte("\x02"+strings.Join(start.Command, "|")))
+		_ = wsjson.Write(r.Context(), conn, end)
+		_ = conn.Close(websocket.StatusNormalClosure, "")
+	}
+}
+
+func TestExec(t *testing.T) {
+	big := strings.Repeat("0123456789abcdef", 20000)
+	tests := []struct {
+		name    string
+		handler http.Handler
+		in      io.Reader
+		status  int
+		code    string
+		out     string
+	}{
+		{"the status of the command is returned", shell(api.ExecControl{Type: "exit", Code: 42}), nil, 42, "", ""},
+		{"input reaches the command and comes back whole", shell(api.ExecControl{Type: "exit"}), strings.NewReader(big), 0, "", big},
+		{"an input that fails ends like one that is over", shell(api.ExecControl{Type: "exit", Code: 1}), io.MultiReader(strings.NewReader("x"), failing{}), 1, "", "x"},
+		{"an error after the start is a fault", shell(api.ExecControl{Type: "error", Problem: &api.Problem{Status: 404, Code: "command_not_found", Kind: fault.NotFound, Detail: "no sh"}}), nil, 0, "command_not_found", ""},
+		{"a refusal before the start is a fault", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { refuse(w, 409, "state") }), nil, 0, "state", ""},
+		{"a connection that breaks is not an exit", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{api.ExecProtocol}})
+			if err == nil {
+				_ = conn.CloseNow()
+			}
+		}), nil, 0, "connection_lost", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, _ := serve(t, tt.handler)
+				var out, errOut bytes.Buffer
+				start := api.ExecStart{Command: []string{"sh", "-c"}, Stdin: tt.in != nil}
+				status, err := c.Exec(t.Context(), "demo", start, ExecStreams{In: tt.in, Out: &out, Err: &errOut})
+				if tt.code != "" {
+					if !fault.HasCode(err, tt.code) {
+						t.Fatalf("got %v, want %s", err, tt.code)
+					}
+					return
+				}
+				if err != nil || status != tt.status || out.String() != tt.out || errOut.String() != "sh|-c" {
+					t.Errorf("status %d, %d bytes out, %q err, %v", status, out.Len(), errOut.String(), err)
+				}
+			})
+		})
+	}
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, errors.New("broken") }
+
+func TestExecEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hung := make(chan struct{})
+		c, _ := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{api.ExecProtocol}})
+			if err != nil {
+				return
+			}
+			for err == nil {
+				_, _, err = conn.Read(r.Context())
+			}
+			close(hung)
+		}))
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { synctest.Wait(); cancel() }()
+		_, err := c.Exec(ctx, "demo", api.ExecStart{Command: []string{"sleep"}}, ExecStreams{Out: io.Discard, Err: io.Discard})
+		if !fault.Is(err, fault.Interrupted) {
+			t.Errorf("got %v, want interrupted", err)
+		}
+		<-hung // the server sees the hang-up
+	})
+}
+
+func TestExecReportsClosedOutput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := serve(t, shell(api.ExecControl{Type: "exit"}))
+		_, err := c.Exec(t.Context(), "demo", api.ExecStart{Command: []string{"yes"}, Stdin: true},
+			ExecStreams{In: strings.NewReader("x"), Out: closed{}, Err: io.Discard})
+		if !IsOutput(err) {
+			t.Errorf("got %v, want an output error", err)
+		}
+	})
+}
+
+type closed struct{}
+
+func (closed) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
