@@ -15,8 +15,8 @@ import (
 	"github.com/wsctl/wsctl/internal/api"
 )
 
-// TestAnswersAfterAPauseOnOneConnection: each answer has a write deadline of its own,
-// also those without a body, so an old one never breaks a connection.
+// TestAnswersAfterAPauseOnOneConnection: the write deadline of one answer, also of one
+// without a body, never breaks the next.
 func TestAnswersAfterAPauseOnOneConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, alice)

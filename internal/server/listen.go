@@ -39,16 +39,7 @@ func Listen(path string) (net.Listener, error) {
 	if err := clearSocket(path); err != nil {
 		return nil, err
 	}
-	// The mode is set on the socket before it gets a name (the kernel takes it for the
-	// file, less the umask), so there is no moment in which others could connect.
-	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		var chmodErr error
-		if err := raw.Control(func(fd uintptr) { chmodErr = unix.Fchmod(int(fd), 0o600) }); err != nil {
-			return err
-		}
-		return chmodErr
-	}}
-	ln, err := lc.Listen(context.Background(), "unix", path) // bind and listen do not block
+	ln, err := bind(path)
 	if err != nil {
 		return nil, socketFault("socket_bind", "cannot listen on %s", path).WithCause(err)
 	}
@@ -57,6 +48,20 @@ func Listen(path string) (net.Listener, error) {
 		return nil, err
 	}
 	return ln, nil
+}
+
+// bind listens on path. The mode is set on the socket before it gets a name (the
+// kernel takes it for the file, less the umask), so there is no moment in which
+// others could connect.
+func bind(path string) (net.Listener, error) {
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var chmodErr error
+		if err := raw.Control(func(fd uintptr) { chmodErr = unix.Fchmod(int(fd), 0o600) }); err != nil {
+			return err
+		}
+		return chmodErr
+	}}
+	return lc.Listen(context.Background(), "unix", path) // does not block
 }
 
 func socketFault(code, format string, args ...any) *fault.Error {

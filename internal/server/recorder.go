@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// recorder remembers whether an answer has begun, and with which status, and gives
-// the peer a time to take it: the connection's deadline is that of the answer before.
+// recorder remembers whether an answer has begun, and with which status, and bounds
+// the time in which the peer has to take it.
 type recorder struct {
 	http.ResponseWriter
 	within time.Duration

@@ -56,6 +56,20 @@ func TestListenMakesAClosedSocket(t *testing.T) {
 	}
 }
 
+func TestTheSocketIsClosedFromItsFirstMoment(t *testing.T) {
+	path := filepath.Join(shortTemp(t), "s")
+	old := syscall.Umask(0)
+	defer syscall.Umask(old)
+	ln, err := bind(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if info, err := os.Lstat(path); err != nil || info.Mode() != fs.ModeSocket|0o600 {
+		t.Errorf("it is made with %v, %v", info.Mode(), err)
+	}
+}
+
 // TestWhatIsAtThePath has the five cases of a file in the way.
 func TestWhatIsAtThePath(t *testing.T) {
 	for _, tt := range []struct {

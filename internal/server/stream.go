@@ -37,7 +37,9 @@ type stream struct {
 func (s *Server) newStream(c *call, ping any) *stream {
 	st := &stream{s: s, w: c.w, ping: ping, turn: make(chan struct{}, 1)}
 	st.ctx, st.cancel = context.WithCancelCause(c.ctx)
+	st.turn <- struct{}{} // silence may not run before quiet is set
 	st.quiet = time.AfterFunc(headAfter, st.silence)
+	<-st.turn
 	go func() {
 		select {
 		case <-s.closing:

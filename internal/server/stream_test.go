@@ -159,7 +159,7 @@ func TestLogs(t *testing.T) {
 			t.Errorf("the head of a silent stream took %v", took)
 		}
 		l.resp.Body.Close()
-		r.fake.logLines = []workspace.LogLine{{Time: epoch, Stream: "stdout", Text: "a <b> & c"}, {Stream: "stderr", Text: "d"}}
+		r.fake.write(workspace.LogLine{Time: epoch, Stream: "stdout", Text: "a <b> & c"}, workspace.LogLine{Stream: "stderr", Text: "d"})
 		a := r.do("GET", "/v1/workspaces/one/logs", "")
 		if want := `{"time":"2030-01-02T03:04:05Z","stream":"stdout","text":"a <b> & c"}` + "\n"; !strings.HasPrefix(string(a.body), want) || strings.Count(string(a.body), "\n") != 2 {
 			t.Errorf("got %s", a.body)
@@ -176,7 +176,7 @@ func TestStreamsThatFail(t *testing.T) {
 	if a := r.do("GET", "/v1/workspaces/one/logs", ""); a.status != 503 || a.problem.Code != "engine_unreachable" {
 		t.Errorf("before the first line: %d %s", a.status, a.body)
 	}
-	r.fake.logLines = []workspace.LogLine{{Text: "x"}}
+	r.fake.write(workspace.LogLine{Text: "x"})
 	l := r.open("/v1/workspaces/one/logs")
 	var line workspace.LogLine
 	if err := l.dec.Decode(&line); err != nil || line.Text != "x" {
@@ -221,7 +221,7 @@ func TestPanicEndsOnlyItsRequest(t *testing.T) {
 		t.Errorf("the log lacks the panic: %s", log)
 	}
 	r.fake.panicOn = "logs"
-	r.fake.logLines = []workspace.LogLine{{Text: "x"}}
+	r.fake.write(workspace.LogLine{Text: "x"})
 	l := r.open("/v1/workspaces/one/logs")
 	var line workspace.LogLine
 	if err := l.dec.Decode(&line); err != nil {
