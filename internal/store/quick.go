@@ -13,9 +13,12 @@ func VerifyQuick(path string) error {
 		return schemaNewer(path, schema)
 	}
 	return viewFile(path, func(t *Tx) error {
-		for err := range t.bolt.Check() {
-			return storeDamaged(path, err)
+		var first error
+		for err := range t.bolt.Check() { // to its end, else its goroutine waits for ever
+			if first == nil {
+				first = storeDamaged(path, err)
+			}
 		}
-		return nil
+		return first
 	})
 }

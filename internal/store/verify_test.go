@@ -12,6 +12,8 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/wsctl/wsctl/internal/fault"
+
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -134,6 +136,26 @@ func TestAPageThatNobodyOwnsOrTwoOwnIsFound(t *testing.T) {
 		if err != nil || !strings.Contains(strings.Join(r.Problems, "\n"), want) {
 			t.Errorf("Verify: %v, %q, want %q", err, r.Problems, want)
 		}
+		wantCode(t, VerifyQuick(writeTemp(t, whole)), fault.Internal, "store_damaged")
 		copy(whole, before)
 	}
+}
+
+func TestAQuickLookMindsPagesAndSchemaButNoRows(t *testing.T) {
+	s := newStore(t)
+	fill(t, s, 9)
+	raw(t, s, func(b *bbolt.Tx) error { return flip(b, bWorkspace, []byte(sample(4).ID), 100) })
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := VerifyQuick(s.path); err != nil {
+		t.Errorf("a damaged row: %v", err)
+	}
+	whole := backupOf(t, 9)
+	wantCode(t, VerifyQuick(writeTemp(t, whole[:len(whole)-1])), fault.Internal, "store_damaged")
+	wantCode(t, VerifyQuick(writeTemp(t, nil)), fault.Internal, "store_damaged")
+	again := openStore(t, s.path)
+	mustUpdate(t, again, func(tx *Tx) error { return tx.put(bMeta, []byte(metaSchema), currentSchema()+1) })
+	_ = again.Close()
+	wantCode(t, VerifyQuick(s.path), fault.Unsupported, "schema_newer")
 }

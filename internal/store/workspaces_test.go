@@ -87,6 +87,12 @@ func TestADeletedWorkspaceIsGoneUntilItsTombstoneGoes(t *testing.T) {
 		if f := wantCode(t, err, fault.Gone, "workspace_deleted"); !strings.Contains(f.Text, w.Name) {
 			t.Errorf("the text %q does not name it", f.Text)
 		}
+		if ids := slices.Collect(tx.Tombstones()); !slices.Equal(ids, []string{w.ID}) {
+			t.Errorf("tombstones are %q", ids)
+		}
+		if id, ok := tx.Named(w.Name); ok {
+			t.Errorf("its name still leads to %q", id)
+		}
 		_, err = tx.Resolve(w.Name)
 		wantCode(t, err, fault.NotFound, "workspace_not_found")
 		wantCode(t, tx.DeleteWorkspace(w.ID), fault.Gone, "workspace_deleted")
