@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/api/types/versions"
@@ -45,6 +46,9 @@ type Driver struct {
 	cgs   cgroups
 
 	made madeImages
+
+	mapMu  sync.Mutex
+	mapped *bool // see mapsUsers; nil until asked
 }
 
 var (

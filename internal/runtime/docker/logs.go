@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/pkg/stdcopy"
@@ -92,11 +93,15 @@ func logLines(stream string, frame []byte) []workspace.LogLine {
 			at, frame = t, rest
 		}
 	}
-	text := strings.TrimSuffix(strings.TrimSuffix(string(frame), "\n"), "\r")
+	text := strings.ToValidUTF8(strings.TrimSuffix(strings.TrimSuffix(string(frame), "\n"), "\r"), "\uFFFD")
 	var out []workspace.LogLine
 	for len(text) > maxLine {
-		out = append(out, workspace.LogLine{Time: at, Stream: stream, Text: strings.ToValidUTF8(text[:maxLine], "\uFFFD")})
-		text = text[maxLine:]
+		cut := maxLine
+		for !utf8.RuneStart(text[cut]) {
+			cut--
+		}
+		out = append(out, workspace.LogLine{Time: at, Stream: stream, Text: text[:cut]})
+		text = text[cut:]
 	}
-	return append(out, workspace.LogLine{Time: at, Stream: stream, Text: strings.ToValidUTF8(text, "\uFFFD")})
+	return append(out, workspace.LogLine{Time: at, Stream: stream, Text: text})
 }

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/api/types/volume"
 
 	"github.com/wsctl/wsctl/internal/fault"
@@ -42,7 +44,11 @@ func (d *Driver) ensureVolume(ctx context.Context, c runtime.Container) error {
 		files = c.Spec.Files
 	}
 	uid := userID(c)
-	if root := d.openVolume(v.Mountpoint); root != nil {
+	root, err := d.openVolume(ctx, v.Mountpoint)
+	if err != nil {
+		return err
+	}
+	if root != nil {
 		defer func() { _ = root.Close() }()
 		if err := fillLocal(root, uid, files); err != nil {
 			return volumeFault(err)
@@ -53,16 +59,41 @@ func (d *Driver) ensureVolume(ctx context.Context, c runtime.Container) error {
 }
 
 // openVolume opens a volume's folder where this process may write to it: the
-// engine is on this machine and we are root. Nil if not.
-func (d *Driver) openVolume(mountpoint string) *os.Root {
+// engine is on this machine, we are root, and uids inside are uids outside. Nil if
+// not.
+func (d *Driver) openVolume(ctx context.Context, mountpoint string) (*os.Root, error) {
 	if !d.link.local || os.Geteuid() != 0 || mountpoint == "" {
-		return nil
+		return nil, nil
+	}
+	if mapped, err := d.mapsUsers(ctx); err != nil || mapped {
+		return nil, err
 	}
 	root, err := os.OpenRoot(mountpoint)
 	if err != nil {
-		return nil
+		return nil, nil //nolint:nilerr // a folder that we cannot open is one that only the engine can
 	}
-	return root
+	return root, nil
+}
+
+// mapsUsers reports whether the engine gives containers other uids than they see
+// (userns-remap or rootless), asking once.
+func (d *Driver) mapsUsers(ctx context.Context) (bool, error) {
+	d.mapMu.Lock()
+	defer d.mapMu.Unlock()
+	if d.mapped != nil {
+		return *d.mapped, nil
+	}
+	in, err := call(ctx, d.link, quick, "ask the engine for its security options", func(ctx context.Context, s *session) (system.Info, error) {
+		return s.Info(ctx)
+	})
+	if err != nil {
+		return false, err
+	}
+	yes := slices.ContainsFunc(in.SecurityOptions, func(o string) bool {
+		return strings.Contains(o, "name=userns") || strings.Contains(o, "name=rootless")
+	})
+	d.mapped = &yes
+	return yes, nil
 }
 
 func volumeFault(err error) error {

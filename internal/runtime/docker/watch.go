@@ -15,9 +15,10 @@ import (
 	"github.com/wsctl/wsctl/internal/runtime"
 )
 
-// watchedActions are the events that change what Inspect says.
+// watchedActions are the events that change what Inspect says, and the signals that
+// explain an exit.
 var watchedActions = []events.Action{
-	events.ActionStart, events.ActionDie, events.ActionPause, events.ActionUnPause, events.ActionOOM, events.ActionDestroy,
+	events.ActionStart, events.ActionKill, events.ActionDie, events.ActionPause, events.ActionUnPause, events.ActionOOM, events.ActionDestroy,
 }
 
 // Watch tells of changes of our workspaces' containers. The engine remembers its
