@@ -1,20 +1,28 @@
 package daemon
 
 import (
+	"log/slog"
+
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/template"
 )
 
 // catalogue shows templates the way the API does.
-type catalogue struct{ from *template.Catalogue }
+type catalogue struct {
+	from *template.Catalogue
+	log  *slog.Logger
+}
 
 // List returns every template that can be used.
 func (c catalogue) List() []api.Template {
 	list := []api.Template{}
 	for _, t := range c.from.List() {
-		if shown, err := show(t); err == nil {
-			list = append(list, shown)
+		shown, err := show(t)
+		if err != nil {
+			c.log.Warn("a template cannot be used", "template", t.Name, "file", t.Source, "err", err)
+			continue
 		}
+		list = append(list, shown)
 	}
 	return list
 }

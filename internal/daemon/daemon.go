@@ -79,6 +79,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := claim(ctx, o, db); err != nil {
 		return err
 	}
+	if err := p.engine.Recover(); err != nil {
+		return err
+	}
 	return p.run(ctx, o)
 }
 
@@ -134,7 +137,7 @@ func wire(o Options, db *store.Store) (*parts, error) {
 		},
 	})
 	p.server = server.New(server.Options{
-		Backend: p.engine, Templates: catalogue{templates}, Log: o.Log, Version: o.Version,
+		Backend: p.engine, Templates: catalogue{templates, o.Log}, Log: o.Log, Version: o.Version,
 	})
 	listen := o.Listen
 	if listen == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/store"
+	"github.com/wsctl/wsctl/internal/template"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -27,6 +28,14 @@ const (
 
 // Create makes a workspace; see server.Backend.
 func (e *Engine) Create(ctx context.Context, a workspace.Actor, req api.Create, key string) (workspace.Workspace, bool, error) {
+	w, created, err := e.tryCreate(ctx, a, req, key)
+	for n := 0; n < 5 && req.Name == "" && fault.HasCode(err, "name_taken"); n++ {
+		w, created, err = e.tryCreate(ctx, a, req, key) // somebody else made up the same name
+	}
+	return w, created, err
+}
+
+func (e *Engine) tryCreate(ctx context.Context, a workspace.Actor, req api.Create, key string) (workspace.Workspace, bool, error) {
 	draft, err := e.draft(a, req)
 	if err != nil {
 		return draft, false, err
@@ -68,22 +77,23 @@ func (e *Engine) draft(a workspace.Actor, req api.Create) (workspace.Workspace, 
 	if req.Stopped {
 		w.Desired = workspace.WantStopped
 	}
-	if req.Name != "" {
-		if err := workspace.ValidateName(req.Name); err != nil {
-			return w, err
-		}
+	if req.Name == "" {
+		w.Name = workspace.MadeUpName()
+	}
+	if err := workspace.ValidateName(w.Name); err != nil {
+		return w, err
 	}
 	if err := workspace.ValidateLabels(req.Labels); err != nil {
 		return w, err
 	}
-	spec, err := e.resolve(req)
+	spec, err := e.resolve(w.Name, req)
 	w.Spec = spec
 	return w, err
 }
 
 // resolve fills a spec from the template or image, the request and the defaults.
-func (e *Engine) resolve(req api.Create) (workspace.Spec, error) {
-	spec, err := e.base(req)
+func (e *Engine) resolve(name string, req api.Create) (workspace.Spec, error) {
+	spec, err := e.base(name, req)
 	if err != nil {
 		return spec, err
 	}
@@ -105,7 +115,7 @@ func (e *Engine) resolve(req api.Create) (workspace.Spec, error) {
 	return spec, e.checkSpec(spec)
 }
 
-func (e *Engine) base(req api.Create) (workspace.Spec, error) {
+func (e *Engine) base(name string, req api.Create) (workspace.Spec, error) {
 	switch {
 	case req.Image != "" && req.Template != "":
 		return workspace.Spec{}, fault.New(fault.Invalid, "template_and_image", "both a template and an image are given").
@@ -117,15 +127,11 @@ func (e *Engine) base(req api.Create) (workspace.Spec, error) {
 		spec := workspace.Spec{Image: req.Image, Ready: workspace.ReadyProcess, Profile: workspace.Writable}
 		return spec, workspace.ValidateImage(req.Image)
 	}
-	name := req.Template
-	if name == "" {
-		name = e.cfg.Defaults.Template
-	}
-	tpl, err := e.cfg.Templates.Get(name)
+	tpl, err := e.cfg.Templates.Get(orDefault(req.Template, e.cfg.Defaults.Template))
 	if err != nil {
 		return workspace.Spec{}, err
 	}
-	return tpl.Spec(req.Params)
+	return tpl.Resolve(template.Values{Workspace: name, Port: req.Port, Params: req.Params})
 }
 
 func (e *Engine) fillDefaults(s *workspace.Spec) {
@@ -202,9 +208,6 @@ func (e *Engine) rehearse(w workspace.Workspace, req api.Create) error {
 }
 
 func nameFree(tx *store.Tx, name string) error {
-	if name == "" {
-		return nil
-	}
 	if _, taken := tx.Named(name); !taken {
 		return nil
 	}
@@ -227,9 +230,6 @@ func (e *Engine) found(t *turn, w workspace.Workspace, req api.Create) (workspac
 		return w, err
 	}
 	w.ID = workspace.NewID(workspace.PrefixWorkspace)
-	if w.Name == "" {
-		w.Name = freeName(t.Tx)
-	}
 	w.Slot, w.Port, w.CreatedAt = slot, port, t.now
 	newRun(t, &w)
 	if err := e.promise(t, &w, workspace.JobProvision, w.Owner, false); err != nil {
@@ -241,16 +241,6 @@ func (e *Engine) found(t *turn, w workspace.Workspace, req api.Create) (workspac
 	return w, t.tell(&w, w.Owner, event.WorkspaceCreated, map[string]string{
 		"image": w.Spec.Image, "template": w.Spec.Template, "port": fmt.Sprint(port),
 	})
-}
-
-// freeName makes up a name that nobody has.
-func freeName(tx *store.Tx) string {
-	for {
-		name := workspace.MadeUpName()
-		if _, taken := tx.Named(name); !taken {
-			return name
-		}
-	}
 }
 
 func requestSum(req api.Create) string {

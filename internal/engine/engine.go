@@ -104,6 +104,32 @@ func New(cfg Config) *Engine {
 	return e
 }
 
+// Recover brings the store into the shape of a fresh start: no worker lives, and
+// every leased port is held again. It is called once, before Run and before anybody
+// is answered.
+func (e *Engine) Recover() error {
+	now := time.Now()
+	var ports map[int]string
+	err := e.cfg.Store.Update(func(tx *store.Tx) error {
+		if _, err := tx.ResetActive(); err != nil {
+			return err
+		}
+		ports = tx.Ports()
+		_, err := tx.Append(event.Event{Time: now, Kind: event.DaemonStarted, Actor: workspace.Daemon, Result: "ok",
+			Detail: map[string]string{"version": e.cfg.Identity.Version}})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for port := range ports {
+		if err := e.cfg.Door.Open(port); err != nil {
+			e.log.Warn("cannot hold a leased port", "port", port, "err", err)
+		}
+	}
+	return nil
+}
+
 // Run works until ctx ends, then lets running jobs go (their rows bring them back
 // at the next start) and returns.
 func (e *Engine) Run(ctx context.Context) error {
@@ -111,9 +137,6 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer cancel()
 	e.ctx = ctx
 	e.born = time.Now()
-	if err := e.prepare(); err != nil {
-		return err
-	}
 	e.spawn(func() { e.watchEngine(ctx) })
 	e.spawn(func() { e.heartbeat(ctx) })
 	e.spawn(func() { e.resync(ctx) })
@@ -139,31 +162,6 @@ func (e *Engine) keepWarm(ctx context.Context, w rt.Warmer) {
 		}
 		pause(ctx, 5*time.Second)
 	}
-}
-
-// prepare brings the store into the shape of a fresh start: no worker lives, and
-// every leased port is held again.
-func (e *Engine) prepare() error {
-	now := time.Now()
-	var ports map[int]string
-	err := e.cfg.Store.Update(func(tx *store.Tx) error {
-		if _, err := tx.ResetActive(); err != nil {
-			return err
-		}
-		ports = tx.Ports()
-		_, err := tx.Append(event.Event{Time: now, Kind: event.DaemonStarted, Actor: workspace.Daemon, Result: "ok",
-			Detail: map[string]string{"version": e.cfg.Identity.Version}})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for port := range ports {
-		if err := e.cfg.Door.Open(port); err != nil {
-			e.log.Warn("cannot hold a leased port", "port", port, "err", err)
-		}
-	}
-	return nil
 }
 
 // pause waits for d or the end of ctx; it reports whether d passed.

@@ -327,4 +327,3 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
-

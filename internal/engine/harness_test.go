@@ -103,6 +103,9 @@ func (r *rig) start() {
 		r.tweak(&cfg)
 	}
 	r.store, r.Engine = db, New(cfg)
+	if err := r.Recover(); err != nil {
+		r.t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.stop, r.ended = cancel, make(chan error, 1)
 	go func() { r.ended <- r.Run(ctx) }()
@@ -224,4 +227,6 @@ func (r *rig) wantCode(err error, code string) {
 	}
 }
 
-func contextOf(r *rig) (context.Context, context.CancelFunc) { return context.WithCancel(r.t.Context()) }
+func contextOf(r *rig) (context.Context, context.CancelFunc) {
+	return context.WithCancel(r.t.Context())
+}

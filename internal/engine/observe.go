@@ -118,7 +118,7 @@ func (e *Engine) sawNothing(t *turn, w *workspace.Workspace) error {
 		w.StoppedAt = t.now
 		w.Stop = &workspace.Stop{
 			Reason: workspace.StoppedLost, Run: w.Run, Time: t.now,
-			Detail: "its container was removed with the engine's own tools; its files are kept and a start makes it anew",
+			Detail: lostDetail,
 		}
 		w.SetCondition(t.now, workspace.Condition{Type: workspace.ContainerLost, Status: true, Reason: "removed_outside"})
 		w.DropCondition(workspace.Ready)
@@ -126,6 +126,9 @@ func (e *Engine) sawNothing(t *turn, w *workspace.Workspace) error {
 	case workspace.Stopped, workspace.Failed:
 		if w.Container == "" {
 			return nil
+		}
+		if s := w.Stop; s != nil && s.Reason == workspace.StoppedOutside && s.Run == w.Run && t.now.Sub(s.Time) < lastBreath {
+			s.Reason, s.Detail = workspace.StoppedLost, lostDetail // a removal kills first
 		}
 		return t.note(w, workspace.Condition{Type: workspace.ContainerLost, Status: true, Reason: "removed_outside"})
 	}
@@ -166,6 +169,8 @@ func (e *Engine) restore(t *turn, w *workspace.Workspace) error {
 	w.SetCondition(t.now, workspace.Condition{Type: workspace.Restored, Status: true, Reason: "engine_restarted"})
 	return t.put(w)
 }
+
+const lostDetail = "its container was removed with the engine's own tools; its files are kept and a start makes it anew"
 
 const interruptDetail = "the container engine or the machine went down"
 

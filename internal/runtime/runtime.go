@@ -124,7 +124,7 @@ type Process interface {
 // lose, repeat or reorder changes.
 type Change struct {
 	Ref
-	Action string // "start", "die", "pause", "unpause", "oom", "destroy"
+	Action string // "start", "kill" (a signal sent through the engine), "die", "pause", "unpause", "oom", "destroy"
 	Time   time.Time
 }
 

@@ -126,6 +126,19 @@ func (p *Process) Start(wrapper ...string) {
 	}
 }
 
+// Serve runs the daemon to its end and returns what it said and its exit status; for
+// one that is expected to refuse.
+func (p *Process) Serve(ctx context.Context) (out string, status int) {
+	p.tb.Helper()
+	cmd := exec.CommandContext(ctx, filepath.Join(Binaries(p.tb), "wsd"), "serve")
+	cmd.Env = p.env
+	b, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		p.tb.Fatalf("cannot run wsd: %v", err)
+	}
+	return string(b), cmd.ProcessState.ExitCode()
+}
+
 // Dead reports whether the process has ended.
 func (p *Process) Dead() bool {
 	select {
