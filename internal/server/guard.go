@@ -50,8 +50,12 @@ func guard(w http.ResponseWriter, r *http.Request) error {
 // escaped byte: no name or id of ours needs one.
 func guardPath(r *http.Request) error {
 	path := r.URL.EscapedPath()
-	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "%\\;") || strings.Contains(path, "//") {
+	if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") {
 		return errPath()
+	}
+	if strings.ContainsAny(path, "%\\;") {
+		return fault.New(fault.Invalid, "path_invalid", "the path holds characters that no name or id has").
+			WithHint("names and ids have 1 to 64 lower-case letters, digits and dashes")
 	}
 	for segment := range strings.SplitSeq(path, "/") {
 		if segment == "." || segment == ".." {

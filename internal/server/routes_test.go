@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/event"
@@ -217,6 +218,10 @@ func TestFaultsBecomeProblems(t *testing.T) {
 		})
 	}
 	r := newRig(t, root)
+	r.fake.fail = fault.New(fault.Invalid, "long", "%s\x1b[2J%s", strings.Repeat("é", 300), strings.Repeat("z", 300))
+	if d := r.do("GET", "/v1/status", "").problem.Detail; utf8.RuneCountInString(d) != maxDetail+1 || strings.Contains(d, "\x1b") {
+		t.Errorf("a long sentence becomes %q", d)
+	}
 	r.fake.fail = fmt.Errorf("cannot open /var/lib/secret")
 	if a := r.do("GET", "/v1/status", ""); a.status != 500 || a.problem.Code != "internal" || strings.Contains(string(a.body), "secret") {
 		t.Errorf("a plain error gives %d %s", a.status, a.body)
