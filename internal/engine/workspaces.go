@@ -29,10 +29,10 @@ func (e *Engine) Workspace(_ context.Context, a workspace.Actor, ref string) (wo
 // not found, so that names of others do not leak.
 func visible(tx *store.Tx, a workspace.Actor, ref string) (workspace.Workspace, error) {
 	w, err := tx.Resolve(ref)
-	if err != nil && (a.Admin || fault.Is(err, fault.Gone)) {
-		return w, err // the hints of others name workspaces of everybody
+	if err != nil && (a.Admin || !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Conflict)) {
+		return w, err
 	}
-	if err != nil || !a.Owns(w) {
+	if err != nil || !a.Owns(w) { // the store's own words may name workspaces of others
 		return workspace.Workspace{}, fault.New(fault.NotFound, "workspace_not_found", "there is no workspace %.60q", ref)
 	}
 	return w, nil
