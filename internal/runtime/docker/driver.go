@@ -39,6 +39,7 @@ type Driver struct {
 	cfg   Config
 	log   *slog.Logger
 	link  *link
+	born  time.Time // what is older was left by an earlier life
 	pool  *pool
 	locks keyLocks // by sandbox id
 	nets  subnets

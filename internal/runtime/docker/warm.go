@@ -15,7 +15,7 @@ const (
 	warmRetry   = time.Second      // after an error; doubled each time
 	warmMax     = time.Minute      // the wait after an error grows no further
 	warmPolite  = 3 * time.Second  // how long people's requests go first
-	orphanAfter = 2 * time.Minute  // age of a network without a sandbox that nobody is making
+	orphanAfter = 2 * time.Minute  // age of a network of this life without a sandbox that nobody is making
 )
 
 // Warm keeps Config.Spare sandboxes ready, at most Config.Keep sandboxes of stopped
@@ -132,7 +132,8 @@ func (d *Driver) removeOrphanNetworks(ctx context.Context, all []container.Summa
 	}
 	for _, n := range nets {
 		on := func(c container.Summary) bool { return c.HostConfig.NetworkMode == n.ID }
-		if time.Since(n.Created) < orphanAfter || d.pool.isMaking(n.Name) || slices.ContainsFunc(all, on) {
+		young := n.Created.After(d.born) && time.Since(n.Created) < orphanAfter // an earlier life makes nothing more
+		if young || d.pool.isMaking(n.Name) || slices.ContainsFunc(all, on) {
 			continue
 		}
 		if err := d.removeNetwork(ctx, n.ID); err != nil {
