@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/api/types/versions"
@@ -77,7 +78,7 @@ func New(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Driver{cfg: cfg, log: cfg.Log, link: l, pool: newPool(), nets: subnets{from: cfg.Subnets.Masked()}}, nil
+	return &Driver{cfg: cfg, log: cfg.Log, link: l, born: time.Now(), pool: newPool(), nets: subnets{from: cfg.Subnets.Masked()}}, nil
 }
 
 // Close lets go of the engine's connections; calls that are under way go on.
