@@ -165,9 +165,10 @@ func (s *session) control(data []byte) error {
 	return nil
 }
 
-// ping asks the peer for a sign of life. A local peer that dies is noticed by the
-// kernel at once; one that only stands still (a pager, Ctrl-Z) keeps its session
-// until patience ends, and while bytes wait the write has its own deadline.
+// ping looks after the peer. One that only stands still (a pager, Ctrl-Z) keeps its
+// session until patience ends. While bytes wait, pings would do harm: a peer whose own
+// message waits cannot send its pong and gives up. Then an empty piece of output shows
+// whether the connection still stands.
 func (s *session) ping() {
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
@@ -178,11 +179,18 @@ func (s *session) ping() {
 			return
 		case <-tick.C:
 		}
+		if s.waiting.Load() > 0 {
+			if s.send(websocket.MessageBinary, []byte{api.StreamStdout}) != nil {
+				return // and the session ends
+			}
+			heard = time.Now()
+			continue
+		}
 		ctx, cancel := context.WithTimeout(s.ctx, pingEvery)
 		err := s.conn.Ping(ctx)
 		cancel()
 		switch {
-		case err == nil || s.waiting.Load() > 0:
+		case err == nil:
 			heard = time.Now()
 		case !errors.Is(err, context.DeadlineExceeded) || time.Since(heard) > s.patience:
 			s.cancel(fmt.Errorf("%w: %w", errPeerGone, err))

@@ -336,6 +336,25 @@ func TestExecWaitsForAProcessThatReadsLate(t *testing.T) {
 	})
 }
 
+func TestExecClientThatVanishesWhileItsInputWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := execRig(t)
+		gone := make(chan struct{})
+		r.fake.commands["sleep"] = func(p *fakeProcess) int { defer close(gone); <-p.closed; return 1 }
+		x := r.exec(api.ExecStart{Command: []string{"sleep"}, Stdin: true})
+		if err := x.input(make([]byte, 1001)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		_ = x.conn.CloseNow()
+		begun := time.Now()
+		<-gone
+		if took := time.Since(begun); took > 30*time.Second {
+			t.Errorf("it was noticed after %v", took)
+		}
+	})
+}
+
 func TestExecSurvivesLongSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := execRig(t)
