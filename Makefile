@@ -13,6 +13,9 @@ FUZZTIME ?= 10s
 RACEFLAGS ?= -short
 ARGS     ?=
 
+# Under this name because make runs lines that name MAKE itself even when asked only to print (-n).
+THIS_MAKE := $(MAKE)
+
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 export CGO_ENABLED = 0
@@ -26,10 +29,10 @@ bin/wsd bin/wsctl: FORCE
 	@$(GO) build $(GOFLAGS_BUILD) -o $@ ./cmd/$(@F)
 
 demo: ## build, make sure of a container engine, and show a workspace answering over HTTP
-	@GO="$(GO)" MAKE="$(MAKE)" scripts/demo.sh $(ARGS)
+	@GO="$(GO)" MAKE="$(THIS_MAKE)" scripts/demo.sh $(ARGS)
 
 test: ## everything: engine, vet, format, generated files, all tests, short torture, demo
-	@GO="$(GO)" MAKE="$(MAKE)" scripts/test.sh $(ARGS)
+	@GO="$(GO)" MAKE="$(THIS_MAKE)" scripts/test.sh $(ARGS)
 
 test-short: ## tests that need no container engine
 	$(GO) test -short ./...
@@ -42,7 +45,7 @@ lint: ## golangci-lint, gofumpt and shellcheck
 	@GO="$(GO)" scripts/lint.sh $(ARGS)
 
 generate: ## write completions, man pages, CLI reference, diagrams
-	@GO="$(GO)" MAKE="$(MAKE)" scripts/generate.sh
+	@GO="$(GO)" MAKE="$(THIS_MAKE)" scripts/generate.sh
 
 bench: build ## compare with the plain engine and print ratios
 	$(GO) run ./bench $(ARGS)
@@ -54,7 +57,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" scripts/fuzz.sh $(ARGS)
 
 install: ## install into PREFIX (root: /usr/local, else ~/.local)
-	@GO="$(GO)" MAKE="$(MAKE)" ./install.sh --yes $${PREFIX:+--prefix "$$PREFIX"} $(ARGS)
+	@GO="$(GO)" MAKE="$(THIS_MAKE)" ./install.sh --yes $${PREFIX:+--prefix "$$PREFIX"} $(ARGS)
 install: export PREFIX := $(PREFIX)
 
 clean: ## remove what was built
