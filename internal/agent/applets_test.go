@@ -65,6 +65,7 @@ func TestApplets(t *testing.T) {
 		{"uniq", `printf 'a\na\nb\n' | uniq; printf 'a\na\nb\n' | uniq -c; printf 'a\na\nb\n' | uniq -d; printf 'a\na\nb\n' | uniq -u`, "a\nb\n      2 a\n      1 b\na\nb\n", 0},
 		{"cut", `echo a:b:c | cut -d: -f1,3; echo abcdef | cut -c2-4; echo none | cut -d: -f1; echo none | cut -s -d: -f1; echo a:b:c | cut -d: -f2-`, "a:c\nbcd\nnone\nb:c\n", 0},
 		{"tr", `echo hello | tr a-y b-z; echo hello | tr -d l; echo 'a  b' | tr -s ' '; echo Hi | tr '[:upper:]' '[:lower:]'; printf 'a\nb\n' | tr '\n' ,; echo; echo a1b2 | tr -cd 0-9`, "ifmmp\nheo\na b\nhi\na,b,\n12", 0},
+		{"bytes that are no text stay", `printf 'a\377\376b\r\n' | tr -d '\r' | base64; printf 'a\377b' | tr '\377' x; echo; printf 'a\377b' | xargs printf %s | base64`, "Yf/+Ygo=\naxb\nYf9i\n", 0},
 		{"tee", `echo a | tee f g; echo b | tee -a f; cat f g`, "a\nb\na\nb\na\n", 0},
 		{"seq", `seq 3; seq 2 4; seq 0 5 10; seq 3 -1 1; seq 0.5 1.5`, "1\n2\n3\n2\n3\n4\n0\n5\n10\n3\n2\n1\n0.5\n1.5\n", 0},
 		{"xargs", `echo a b | xargs echo x; seq 3 | xargs -n2 echo; printf 'a b\nc\n' | xargs -I{} echo '<{}>'; printf 'a b\0c\0' | xargs -0 -n1 echo; printf '"a b" c' | xargs -n1 echo; xargs -r echo no </dev/null; echo x | xargs false; echo $?`,

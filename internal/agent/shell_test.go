@@ -99,6 +99,7 @@ func TestShellRunsScripts(t *testing.T) {
 		{"a function in the background", `f() { sleep 0.01; echo f; }; f & echo main`, "main\nf\n", 0},
 		{"a builtin loop in the background", `while true; do break; done & wait; echo $?`, "0\n", 0},
 		{"the first of two stays reachable", `sleep 100 & a=$!; sleep 100 & b=$!; kill $a; wait $a; echo $?; kill $b; wait $b; echo $?`, "143\n143\n", 0},
+		{"a background command that is not there", `set -e; nothing-here & wait $! || echo $?`, "127\n", 0},
 		{"umask", `umask 077; touch f; ls -l f | cut -c1-10; umask`, "-rw-------\n0077\n", 0},
 		{"read", `printf 'a b\nc\n' | while read x y; do echo "$x-$y"; done`, "a-b\nc-\n", 0},
 		{"printf and test as programs", `env printf '%03d|%s\n' 7 x; env test 1 -lt 2 && env [ a = a ] && env echo ok`, "007|x\nok\n", 0},

@@ -254,7 +254,7 @@ func kill(s Streams, args []string) int {
 	for _, a := range rest {
 		pid, err := strconv.Atoi(a)
 		if err != nil {
-			status = fail(s, "kill", "%q is not a process id", a)
+			status = fail(s, "kill", "%q is not the id of a running process", a)
 			continue
 		}
 		if err := unix.Kill(pid, sig); err != nil {

@@ -22,7 +22,7 @@ func translate(s Streams, args []string) int {
 	in, w := bufio.NewReader(s.In), bufio.NewWriter(s.Out)
 	last := rune(-1)
 	for {
-		r, _, err := in.ReadRune()
+		r, err := readCharacter(in)
 		if err != nil {
 			if err := firstError(ignoreEOF(err), w.Flush()); err != nil {
 				return fail(s, "tr", "%v", err)
@@ -34,8 +34,33 @@ func translate(s Streams, args []string) int {
 			continue
 		}
 		last = r
-		_, _ = w.WriteRune(r) // the writer keeps its first error for Flush
+		writeCharacter(w, r)
 	}
+}
+
+// rawByte is where the bytes that are no UTF-8 are kept among the characters: in the
+// range of the surrogates, which no valid text has. They come out as they went in.
+const rawByte = 0xDC00
+
+func readCharacter(in *bufio.Reader) (rune, error) {
+	r, size, err := in.ReadRune()
+	if err != nil || r != utf8.RuneError || size > 1 {
+		return r, err
+	}
+	if err := in.UnreadRune(); err != nil {
+		return 0, err
+	}
+	b, err := in.ReadByte()
+	return rawByte + rune(b), err
+}
+
+// writeCharacter leaves it to w to keep its first error for Flush.
+func writeCharacter(w *bufio.Writer, r rune) {
+	if r >= rawByte && r <= rawByte+0xFF {
+		_ = w.WriteByte(byte(r - rawByte))
+		return
+	}
+	_, _ = w.WriteRune(r)
 }
 
 type translator struct {
@@ -121,6 +146,9 @@ func unescape(text string) (r rune, length int) {
 	for length < 3 && length < len(text) && text[length] >= '0' && text[length] <= '7' {
 		r = r<<3 + rune(text[length]-'0')
 		length++
+	}
+	if r >= 0x80 {
+		r += rawByte
 	}
 	if length > 0 {
 		return r, length

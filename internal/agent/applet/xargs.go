@@ -110,16 +110,17 @@ func nonEmpty(words []string) []string {
 func splitQuoted(text string) ([]string, error) {
 	var words []string
 	var word strings.Builder
-	quote, started, escaped := rune(0), false, false
-	for _, r := range text {
+	quote, started, escaped := byte(0), false, false
+	for i := range len(text) { // by bytes: the names of files need not be UTF-8
+		r := text[i]
 		switch {
 		case escaped:
-			word.WriteRune(r)
+			word.WriteByte(r)
 			escaped = false
 		case quote != 0 && r == quote:
 			quote = 0
 		case quote != 0:
-			word.WriteRune(r)
+			word.WriteByte(r)
 		case r == '\\':
 			escaped, started = true, true
 		case r == '\'' || r == '"':
@@ -132,7 +133,7 @@ func splitQuoted(text string) ([]string, error) {
 			started = false
 		default:
 			started = true
-			word.WriteRune(r)
+			word.WriteByte(r)
 		}
 	}
 	if quote != 0 {

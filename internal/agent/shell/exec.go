@@ -27,17 +27,18 @@ func (s *sh) execute(ctx context.Context, args []string) error {
 	if err, ok := s.call(hc, args); ok {
 		return err
 	}
-	path := args[0]
+	j, path := s.jobs.of(hc), args[0]
 	if !strings.Contains(path, "/") {
 		var err error
 		if path, err = interp.LookPathDir(hc.Dir, hc.Env, path); err != nil {
+			s.jobs.failed(j)
 			fmt.Fprintf(hc.Stderr, "sh: %s: not found\n", args[0])
 			return interp.ExitStatus(statusNotFound)
 		}
 	}
-	j := s.jobs.of(hc)
 	cmd, err := start(ctx, hc, path, args, j != nil)
 	if err != nil {
+		s.jobs.failed(j)
 		return result(hc, args[0], err)
 	}
 	s.jobs.began(j, cmd.Process.Pid)

@@ -29,14 +29,18 @@ const (
 	jobVar   = "__wsd_job"
 )
 
-// startWait is how long `command &` waits for its first process: a loop of builtins
-// never has one.
-const startWait = 50 * time.Millisecond
+// How long `command &` waits until it has a process that a signal can reach. A simple
+// command has one soon, however busy the machine is; a loop of builtins never has one.
+const (
+	commandWait  = 2 * time.Second
+	compoundWait = 50 * time.Millisecond
+)
 
 // job is one command in the background.
 type job struct {
 	name    string        // of the command where it is a simple one, else ""
-	started chan struct{} // closed at the first process
+	started chan struct{} // closed at the first process, or where it could not be started
+	settled bool          // started is closed
 	done    chan struct{} // closed at the end
 	pids    map[int]bool
 }
@@ -153,7 +157,11 @@ func (t *jobs) await(name, number string) {
 	t.mu.Lock()
 	t.named[name] = j
 	t.mu.Unlock()
-	limit := time.NewTimer(startWait)
+	wait := compoundWait
+	if j.name != "" && !interp.IsBuiltin(j.name) {
+		wait = commandWait
+	}
+	limit := time.NewTimer(wait)
 	defer limit.Stop()
 	select {
 	case <-j.started:
@@ -182,14 +190,26 @@ func (t *jobs) began(j *job, pid int) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(j.pids) == 0 {
-		select {
-		case <-j.started:
-		default:
-			close(j.started)
-		}
-	}
+	j.settle()
 	j.pids[pid] = true
+}
+
+// failed notes that a command of j could not be started.
+func (t *jobs) failed(j *job) {
+	if j == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	j.settle()
+}
+
+// settle closes started once; the table is locked.
+func (j *job) settle() {
+	if !j.settled {
+		j.settled = true
+		close(j.started)
+	}
 }
 
 func (t *jobs) ended(j *job, pid int) {
@@ -208,7 +228,7 @@ func (t *jobs) resolve(args []string) []string {
 	var out []string
 	for _, a := range args {
 		j := t.named[a]
-		if j == nil {
+		if j == nil || len(j.pids) == 0 {
 			out = append(out, a)
 			continue
 		}
