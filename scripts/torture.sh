@@ -140,7 +140,7 @@ compare_commands() {
 }
 
 compare_engine() {
-	local list=$1 label i
+	local list=$1 label i sandboxes networks
 	label="\"wsd.instance=$(cat "$WSD_STATE_DIR/instance")\""
 	same "containers and records agree" \
 		"$(jq -r '.workspaces[] | select(.container) | "\(.id) \(if .state == "running" then "running" else "exited" end)"' <<<"$list" | sort)" \
@@ -150,12 +150,12 @@ compare_engine() {
 		"$(engine "/volumes?filters={\"label\":[$label,\"wsd.role=volume\"]}" | jq -r '.Volumes[]?.Labels["wsd.workspace"]' | sort)"
 	# What a kill left half-made is removed when wsd has looked again: the promise is 30 s.
 	for ((i = 0; i < 30; i++)); do
-		[ "$(wsctl gc --json | jq '.leftovers | length')" != 0 ] || break
+		sandboxes=$(engine "/containers/json?all=1&filters={\"label\":[$label,\"wsd.role=sandbox\"]}" | jq -r '.[].NetworkSettings.Networks[].NetworkID' | sort)
+		networks=$(engine "/networks?filters={\"label\":[$label,\"wsd.role=network\"]}" | jq -r '.[].Id' | sort)
+		[ "$sandboxes" != "$networks" ] || [ "$(wsctl gc --json | jq '.leftovers | length')" != 0 ] || break
 		sleep 1
 	done
-	same "each sandbox has a network, and each network a sandbox" \
-		"$(engine "/containers/json?all=1&filters={\"label\":[$label,\"wsd.role=sandbox\"]}" | jq -r '.[].NetworkSettings.Networks[].NetworkID' | sort)" \
-		"$(engine "/networks?filters={\"label\":[$label,\"wsd.role=network\"]}" | jq -r '.[].Id' | sort)"
+	same "each sandbox has a network, and each network a sandbox" "$sandboxes" "$networks"
 	same "wsd sees no leftovers after $i s" "" "$(wsctl gc --json | jq -r '.leftovers[] | "\(.kind) \(.name): \(.reason)"')"
 }
 
