@@ -69,7 +69,7 @@ func Run(ctx context.Context, args []string, out, errw io.Writer) int {
 		fmt.Fprintf(errw, "httpd: cannot listen: %v\n", err)
 		return 1
 	}
-	fmt.Fprintf(errw, "httpd: serving %s on %s\n", *dir, listener.Addr())
+	fmt.Fprintf(errw, "httpd: serving %s on %s\n", workingName(*dir), listener.Addr())
 	return serve(ctx, listener, logged(out, NewHandler(*dir)), errw)
 }
 
