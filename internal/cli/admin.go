@@ -133,18 +133,38 @@ func programFault(err error, out []byte, code, sentence string) error {
 	if !errors.As(err, &p) {
 		return err
 	}
-	e := fault.New(fault.Internal, code, "%s", sentence)
+	e := fault.New(kindOfStatus(p.status), code, "%s", sentence)
 	var report struct {
 		Problems []string `json:"problems"`
 	}
-	said := strings.TrimSpace(string(p.stderr))
+	said, hint := saidBy(p.stderr)
 	if json.Unmarshal(out, &report) == nil && len(report.Problems) > 0 {
 		said = strings.Join(report.Problems[:min(len(report.Problems), 5)], "\n")
 	}
 	if said != "" {
-		e.Text += ":\n" + said
+		e.Text += ": " + said
 	}
+	e.Hint = hint
 	return e
+}
+
+// saidBy splits what wsd prints about an error into its sentence and its hint.
+func saidBy(stderr []byte) (said, hint string) {
+	said, hint, _ = strings.Cut(strings.TrimSpace(string(stderr)), "\n  hint: ")
+	return strings.TrimPrefix(said, "wsd: "), hint
+}
+
+// kindOfStatus is a kind that ends with the same status, as wsd's table is wsctl's.
+func kindOfStatus(status int) fault.Kind {
+	if status <= 1 {
+		return fault.Internal
+	}
+	for _, k := range fault.Kinds() {
+		if fault.ClassOf(k).Exit == status {
+			return k
+		}
+	}
+	return fault.Internal
 }
 
 func newRestoreCmd(f *Factory) *cobra.Command {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -84,11 +85,28 @@ func (f *Factory) localChecks(ctx context.Context) ([]api.Check, *client.Client)
 		return append(checks, failed("wsd", err)), nil
 	}
 	checks = append(checks, socketCheck(s.Socket))
-	st, err := c.Status(ctx)
+	st, err := contacted(ctx, c)
 	if err != nil {
 		return append(checks, failed("wsd", err)), nil
 	}
 	return append(checks, f.versionCheck(st, c)), c
+}
+
+// contacted returns the status of wsd, after it has had the time to hear from the
+// container engine: one that was just started does not know yet.
+func contacted(ctx context.Context, c *client.Client) (api.Status, error) {
+	const tries, every = 30, 100 * time.Millisecond
+	for try := 1; ; try++ {
+		st, err := c.Status(ctx)
+		if err != nil || !st.Engine.Since.IsZero() || try == tries {
+			return st, err
+		}
+		select {
+		case <-ctx.Done():
+			return st, context.Cause(ctx)
+		case <-time.After(every):
+		}
+	}
 }
 
 func settingsCheck(file string, found bool, warnings []string) api.Check {

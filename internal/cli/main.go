@@ -67,7 +67,7 @@ func (f *Factory) report(ctx context.Context, err error) int {
 	case closedOutput(err):
 		return 0 // the reader has seen enough; nobody is left to tell
 	}
-	e := fault.From(err)
+	e := asFault(err)
 	if ctx.Err() != nil && e.Kind != fault.Interrupted {
 		e = fault.From(context.Canceled)
 	}
@@ -78,6 +78,16 @@ func (f *Factory) report(ctx context.Context, err error) int {
 		f.say(e, client.RequestID(err))
 	}
 	return fault.ClassOf(e.Kind).Exit
+}
+
+// asFault is fault.From for what can also be a failure to write the output.
+func asFault(err error) *fault.Error {
+	var known *fault.Error
+	var output *os.PathError
+	if !errors.As(err, &known) && errors.As(err, &output) {
+		return fileFault("write to", output.Path, err)
+	}
+	return fault.From(err)
 }
 
 // errorBody is what --json prints for an error.

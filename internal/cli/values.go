@@ -82,7 +82,9 @@ func (v *durationValue) String() string {
 		return ""
 	}
 	s := time.Duration(*v).String()
-	s = strings.TrimSuffix(s, "0s")
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
 	if strings.HasSuffix(s, "h0m") {
 		s = strings.TrimSuffix(s, "0m")
 	}

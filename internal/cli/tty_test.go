@@ -1,0 +1,318 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// screen is wsctl on a terminal of its own, and what it has written there.
+type screen struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	tty  *os.File
+	mu   sync.Mutex
+	text strings.Builder
+	done chan struct{}
+}
+
+// onTerminal starts wsctl on a terminal of cols by rows.
+func onTerminal(t *testing.T, h *host, cols, rows uint16, env []string, args ...string) *screen {
+	t.Helper()
+	cmd := h.command(args...)
+	cmd.Env = append(cmd.Env, env...)
+	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: cols, Rows: rows})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &screen{t: t, cmd: cmd, tty: tty, done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		buf := make([]byte, 4096)
+		for {
+			n, err := tty.Read(buf)
+			s.mu.Lock()
+			s.text.Write(buf[:n])
+			s.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = tty.Close() })
+	return s
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// shows waits until the terminal shows a match.
+func (s *screen) shows(pattern string) {
+	s.t.Helper()
+	re := regexp.MustCompile(pattern)
+	for deadline := time.Now().Add(20 * time.Second); !re.MatchString(s.String()); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the terminal never showed %q:\n%q", pattern, s.String())
+		}
+	}
+}
+
+func (s *screen) types(keys string) {
+	s.t.Helper()
+	if _, err := s.tty.WriteString(keys); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// ends waits for the end and returns the exit status.
+func (s *screen) ends() int {
+	s.t.Helper()
+	err := s.cmd.Wait()
+	<-s.done
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		s.t.Fatal(err)
+	}
+	return s.cmd.ProcessState.ExitCode()
+}
+
+func testHost(t *testing.T) *host {
+	t.Helper()
+	return newHost(t.Fatal, t.Cleanup)
+}
+
+func (h *host) must(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := h.command(args...).Output()
+	if err != nil {
+		t.Fatalf("wsctl %s: %v", strings.Join(args, " "), err)
+	}
+	return string(out)
+}
+
+func TestProgressOnATerminal(t *testing.T) {
+	h := testHost(t)
+	s := onTerminal(t, h, 80, 24, nil, "create", "demo")
+	if status := s.ends(); status != 0 {
+		t.Fatalf("status %d: %s", status, s)
+	}
+	for _, want := range []string{`starting wsd in the background`, `✓.* asking for a workspace +\S*\d+(\.\d)? m?s`, `demo is running at http://127\.0\.0\.1:\d+/\r\n$`} {
+		if !regexp.MustCompile(want).MatchString(s.String()) {
+			t.Errorf("nothing matches %s in %q", want, s)
+		}
+	}
+	if !strings.Contains(s.String(), "\r\x1b[K") {
+		t.Errorf("no line was rewritten: %q", s)
+	}
+}
+
+func TestPlainTerminals(t *testing.T) {
+	h := testHost(t)
+	h.must(t, "create", "demo", "--label", "note="+strings.Repeat("long ", 30))
+	escape := regexp.MustCompile(`\x1b\[`)
+	colour := regexp.MustCompile(`\x1b\[[0-9;]*m`)
+	for name, tt := range map[string]struct {
+		env            []string
+		escape, colour bool
+	}{
+		"an ordinary terminal":   {nil, true, true},
+		"TERM=dumb is plain":     {[]string{"TERM=dumb"}, false, false},
+		"NO_COLOR has no colour": {[]string{"NO_COLOR=1"}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := onTerminal(t, h, 60, 24, tt.env, "restart", "demo")
+			if status := s.ends(); status != 0 || escape.MatchString(s.String()) != tt.escape || colour.MatchString(s.String()) != tt.colour {
+				t.Errorf("status %d, %q", status, s)
+			}
+			s = onTerminal(t, h, 60, 24, tt.env, "list")
+			if status := s.ends(); status != 0 || colour.MatchString(s.String()) != tt.colour {
+				t.Errorf("status %d, %q", status, s)
+			}
+			for _, line := range strings.Split(colour.ReplaceAllString(s.String(), ""), "\r\n") {
+				if n := len([]rune(line)); n > 60 {
+					t.Errorf("a line of %d columns on a terminal of 60: %s", n, line)
+				}
+			}
+			if !strings.Contains(s.String(), "…") {
+				t.Errorf("the long label is not cut: %q", s)
+			}
+		})
+	}
+	s := onTerminal(t, h, 20, 5, nil, "list")
+	if status := s.ends(); status != 0 {
+		t.Errorf("a terminal of 20 by 5: status %d, %q", status, s)
+	}
+}
+
+func TestInterruptOnlyStopsWatching(t *testing.T) {
+	h := testHost(t)
+	h.must(t, "create", "demo")
+	s := onTerminal(t, h, 80, 24, nil, "wait", "demo", "--for", "stopped")
+	s.shows("waiting for demo to be stopped")
+	s.types("\x03")
+	if status := s.ends(); status != 130 {
+		t.Errorf("status %d, want 130: %q", status, s)
+	}
+	if got := h.must(t, "list", "-q", "--state", "running"); got != "demo\n" {
+		t.Errorf("after Ctrl-C these run: %q", got)
+	}
+}
+
+func TestDeleteAsksOnATerminal(t *testing.T) {
+	h := testHost(t)
+	h.must(t, "create", "demo")
+	s := onTerminal(t, h, 80, 24, nil, "delete", "demo")
+	s.shows(`demo is still running\. Delete with all files\? \[y/N\] $`)
+	s.types("n\r")
+	if status := s.ends(); status != 130 || !strings.Contains(s.String(), "nothing was deleted") {
+		t.Errorf("declined: status %d, %q", status, s)
+	}
+	h.must(t, "show", "demo")
+	s = onTerminal(t, h, 80, 24, nil, "delete", "demo")
+	s.shows(`\[y/N\] $`)
+	s.types("y\r")
+	if status := s.ends(); status != 0 || !strings.Contains(s.String(), "demo is deleted") {
+		t.Errorf("agreed: status %d, %q", status, s)
+	}
+	h.must(t, "create", "next", "--stopped")
+	s = onTerminal(t, h, 80, 24, nil, "delete", "next")
+	if status := s.ends(); status != 0 || strings.Contains(s.String(), "[y/N]") {
+		t.Errorf("a stopped one: status %d, %q", status, s)
+	}
+}
+
+func TestExecOnATerminal(t *testing.T) {
+	h := testHost(t)
+	h.must(t, "create", "demo")
+	s := onTerminal(t, h, 80, 24, nil, "exec", "-t", "demo", "--", "cat")
+	for !rawMode(t, s.tty) { // before it, the terminal itself would take the Ctrl-C
+		time.Sleep(5 * time.Millisecond)
+	}
+	s.types("typed\x03more")
+	s.shows("typed\x03more")
+	if got := s.String(); strings.Count(got, "typed") != 1 {
+		t.Errorf("what is typed is echoed twice: %q", got)
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	if status := s.ends(); status != 130 {
+		t.Errorf("status %d, want 130", status)
+	}
+}
+
+// rawMode reports whether the terminal passes Ctrl-C on as a byte (termios(3), ISIG).
+func rawMode(t *testing.T, tty *os.File) bool {
+	t.Helper()
+	state, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.Lflag&unix.ISIG == 0
+}
+
+func TestSizesFollowTheWindow(t *testing.T) {
+	master, terminal, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer terminal.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	got := sizes(ctx, terminal)
+	if err := pty.Setsize(master, &pty.Winsize{Cols: 132, Rows: 43}); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGWINCH); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case s := <-got:
+		if s != [2]uint16{132, 43} {
+			t.Errorf("got %v", s)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the new size was never told")
+	}
+}
+
+// TestStreamsFollow starts every stream that goes on, lets things happen, and
+// interrupts them.
+func TestStreamsFollow(t *testing.T) {
+	h := testHost(t)
+	h.must(t, "create", "demo")
+	tests := []struct {
+		name string
+		args []string
+		want string // a member that the last line has after something happened
+	}{
+		{"events", []string{"events", "-f", "--after", "0", "--json"}, `"kind":"workspace.state".*"to":"paused"`},
+		{"the list", []string{"list", "--watch", "--json"}, `"state":"paused"`},
+		{"the log", []string{"logs", "demo", "-f", "--json"}, `"text":`},
+		{"stats", []string{"stats", "-f", "--json"}, `"samples":\[\{"workspace":"demo"`},
+		{"wsd's log", []string{"daemon", "logs", "-f", "--json"}, `"text":`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cmd := h.command(tt.args...)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Stderr = os.Stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			found := make(chan bool, 1)
+			go func() { found <- finds(t, out, tt.want) }()
+			h.must(t, "pause", "demo")
+			h.must(t, "resume", "demo")
+			select {
+			case ok := <-found:
+				if !ok {
+					t.Errorf("the stream ended without %s", tt.want)
+				}
+			case <-time.After(20 * time.Second):
+				t.Errorf("the stream never said %s", tt.want)
+			}
+			_ = cmd.Process.Signal(os.Interrupt)
+			_ = cmd.Wait()
+			if status := cmd.ProcessState.ExitCode(); status != 130 {
+				t.Errorf("status %d, want 130", status)
+			}
+		})
+	}
+}
+
+// finds reads lines of JSON until one matches, and goes on reading in the background
+// so that the writer does not block.
+func finds(t *testing.T, r io.Reader, pattern string) bool {
+	re := regexp.MustCompile(pattern)
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if !json.Valid(lines.Bytes()) {
+			t.Errorf("not one object a line: %s", lines.Text())
+		}
+		if re.MatchString(lines.Text()) {
+			go func() { _, _ = io.Copy(io.Discard, r) }()
+			return true
+		}
+	}
+	return false
+}
