@@ -90,8 +90,20 @@ kill_daemon() {
 	pid=$(cat "$work/pid" 2>/dev/null) && kill -9 "$pid" 2>/dev/null && killed=$((killed + 1))
 }
 
-# note_pid keeps the pid of the daemon that runs now. It starts one where none does.
-note_pid() { wsctl daemon start --json >/dev/null 2>&1; wsctl daemon status --json 2>/dev/null | jq -re '.pid // .status.pid' >"$work/pid"; }
+# note_pid keeps the pid of the daemon that runs now. It starts one where none does. A killed one
+# still accepts connections while the kernel takes it down, so once may not be enough.
+note_pid() {
+	local try
+	for ((try = 0; try < 40; try++)); do
+		if wsctl daemon start --json >"$work/start" 2>&1 &&
+			wsctl daemon status --json 2>/dev/null | jq -re '.pid // .status.pid' >"$work/pid"; then
+			return
+		fi
+		sleep 0.05
+	done
+	cat "$work/start"
+	return 1
+}
 
 round() {
 	local name used=' ' jobs=$((1 + RANDOM % 3)) answers="$work/answers" pids=()
@@ -140,14 +152,15 @@ compare_commands() {
 }
 
 compare_engine() {
-	local list=$1 label i sandboxes networks
+	local list=$1 label i volumes sandboxes networks
 	label="\"wsd.instance=$(cat "$WSD_STATE_DIR/instance")\""
 	same "containers and records agree" \
 		"$(jq -r '.workspaces[] | select(.container) | "\(.id) \(if .state == "running" then "running" else "exited" end)"' <<<"$list" | sort)" \
 		"$(engine "/containers/json?all=1&filters={\"label\":[$label,\"wsd.role=workspace\"]}" |
 			jq -r '.[] | "\(.Labels["wsd.workspace"]) \(if .State == "running" then "running" else "exited" end)"' | sort)"
-	same "volumes and records agree" "$(jq -r '.workspaces[].id' <<<"$list" | sort)" \
-		"$(engine "/volumes?filters={\"label\":[$label,\"wsd.role=volume\"]}" | jq -r '.Volumes[]?.Labels["wsd.workspace"]' | sort)"
+	volumes=$(engine "/volumes?filters={\"label\":[$label,\"wsd.role=volume\"]}" | jq -r '.Volumes[]?.Labels["wsd.workspace"]' | sort)
+	same "no volume is without a record" "" "$(comm -13 <(jq -r '.workspaces[].id' <<<"$list" | sort) <(echo "$volumes") | grep .)"
+	same "no container is without its volume" "" "$(comm -23 <(jq -r '.workspaces[] | select(.container) | .id' <<<"$list" | sort) <(echo "$volumes"))"
 	# What a kill left half-made is removed when wsd has looked again: the promise is 30 s.
 	for ((i = 0; i < 30; i++)); do
 		sandboxes=$(engine "/containers/json?all=1&filters={\"label\":[$label,\"wsd.role=sandbox\"]}" | jq -r '.[].NetworkSettings.Networks[].NetworkID' | sort)
