@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -165,7 +166,7 @@ func endProcess(ctx context.Context, pid int) error {
 		return fault.New(fault.Denied, "daemon_foreign", "wsd (process %d) belongs to another user", pid).WithCause(err)
 	}
 	for {
-		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) || zombie(pid) {
 			return nil
 		}
 		select {
@@ -174,6 +175,17 @@ func endProcess(ctx context.Context, pid int) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// zombie reports whether a process has ended and only waits to be reaped by its
+// parent, which inside some containers nobody does (proc(5), stat).
+func zombie(pid int) bool {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, ok := bytes.Cut(raw, []byte(") "))
+	return ok && len(rest) > 0 && (rest[0] == 'Z' || rest[0] == 'X')
 }
 
 // daemonLogsOptions are the flags of daemon logs.
