@@ -58,9 +58,6 @@ type Options struct {
 // when it cannot start, and nil after an orderly end.
 func Run(ctx context.Context, o Options) (err error) {
 	cfg := o.Config
-	if err := os.MkdirAll(cfg.StateDir, 0o700); err != nil {
-		return fmt.Errorf("cannot make the state directory: %w", err)
-	}
 	lock, err := store.Lock(cfg.StateDir, cfg.Socket)
 	if err != nil {
 		return err

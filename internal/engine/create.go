@@ -221,6 +221,9 @@ func (e *Engine) found(t *turn, w workspace.Workspace, req api.Create) (workspac
 	if err := nameFree(t.Tx, w.Name); err != nil {
 		return w, err
 	}
+	if err := e.cfg.Store.Room(); err != nil {
+		return w, err
+	}
 	slot, ok := t.FreeSlot(maxSlots)
 	if !ok {
 		return w, fault.New(fault.Limit, "slots_exhausted", "this daemon has %d workspaces, and cannot have more", maxSlots)

@@ -108,6 +108,7 @@ func (e *Engine) begin(t *turn, j workspace.Job) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(e.ctx)
+	t.undos = append(t.undos, cancel)
 	b := &work{job: j, w: w, cancel: cancel}
 	t.after(func() {
 		e.busy[j.Workspace] = b

@@ -15,8 +15,8 @@ import (
 // no longer what a request waits for.
 const maxBatch = 64
 
-// storeFloor is how long the loop rests after the store failed, so that a broken
-// disk does not make it spin.
+// storeFloor is how long the timer rests after the store failed, so that a broken
+// disk does not make the loop spin. Requests are answered meanwhile: each only once.
 const storeFloor = time.Second
 
 // errDirty says that a request failed after it had written: its batch is rolled
@@ -67,8 +67,11 @@ func (e *Engine) loop(ctx context.Context) error {
 		case r := <-e.requests:
 			batch = append(batch[:0], r)
 		}
-		e.take(e.fill(batch))
-		timer.Reset(e.untilNext())
+		if e.take(e.fill(batch)) {
+			timer.Reset(e.untilNext())
+		} else {
+			timer.Reset(storeFloor)
+		}
 	}
 }
 
@@ -99,13 +102,15 @@ func (e *Engine) drain() {
 }
 
 // take commits a batch and tells of it. Jobs that became due start in the same
-// transaction.
-func (e *Engine) take(batch []*request) {
+// transaction. It reports whether all of it was committed.
+func (e *Engine) take(batch []*request) (ok bool) {
 	now := time.Now()
 	err := e.commit(now, batch)
-	if errors.Is(err, errDirty) {
+	ok = err == nil
+	if errors.Is(err, errDirty) && len(batch) > 1 {
+		ok = true
 		for i := range batch {
-			_ = e.commit(now, batch[i:i+1])
+			ok = e.commit(now, batch[i:i+1]) == nil && ok
 		}
 	}
 	for _, r := range batch {
@@ -114,10 +119,12 @@ func (e *Engine) take(batch []*request) {
 		}
 		close(r.done)
 	}
+	return ok
 }
 
 // commit runs the batch in one transaction. A request that fails before it wrote
-// leaves no trace; one that fails after it wrote rolls the transaction back.
+// leaves no trace; one that fails after it wrote rolls the transaction back, which
+// is errDirty.
 func (e *Engine) commit(now time.Time, batch []*request) error {
 	starts := &turn{now: now}
 	err := e.cfg.Store.Update(func(tx *store.Tx) error {
@@ -132,22 +139,14 @@ func (e *Engine) commit(now time.Time, batch []*request) error {
 		starts.Tx = tx
 		return e.startDue(starts)
 	})
-	if errors.Is(err, errDirty) && len(batch) > 1 {
-		rollBack(batch)
-		return err
-	}
 	if err != nil {
-		for _, r := range batch {
-			if r.err == nil {
-				r.err = err
-			}
-		}
+		starts.undo()
 		rollBack(batch)
 		if !errors.Is(err, errDirty) {
 			e.log.Error("cannot write to the store", "err", err)
-			pause(e.ctx, storeFloor)
+			fail(batch, err)
 		}
-		return nil
+		return err
 	}
 	for _, r := range batch {
 		if r.err != nil {
@@ -159,6 +158,15 @@ func (e *Engine) commit(now time.Time, batch []*request) error {
 	}
 	starts.settle()
 	return nil
+}
+
+// fail gives err to every request that has none of its own.
+func fail(batch []*request, err error) {
+	for _, r := range batch {
+		if r.err == nil {
+			r.err = err
+		}
+	}
 }
 
 func rollBack(batch []*request) {

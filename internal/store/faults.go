@@ -62,8 +62,7 @@ func spaceFault(err error) *fault.Error {
 	}
 	switch {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.EFBIG):
-		return fault.New(fault.StorageFull, "storage_full", "no space is left for the daemon's state").
-			WithHint("free some space where the state is kept, then try again").WithCause(err)
+		return storageFull(err)
 	case errors.Is(err, unix.EROFS):
 		return fault.New(fault.Unavailable, "storage_readonly", "the daemon's state is on a file system that cannot be written").WithCause(err)
 	}

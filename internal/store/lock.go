@@ -18,7 +18,8 @@ import (
 // is never removed: a lock on a removed file is a lock on nothing.
 const LockName = "wsd.lock"
 
-// A loser may read before the winner has written who it is.
+// A holder that was just killed is alive for some more milliseconds, and a loser may
+// read before the winner has written who it is; hence several looks.
 const (
 	lockReads = 20
 	lockPause = 10 * time.Millisecond
@@ -29,7 +30,7 @@ type LockFile struct{ file *os.File }
 
 // Lock makes dir (0700) if it is not there and locks it for this process, before
 // anything in it is touched. holder is a word for people, such as "wsd". If
-// another process holds it: Conflict "already_running" with its pid, within 0.3 s.
+// another process holds it: Conflict "already_running" with its pid, within 0.5 s.
 func Lock(dir, holder string) (*LockFile, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, err
@@ -37,9 +38,9 @@ func Lock(dir, holder string) (*LockFile, error) {
 	path := filepath.Join(dir, LockName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the lock: %w", err)
+		return nil, fileFault(err, "open the lock")
 	}
-	if err := tryLock(f); err != nil {
+	if err := awaitLock(f); err != nil {
 		defer f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, alreadyRunning(f, dir)
@@ -51,6 +52,17 @@ func Lock(dir, holder string) (*LockFile, error) {
 		return nil, err
 	}
 	return &LockFile{f}, nil
+}
+
+// awaitLock asks several times while another process holds the lock.
+func awaitLock(f *os.File) error {
+	for range lockReads {
+		if err := tryLock(f); !errors.Is(err, unix.EWOULDBLOCK) {
+			return err
+		}
+		time.Sleep(lockPause)
+	}
+	return tryLock(f)
 }
 
 func tryLock(f *os.File) error {
@@ -125,7 +137,7 @@ func (l *LockFile) Release() error {
 // there already keeps its mode: it may not be ours alone.
 func makeDir(dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		return fmt.Errorf("cannot make the state directory: %w", err)
+		return fileFault(err, "make the state directory")
 	}
 	switch err := os.Mkdir(dir, 0o700); {
 	case errors.Is(err, os.ErrExist):
@@ -134,7 +146,7 @@ func makeDir(dir string) error {
 		}
 		return nil
 	case err != nil:
-		return fmt.Errorf("cannot make the state directory: %w", err)
+		return fileFault(err, "make the state directory")
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return fmt.Errorf("cannot protect the state directory: %w", err)

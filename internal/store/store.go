@@ -42,8 +42,9 @@ type Store struct {
 	// broken: bbolt panicked inside a write and may have kept its lock.
 	broken atomic.Bool
 
-	mu      sync.Mutex
-	damaged map[string]bool
+	mu       sync.Mutex
+	damaged  map[string]bool
+	reserved int64 // size of the file when space was last allocated beyond it
 }
 
 // Fresh reports whether this Open made the file.
@@ -120,7 +121,10 @@ func (s *Store) Update(fn func(*Tx) error) error {
 		})
 	})
 	switch {
-	case err == nil || err == inner:
+	case err == nil:
+		s.reserveSpace()
+		return nil
+	case err == inner:
 		return err
 	case err == errNothing:
 		return nil
