@@ -4,8 +4,9 @@
 // A Client is safe for concurrent use and cheap: it holds one pool of idle
 // connections to one unix socket. Ordinary calls pass a stack of decorators, from
 // the outside in: the ETag cache, retries with full jitter, a circuit breaker, the
-// transport. Streams (watch, logs, backup, exec) pass none of them: they have no
-// body that could be kept and their callers decide what a broken stream means.
+// revival of a daemon that dies before its first answer, the transport. Streams
+// (watch, logs, backup, exec) pass only the last two: they have no body that could
+// be kept and their callers decide what a broken stream means.
 //
 // Every error that a method returns has a *fault.Error in its chain; an error that
 // came from wsd is an *Error, which keeps the problem body with its request id.
@@ -44,6 +45,7 @@ type Options struct {
 	Socket    string                                      // path of wsd's unix socket
 	Dial      func(ctx context.Context) (net.Conn, error) // instead of Socket; for tests
 	Retry     RetryPolicy                                 // zero: DefaultRetry
+	Revive    func(ctx context.Context) error             // starts wsd if it dies before its first answer; may be nil
 	UserAgent string
 }
 
@@ -79,8 +81,9 @@ func New(o Options) *Client {
 	if o.Retry == (RetryPolicy{}) {
 		o.Retry = DefaultRetry
 	}
-	c.calls = &http.Client{Transport: newETagCache(newRetrier(newBreaker(t), o.Retry)), CheckRedirect: noRedirect}
-	c.streams = &http.Client{Transport: t, CheckRedirect: noRedirect}
+	live := &reviver{next: t, revive: o.Revive}
+	c.calls = &http.Client{Transport: newETagCache(newRetrier(newBreaker(live), o.Retry)), CheckRedirect: noRedirect}
+	c.streams = &http.Client{Transport: live, CheckRedirect: noRedirect}
 	return c
 }
 

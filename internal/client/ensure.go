@@ -35,8 +35,11 @@ type DaemonOptions struct {
 // the socket lets one of them start wsd while the others wait for it to answer.
 // wsd gets a session of its own, so it survives the caller and its terminal.
 func EnsureDaemon(ctx context.Context, o DaemonOptions) (started bool, err error) {
-	if listening(ctx, o.Socket) == nil {
+	switch err := listening(ctx, o.Socket); {
+	case err == nil:
 		return false, nil
+	case errors.Is(err, os.ErrPermission):
+		return false, unreachable(o.Socket, err)
 	}
 	if o.Timeout == 0 {
 		o.Timeout = EnsureTimeout

@@ -37,7 +37,10 @@ func shell(end api.ExecControl) http.HandlerFunc {
 				return
 			}
 			if typ == websocket.MessageText {
-				break // eof
+				if strings.Contains(string(b), `"eof"`) {
+					break
+				}
+				continue
 			}
 			_ = conn.Write(r.Context(), websocket.MessageBinary, append([]byte{api.StreamStdout}, b[1:]...))
 		}

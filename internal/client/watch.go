@@ -200,7 +200,7 @@ func (w *watch) take(m api.Message) error {
 	case "hello":
 		restarted := w.epoch != "" && m.Epoch != w.epoch
 		w.epoch = m.Epoch
-		if w.resume && (restarted || m.Seq < w.last) {
+		if w.resume && restarted { // a store set back in the same epoch answers resync itself
 			return errResync
 		}
 		return nil
