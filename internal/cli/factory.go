@@ -78,18 +78,22 @@ func (f *Factory) Client(ctx context.Context) (*client.Client, error) {
 	if f.client != nil {
 		return f.client, nil
 	}
-	_, err = client.EnsureDaemon(ctx, client.DaemonOptions{
-		Socket: s.Socket, StateDir: s.StateDir, Binary: s.Binary, LogFile: s.LogFile(),
-		OnStart: func(string) {
-			if f.Streams.ErrTTY {
-				f.note("starting wsd in the background (see `wsctl daemon status`)")
-			}
-		},
-	})
-	if err != nil {
+	ensure := func(ctx context.Context) error {
+		_, err := client.EnsureDaemon(ctx, client.DaemonOptions{
+			Socket: s.Socket, StateDir: s.StateDir, Binary: s.Binary, LogFile: s.LogFile(),
+			OnStart: func(string) {
+				if f.Streams.ErrTTY {
+					f.note("starting wsd in the background (see `wsctl daemon status`)")
+				}
+			},
+		})
+		return err
+	}
+	if err := ensure(ctx); err != nil {
 		return nil, err
 	}
-	return f.Connect()
+	f.client = client.New(client.Options{Socket: s.Socket, UserAgent: "wsctl/" + f.version(), Revive: ensure})
+	return f.client, nil
 }
 
 // Connect returns a client without making sure that wsd runs.
