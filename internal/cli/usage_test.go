@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -115,7 +116,14 @@ func TestWrongCommandLines(t *testing.T) {
 			if lines := strings.Count(errOut, "\n"); lines > 2 {
 				t.Errorf("%d lines of stderr, want a sentence and a hint:\n%s", lines, errOut)
 			}
-			status, out, errOut = run(t, env, append([]string{"--json"}, tt.args...)...)
+			asJSON := append([]string{"--json"}, tt.args...)
+			if !slices.Contains(tt.args, "--") { // behind the mistake it counts too
+				asJSON = append(slices.Clone(tt.args), "--json")
+			}
+			if strings.HasPrefix(tt.name, "a flag without") {
+				asJSON = append([]string{"--json"}, tt.args...) // else it would be the value
+			}
+			status, out, errOut = run(t, env, asJSON...)
 			var body struct{ Error api.Problem }
 			if err := json.Unmarshal([]byte(out), &body); err != nil || status != 2 || errOut != "" || body.Error.Code == "" || body.Error.Detail == "" {
 				t.Errorf("--json: status %d, stderr %q, %v in %s", status, errOut, err, out)
