@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
+
 	"github.com/wsctl/wsctl/internal/runtime"
 )
 
@@ -117,12 +119,21 @@ func (d *Driver) findAddress(ctx context.Context, r runtime.Ref) (netip.Addr, er
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	if box.State.Running && box.NetworkSettings != nil {
-		for _, n := range box.NetworkSettings.Networks {
-			if ip, err := netip.ParseAddr(n.IPAddress); err == nil {
-				return ip, nil
-			}
-		}
+	if ip, ok := address(box); ok {
+		return ip, nil
 	}
 	return netip.Addr{}, runtime.ErrNotRunning // its network was stopped by hand
+}
+
+// address is where a running sandbox can be reached.
+func address(box container.InspectResponse) (netip.Addr, bool) {
+	if !box.State.Running || box.NetworkSettings == nil {
+		return netip.Addr{}, false
+	}
+	for _, n := range box.NetworkSettings.Networks {
+		if ip, err := netip.ParseAddr(n.IPAddress); err == nil {
+			return ip, true
+		}
+	}
+	return netip.Addr{}, false
 }

@@ -47,6 +47,9 @@ func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
 			return nil
 		}
 	}
+	if ip, ok := address(box); err == nil && ok {
+		d.addrs.set(r, ip) // the first connection follows at once
+	}
 	return err
 }
 

@@ -28,6 +28,7 @@ type pool struct {
 	used    map[string]time.Time // last start or stop of the workspace, for Keep
 	names   map[string]bool      // networks being made
 	busy    int                  // calls of people that use the engine
+	calls   uint64               // how many of them have begun
 	idle    chan struct{}        // closed when busy is 0
 }
 
@@ -50,6 +51,7 @@ func (p *pool) wake() {
 func (p *pool) work() func() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.calls++
 	if p.busy++; p.busy == 1 {
 		p.idle = make(chan struct{})
 	}
@@ -62,16 +64,35 @@ func (p *pool) work() func() {
 	}
 }
 
-// waitIdle returns when nobody waits for the engine, or after the limit.
-func (p *pool) waitIdle(ctx context.Context, limit time.Duration) {
-	p.mu.Lock()
-	idle := p.idle
-	p.mu.Unlock()
-	select {
-	case <-idle:
-	case <-ctx.Done():
-	case <-time.After(limit):
+// waitIdle returns when nobody has waited for the engine for the time quiet, or after
+// limit. The quiet bridges the moment between the two calls that make a workspace.
+func (p *pool) waitIdle(ctx context.Context, quiet, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for ctx.Err() == nil {
+		idle, calls := p.activity()
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(quiet):
+		case <-ctx.Done():
+			return
+		}
+		if _, now := p.activity(); now == calls {
+			return
+		}
 	}
+}
+
+// activity returns what is closed once nobody uses the engine, and how many calls
+// have begun so far.
+func (p *pool) activity() (idle <-chan struct{}, calls uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.idle, p.calls
 }
 
 // making marks a network's name as under construction until the returned func.

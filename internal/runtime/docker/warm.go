@@ -11,11 +11,12 @@ import (
 
 // Pace of Warm.
 const (
-	warmEvery   = 30 * time.Second // look again although nothing was heard
-	warmRetry   = time.Second      // after an error; doubled each time
-	warmMax     = time.Minute      // the wait after an error grows no further
-	warmPolite  = 3 * time.Second  // how long people's requests go first
-	orphanAfter = 2 * time.Minute  // age of a network of this life without a sandbox that nobody is making
+	warmEvery   = 30 * time.Second       // look again although nothing was heard
+	warmRetry   = time.Second            // after an error; doubled each time
+	warmMax     = time.Minute            // the wait after an error grows no further
+	warmQuiet   = 300 * time.Millisecond // and how long nobody must have asked for anything
+	warmPolite  = 3 * time.Second        // how long people's requests go first
+	orphanAfter = 2 * time.Minute        // age of a network of this life without a sandbox that nobody is making
 )
 
 // Warm keeps Config.Spare sandboxes ready, at most Config.Keep sandboxes of stopped
@@ -42,6 +43,7 @@ func (d *Driver) Warm(ctx context.Context) error {
 }
 
 func (d *Driver) warmOnce(ctx context.Context) error {
+	d.pool.waitIdle(ctx, warmQuiet, warmPolite)
 	_, stopped, all, err := d.discover(ctx)
 	if err != nil {
 		return err
@@ -61,7 +63,7 @@ func (d *Driver) warmOnce(ctx context.Context) error {
 		}
 	}
 	for d.pool.count() < d.cfg.Spare {
-		d.pool.waitIdle(ctx, warmPolite)
+		d.pool.waitIdle(ctx, warmQuiet, warmPolite)
 		id, err := d.makeSandbox(ctx)
 		if err != nil {
 			return err
