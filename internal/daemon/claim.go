@@ -2,12 +2,14 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -68,10 +70,16 @@ func nothingLeft(ctx context.Context, o Options, instance string) error {
 	return nil
 }
 
-// writeFile replaces path as a whole, so that a crash leaves the old or the new.
+// writeFile replaces path as a whole, so that a crash or a power cut leaves the old
+// or the new.
 func writeFile(path string, data []byte) error {
 	tmp := path + ".new"
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(tmp, path)
@@ -113,7 +121,17 @@ func unusable(path string, out []byte, err error) error {
 			f.Hint = string(hint)
 		}
 	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		f.Kind = cmp.Or(checkKinds[exit.ExitCode()], fault.Internal)
+	}
 	return f
+}
+
+// checkKinds are the kinds of what the check refuses that is not damaged, by the
+// exit status of the child.
+var checkKinds = map[int]fault.Kind{
+	2: fault.Unsupported, 4: fault.Conflict, 5: fault.Unavailable, 6: fault.Denied, 7: fault.StorageFull,
 }
 
 func storePath(cfg config.Config) string { return filepath.Join(cfg.StateDir, StoreFile) }

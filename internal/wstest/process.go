@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -166,19 +167,41 @@ func (p *Process) Terminate() time.Duration {
 	return time.Since(begin)
 }
 
-// PID is the process id of the last Start.
+// PID is the process id of the last Start: of its wrapper, where there is one.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// ExitStatus is that of the last Start once Dead; -1 after a signal.
+func (p *Process) ExitStatus() int { return p.cmd.ProcessState.ExitCode() }
+
+// Said is what the daemon has written since the first Start.
+func (p *Process) Said() string { return p.out.String() }
+
+// Command prepares wsd or wsctl in the process's environment; it is not started.
+func (p *Process) Command(program string, args ...string) *exec.Cmd {
+	p.tb.Helper()
+	cmd := exec.Command(filepath.Join(Binaries(p.tb), program), args...)
+	cmd.Env = slices.Clone(p.env)
+	return cmd
+}
 
 // Wsctl runs wsctl against the process and returns its output and exit status.
 func (p *Process) Wsctl(args ...string) (stdout, stderr string, status int) {
 	p.tb.Helper()
-	cmd := exec.Command(filepath.Join(Binaries(p.tb), "wsctl"), args...)
+	return Output(p.tb, p.Command("wsctl", args...))
+}
+
+// Output runs cmd to its end and returns its output and exit status; -1 after a signal.
+func Output(tb testing.TB, cmd *exec.Cmd) (stdout, stderr string, status int) {
+	tb.Helper()
 	var out, errs bytes.Buffer
-	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, &out, &errs
+	if cmd.Stdout == nil {
+		cmd.Stdout = &out
+	}
+	cmd.Stderr = &errs
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		p.tb.Fatalf("cannot run wsctl: %v", err)
+		tb.Fatalf("cannot run %s: %v", cmd.Path, err)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
