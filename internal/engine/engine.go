@@ -50,6 +50,7 @@ type Config struct {
 	Attempts            int           // per job
 	Backoff, MaxBackoff time.Duration // full jitter: a delay is between 0 and Backoff * 2^n, at most MaxBackoff
 	Resync              time.Duration // how often the list is compared when nothing else asks for it
+	KeepFacts           int           // how many of the newest facts are kept at least; 0: 100,000
 	Identity            Identity
 }
 
@@ -72,6 +73,7 @@ type Engine struct {
 	cfg      Config
 	log      *slog.Logger
 	requests chan *request
+	ended    chan struct{} // closed when the loop has ended
 	bus      event.Bus[api.Message]
 	health   health
 	born     time.Time
@@ -93,10 +95,15 @@ func New(cfg Config) *Engine {
 	if cfg.Resync <= 0 {
 		cfg.Resync = 30 * time.Second
 	}
+	if cfg.KeepFacts <= 0 {
+		cfg.KeepFacts = 100_000
+	}
 	e := &Engine{
 		cfg:      cfg,
 		log:      cfg.Log,
 		requests: make(chan *request, 256),
+		ended:    make(chan struct{}),
+		born:     time.Now(),
 		busy:     make(map[string]*work),
 		hints:    make(map[string]struct{}),
 	}
@@ -115,6 +122,9 @@ func (e *Engine) Recover() error {
 			return err
 		}
 		ports = tx.Ports()
+		if err := tx.PutDeadline(store.Deadline{At: now.Add(time.Minute), Kind: store.DeadlineFacts}); err != nil {
+			return err
+		}
 		_, err := tx.Append(event.Event{Time: now, Kind: event.DaemonStarted, Actor: workspace.Daemon, Result: "ok",
 			Detail: map[string]string{"version": e.cfg.Identity.Version}})
 		return err
@@ -130,25 +140,30 @@ func (e *Engine) Recover() error {
 	return nil
 }
 
+// farewell records an orderly end. After a kill its absence tells.
+func (e *Engine) farewell() error {
+	return e.cfg.Store.Update(func(tx *store.Tx) error {
+		_, err := tx.Append(event.Event{Time: time.Now(), Kind: event.DaemonStopped, Actor: workspace.Daemon, Result: "ok"})
+		return err
+	})
+}
+
 // Run works until ctx ends, then lets running jobs go (their rows bring them back
 // at the next start) and returns.
 func (e *Engine) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	e.ctx = ctx
-	e.born = time.Now()
 	e.spawn(func() { e.watchEngine(ctx) })
 	e.spawn(func() { e.heartbeat(ctx) })
 	e.spawn(func() { e.resync(ctx) })
 	if w, ok := e.cfg.Driver.(rt.Warmer); ok {
 		e.spawn(func() { e.keepWarm(ctx, w) })
 	}
-	err := e.loop(ctx)
-	cancel()
+	e.loop(ctx)
 	e.group.Wait()
-	e.drain()
 	e.bus.Close()
-	return err
+	return e.farewell()
 }
 
 func (e *Engine) spawn(fn func()) {

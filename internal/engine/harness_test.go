@@ -63,6 +63,8 @@ type rig struct {
 	door  *doors
 	tweak func(*Config)
 
+	beforeRun func(*Engine) // if set: called once the engine is made, before it runs
+
 	*Engine
 	store *store.Store
 	stop  context.CancelFunc
@@ -105,6 +107,9 @@ func (r *rig) start() {
 	r.store, r.Engine = db, New(cfg)
 	if err := r.Recover(); err != nil {
 		r.t.Fatal(err)
+	}
+	if r.beforeRun != nil {
+		r.beforeRun(r.Engine)
 	}
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.stop, r.ended = cancel, make(chan error, 1)

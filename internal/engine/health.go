@@ -202,20 +202,7 @@ func reread(t *turn) error {
 
 // hasten makes jobs due that waited for the engine.
 func hasten(t *turn) error {
-	jobs, err := t.Jobs([]workspace.JobState{workspace.JobDelayed}, "")
-	if err != nil {
-		return err
-	}
-	for _, j := range jobs {
-		if j.Code != "engine_unreachable" {
-			continue
-		}
-		j.State, j.DueAt = workspace.JobWaiting, t.now
-		if err := t.PutJob(j); err != nil {
-			return err
-		}
-	}
-	return nil
+	return dueNow(t, func(j workspace.Job) bool { return j.Code == codeAway })
 }
 
 // watchEngine follows the engine's changes, which are hints: each makes us look.

@@ -193,6 +193,24 @@ func (e *Engine) backoff(attempt int) time.Duration {
 	return rand.N(max(ceiling, 1))
 }
 
+// dueNow makes the delayed jobs due that fit.
+func dueNow(t *turn, fits func(workspace.Job) bool) error {
+	jobs, err := t.Jobs([]workspace.JobState{workspace.JobDelayed}, "")
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		if !fits(j) {
+			continue
+		}
+		j.State, j.DueAt = workspace.JobWaiting, t.now
+		if err := t.PutJob(j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (e *Engine) delay(t *turn, w *workspace.Workspace, j workspace.Job, d time.Duration, cause *fault.Error) error {
 	j.State, j.DueAt = workspace.JobDelayed, t.now.Add(d)
 	j.Code, j.Error, j.Hint = cause.Code, cause.Text, cause.Hint
@@ -261,8 +279,11 @@ func (e *Engine) giveUp(t *turn, w *workspace.Workspace, j workspace.Job, cause 
 	return t.move(w, workspace.GaveUp, workspace.Daemon)
 }
 
+// codeAway is the code of everything that could not be done for want of an engine.
+const codeAway = "engine_unreachable"
+
 func away(err error) *fault.Error {
-	return fault.New(fault.Unavailable, "engine_unreachable", "the container engine cannot be reached").
+	return fault.New(fault.Unavailable, codeAway, "the container engine cannot be reached").
 		WithCause(err).WithRetryAfter(awayDelay).
 		WithHint("see whether it runs: `wsctl doctor`")
 }

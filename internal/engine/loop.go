@@ -3,12 +3,14 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/store"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // maxBatch bounds how many requests share one commit. At 64 the disk's flush is
@@ -18,6 +20,9 @@ const maxBatch = 64
 // storeFloor is how long the timer rests after the store failed, so that a broken
 // disk does not make the loop spin. Requests are answered meanwhile: each only once.
 const storeFloor = time.Second
+
+// pruneEvery is how often old facts are dropped.
+const pruneEvery = time.Hour
 
 // errDirty says that a request failed after it had written: its batch is rolled
 // back and every request of it runs again in a transaction of its own.
@@ -29,50 +34,85 @@ type request struct {
 	turn *turn
 	err  error
 	done chan struct{}
+	// taken is set once: by the loop, which then carries the request out, or by whoever
+	// waits, who then has given it up.
+	taken atomic.Bool
+}
+
+func newRequest(fn func(*turn) error) *request {
+	return &request{fn: fn, done: make(chan struct{})}
 }
 
 // do runs fn in the loop and waits for its commit. Its error is fn's, or the
-// store's. When ctx ends first the turn may still happen.
+// store's. When ctx ends before its turn has come, fn never runs.
 func (e *Engine) do(ctx context.Context, fn func(*turn) error) error {
-	r := &request{fn: fn, done: make(chan struct{})}
+	r := newRequest(fn)
 	select {
 	case e.requests <- r:
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-e.ctx.Done():
+	case <-e.ended:
 		return errShutdown()
 	}
 	select {
 	case <-r.done:
 		return r.err
 	case <-ctx.Done():
-		return ctx.Err()
+	case <-e.ended:
 	}
+	if !r.taken.CompareAndSwap(false, true) { // its turn has come: a commit does not take long
+		<-r.done
+		return r.err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errShutdown()
 }
 
 func errShutdown() error {
 	return fault.New(fault.Unavailable, "shutting_down", "wsd is shutting down").WithRetryAfter(2 * time.Second)
 }
 
-func (e *Engine) loop(ctx context.Context) error {
+// loop takes requests and due rows until ctx ends. Nobody who waits then is left
+// waiting: see do.
+func (e *Engine) loop(ctx context.Context) {
+	defer close(e.ended)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	batch := make([]*request, 0, maxBatch)
-	for {
+	for ctx.Err() == nil {
+		batch = batch[:0]
+		var tick *request
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-timer.C:
-			batch = append(batch[:0], &request{fn: e.expire, done: make(chan struct{})})
+			tick = newRequest(e.tick)
+			batch = admit(batch, tick)
 		case r := <-e.requests:
-			batch = append(batch[:0], r)
+			batch = admit(batch, r)
 		}
-		if e.take(e.fill(batch)) {
-			timer.Reset(e.untilNext())
+		now := time.Now()
+		ok := e.take(now, e.fill(batch))
+		if tick != nil && tick.err != nil {
+			e.log.Error("cannot use up a deadline", "err", tick.err)
+			ok = false
+		}
+		if ok {
+			timer.Reset(e.untilNext(now))
 		} else {
 			timer.Reset(storeFloor)
 		}
 	}
+}
+
+// admit adds r unless it was given up.
+func admit(batch []*request, r *request) []*request {
+	if r.taken.CompareAndSwap(false, true) {
+		return append(batch, r)
+	}
+	return batch
 }
 
 // fill adds the requests that wait already.
@@ -80,7 +120,7 @@ func (e *Engine) fill(batch []*request) []*request {
 	for len(batch) < maxBatch {
 		select {
 		case r := <-e.requests:
-			batch = append(batch, r)
+			batch = admit(batch, r)
 		default:
 			return batch
 		}
@@ -88,23 +128,9 @@ func (e *Engine) fill(batch []*request) []*request {
 	return batch
 }
 
-// drain answers what still waits when the loop has ended.
-func (e *Engine) drain() {
-	for {
-		select {
-		case r := <-e.requests:
-			r.err = errShutdown()
-			close(r.done)
-		default:
-			return
-		}
-	}
-}
-
 // take commits a batch and tells of it. Jobs that became due start in the same
 // transaction. It reports whether all of it was committed.
-func (e *Engine) take(batch []*request) (ok bool) {
-	now := time.Now()
+func (e *Engine) take(now time.Time, batch []*request) (ok bool) {
 	err := e.commit(now, batch)
 	ok = err == nil
 	if errors.Is(err, errDirty) && len(batch) > 1 {
@@ -178,13 +204,13 @@ func rollBack(batch []*request) {
 	}
 }
 
-// untilNext is how long the loop may sleep: to the next job or deadline. Work that
-// is due already waits for a worker, whose end wakes the loop, so it sets no timer.
-func (e *Engine) untilNext() time.Duration {
-	now := time.Now()
+// untilNext is how long the loop may sleep after the turn of now: to the next job or
+// deadline. Jobs that were due at that turn and have not begun wait for a worker,
+// whose end wakes the loop, so they set no timer.
+func (e *Engine) untilNext(now time.Time) time.Duration {
 	next := now.Add(time.Hour)
 	err := e.cfg.Store.View(func(tx *store.Tx) error {
-		if at, ok := tx.NextJobDue(); ok && at.After(now) && at.Before(next) {
+		if at, ok := tx.NextJobDue(now); ok && at.Before(next) {
 			next = at
 		}
 		if at, ok := tx.NextDeadline(); ok && at.Before(next) {
@@ -195,11 +221,11 @@ func (e *Engine) untilNext() time.Duration {
 	if err != nil {
 		return storeFloor
 	}
-	return max(next.Sub(now), 0)
+	return max(time.Until(next), 0)
 }
 
-// expire uses up every due deadline. A row is only a reminder: the record decides.
-func (e *Engine) expire(t *turn) error {
+// tick uses up every due deadline. A row is only a reminder: the record decides.
+func (e *Engine) tick(t *turn) error {
 	due, err := t.DueDeadlines(t.now, 128)
 	if err != nil {
 		return err
@@ -213,12 +239,32 @@ func (e *Engine) expire(t *turn) error {
 			err = t.DropTombstone(d.Key)
 		case store.DeadlineIdempotency:
 			err = t.DropIdempotent(d.Key)
+		case store.DeadlineFacts:
+			err = e.forgetFacts(t)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return e.pullForward(t)
+}
+
+// forgetFacts drops the oldest facts beyond what is kept, and promises to do so again.
+func (e *Engine) forgetFacts(t *turn) error {
+	if _, err := t.PruneEvents(e.cfg.KeepFacts); err != nil {
+		return err
+	}
+	return t.PutDeadline(store.Deadline{At: t.now.Add(pruneEvery), Kind: store.DeadlineFacts})
+}
+
+// pullForward makes delayed jobs due that wait longer than any delay is: the clock
+// was set back since.
+func (e *Engine) pullForward(t *turn) error {
+	longest := t.now.Add(max(e.cfg.MaxBackoff, awayDelay))
+	if at, ok := t.NextJobDue(longest); !ok || !at.After(longest) {
+		return nil
+	}
+	return dueNow(t, func(j workspace.Job) bool { return j.DueAt.After(longest) })
 }
 
 // signal tells of something transient.

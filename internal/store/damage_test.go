@@ -254,7 +254,7 @@ func TestADamagedJobNeitherRunsNorBlocks(t *testing.T) {
 	raw(t, s, func(b *bbolt.Tx) error { return flip(b, bJob, []byte(j.ID), rowHeader+5) })
 	mustUpdate(t, s, func(tx *Tx) error {
 		due, err := tx.DueJobs(epoch.AddDate(1, 0, 0), 0)
-		next, ok := tx.NextJobDue()
+		next, ok := tx.NextJobDue(epoch.AddDate(-1, 0, 0))
 		if len(due) != 2 || !ok || !next.Equal(epoch.Add(4e9)) {
 			t.Errorf("%d due, next %v", len(due), next)
 		}

@@ -15,6 +15,7 @@ type DeadlineKind string
 const (
 	DeadlineTombstone   DeadlineKind = "tombstone"   // workspace id: see DropTombstone
 	DeadlineIdempotency DeadlineKind = "idempotency" // IdempotencyKey: see DropIdempotent
+	DeadlineFacts       DeadlineKind = "facts"       // no key: the oldest facts may go
 	DeadlinePhase       DeadlineKind = "phase"       // workspace id: a phase of its life takes too long
 )
 

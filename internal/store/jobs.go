@@ -91,10 +91,14 @@ func (t *Tx) DueJobs(now time.Time, limit int) ([]workspace.Job, error) {
 	return out, nil
 }
 
-// NextJobDue returns the earliest DueAt of a waiting or delayed job.
-func (t *Tx) NextJobDue() (time.Time, bool) {
+// NextJobDue returns the earliest DueAt above after of a waiting or delayed job.
+func (t *Tx) NextJobDue(after time.Time) (time.Time, bool) {
 	c := t.bucket(bJobDue).Cursor()
-	for k, _ := c.First(); len(k) > 8; k, _ = c.Next() {
+	begin := timeKey(after)
+	for k, _ := c.Seek(begin); len(k) > 8; k, _ = c.Next() {
+		if bytes.Equal(k[:8], begin) {
+			continue
+		}
 		if j, ok, err := load[workspace.Job](t, bJob, k[8:]); ok && err == nil {
 			return j.DueAt, true
 		}

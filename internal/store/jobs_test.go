@@ -129,16 +129,19 @@ func TestDueJobsAreTheWaitingOnesOldestFirst(t *testing.T) {
 		}
 	}
 	mustUpdate(t, s, func(tx *Tx) error {
-		if at, ok := tx.NextJobDue(); !ok || !at.IsZero() {
-			t.Errorf("next is %v, %v", at, ok)
+		if at, ok := tx.NextJobDue(time.Time{}); !ok || !at.Equal(epoch.Add(-3*time.Second)) {
+			t.Errorf("after the zero time comes %v, %v", at, ok)
 		}
 		j, err := tx.Job(sampleJob(8, sample(8)).ID)
 		j.State = workspace.JobActive
 		return errors.Join(err, tx.PutJob(j))
 	})
 	mustView(t, s, func(tx *Tx) error {
-		if at, ok := tx.NextJobDue(); !ok || !at.Equal(epoch.Add(-3*time.Second)) {
-			t.Errorf("next is %v, %v", at, ok)
+		if at, ok := tx.NextJobDue(epoch.Add(-3 * time.Second)); !ok || !at.After(epoch.Add(-3*time.Second)) {
+			t.Errorf("after the first comes %v, %v", at, ok)
+		}
+		if at, ok := tx.NextJobDue(epoch.Add(time.Hour)); ok {
+			t.Errorf("after the last comes %v", at)
 		}
 		return nil
 	})
