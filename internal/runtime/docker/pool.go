@@ -95,16 +95,20 @@ func (p *pool) activity() (idle <-chan struct{}, calls uint64) {
 	return p.idle, p.calls
 }
 
-// making marks a network's name as under construction until the returned func.
-func (p *pool) making(name string) func() {
+// making marks a network's name as under construction until the returned func is
+// called; ok is false, and nothing to be done, where somebody is at it already.
+func (p *pool) making(name string) (made func(), ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.names[name] {
+		return nil, false
+	}
 	p.names[name] = true
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		delete(p.names, name)
-	}
+	}, true
 }
 
 func (p *pool) isMaking(name string) bool {

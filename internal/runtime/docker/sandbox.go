@@ -23,18 +23,47 @@ const cleanupBudget = 20 * time.Second
 // makeSandbox makes a network and a running sandbox on it and returns the
 // sandbox's id, claimed. What was made before an error is removed again as far as
 // the engine can be reached; Warm removes the rest.
-func (d *Driver) makeSandbox(ctx context.Context) (id string, err error) {
+func (d *Driver) makeSandbox(ctx context.Context) (string, error) {
 	img, err := d.madeImage(ctx, "pause", func(runtime.Progress) {})
 	if err != nil {
 		return "", err
 	}
+	if n, made, ok := d.takeOrphan(ctx); ok {
+		defer made()
+		return d.sandboxOn(ctx, img.id, n.Name, n.ID)
+	}
 	name := "wsd-net-" + randomHex(6)
-	made := d.pool.making(name)
+	made, _ := d.pool.making(name)
 	defer made()
 	netID, err := d.makeNetwork(ctx, name)
 	if err != nil {
 		return "", err
 	}
+	return d.sandboxOn(ctx, img.id, name, netID)
+}
+
+// takeOrphan takes a network that an earlier life has left without a sandbox: one
+// that is killed again and again must not leave more and more of them.
+func (d *Driver) takeOrphan(ctx context.Context) (n network.Summary, made func(), ok bool) {
+	all, err := d.containers(ctx)
+	if err != nil {
+		return n, nil, false
+	}
+	nets, err := d.orphanNetworks(ctx, all)
+	if err != nil {
+		return n, nil, false
+	}
+	for _, n := range nets {
+		if made, ok := d.pool.making(n.Name); ok {
+			return n, made, true
+		}
+	}
+	return n, nil, false
+}
+
+// sandboxOn makes a running sandbox on a network that is there; both have one name.
+// After an error neither is left, as far as the engine can be reached.
+func (d *Driver) sandboxOn(ctx context.Context, image, name, netID string) (id string, err error) {
 	defer func() {
 		if err == nil {
 			return
@@ -47,7 +76,7 @@ func (d *Driver) makeSandbox(ctx context.Context) (id string, err error) {
 		_ = d.removeNetwork(undo, netID)
 	}()
 	created, err := call(ctx, d.link, slow, "create a network sandbox", func(ctx context.Context, s *session) (container.CreateResponse, error) {
-		cfg := &container.Config{Image: img.id, Hostname: "workspace", StopSignal: "SIGKILL",
+		cfg := &container.Config{Image: image, Hostname: "workspace", StopSignal: "SIGKILL",
 			Labels: map[string]string{labelInstance: d.cfg.Instance, labelRole: roleSandbox}}
 		return s.ContainerCreate(ctx, cfg, sandboxHostConfig(netID, cgroupns(s)), nil, nil, name)
 	})

@@ -7,16 +7,19 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"golang.org/x/sync/errgroup"
 )
 
 // Pace of Warm.
 const (
-	warmEvery   = 30 * time.Second       // look again although nothing was heard
-	warmRetry   = time.Second            // after an error; doubled each time
-	warmMax     = time.Minute            // the wait after an error grows no further
-	warmQuiet   = 300 * time.Millisecond // and how long nobody must have asked for anything
-	warmPolite  = 3 * time.Second        // how long people's requests go first
-	orphanAfter = 2 * time.Minute        // age of a network of this life without a sandbox that nobody is making
+	warmEvery     = 30 * time.Second       // look again although nothing was heard
+	warmRetry     = time.Second            // after an error; doubled each time
+	warmMax       = time.Minute            // the wait after an error grows no further
+	warmQuiet     = 300 * time.Millisecond // and how long nobody must have asked for anything
+	warmPolite    = 3 * time.Second        // how long people's requests go first
+	orphansAtOnce = 4                      // removals at a time
+	orphanAfter   = 2 * time.Minute        // age of a network of this life without a sandbox that nobody is making
 )
 
 // Warm keeps Config.Spare sandboxes ready, at most Config.Keep sandboxes of stopped
@@ -51,7 +54,7 @@ func (d *Driver) warmOnce(ctx context.Context) error {
 	if err := d.wakeOrRemove(ctx, stopped); err != nil {
 		return err
 	}
-	if err := d.removeOrphanNetworks(ctx, all); err != nil {
+	if err := d.clearOrphans(ctx, all); err != nil {
 		return err
 	}
 	if err := d.stopUnused(ctx, all); err != nil {
@@ -125,24 +128,35 @@ func (d *Driver) removeSpare(ctx context.Context) error {
 	return err
 }
 
-// removeOrphanNetworks removes networks of ours that no sandbox is on: what a crash
-// between two steps has left.
-func (d *Driver) removeOrphanNetworks(ctx context.Context, all []container.Summary) error {
+// orphanNetworks finds networks of ours that no sandbox is on: what a crash between
+// two steps has left.
+func (d *Driver) orphanNetworks(ctx context.Context, all []container.Summary) ([]network.Summary, error) {
 	nets, err := d.networks(ctx)
+	return slices.DeleteFunc(nets, func(n network.Summary) bool {
+		on := func(c container.Summary) bool { return c.HostConfig.NetworkMode == n.ID }
+		young := n.Created.After(d.born) && time.Since(n.Created) < orphanAfter // an earlier life makes nothing more
+		return young || d.pool.isMaking(n.Name) || slices.ContainsFunc(all, on)
+	}), err
+}
+
+// clearOrphans removes networks without a sandbox that are not wanted for spares.
+func (d *Driver) clearOrphans(ctx context.Context, all []container.Summary) error {
+	nets, err := d.orphanNetworks(ctx, all)
 	if err != nil {
 		return err
 	}
-	for _, n := range nets {
-		on := func(c container.Summary) bool { return c.HostConfig.NetworkMode == n.ID }
-		young := n.Created.After(d.born) && time.Since(n.Created) < orphanAfter // an earlier life makes nothing more
-		if young || d.pool.isMaking(n.Name) || slices.ContainsFunc(all, on) {
-			continue
-		}
-		if err := d.removeNetwork(ctx, n.ID); err != nil {
-			return err
+	keep := max(d.cfg.Spare-d.pool.count(), 0)
+	var group errgroup.Group
+	group.SetLimit(orphansAtOnce)
+	for _, n := range nets[min(keep, len(nets)):] {
+		if made, ok := d.pool.making(n.Name); ok {
+			group.Go(func() error {
+				defer made()
+				return d.removeNetwork(ctx, n.ID)
+			})
 		}
 	}
-	return nil
+	return group.Wait()
 }
 
 // stopUnused stops the sandboxes of stopped workspaces beyond Config.Keep, those
