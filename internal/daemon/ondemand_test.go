@@ -1,0 +1,140 @@
+package daemon_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/wstest"
+)
+
+// serving returns the processes of `wsd serve` on the state of p.
+func serving(t *testing.T, p *wstest.Process) []string {
+	t.Helper()
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []string
+	for _, dir := range dirs {
+		args, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		env, _ := os.ReadFile(filepath.Join(dir, "environ"))
+		if bytes.HasSuffix(args, []byte("/wsd\x00serve\x00")) && bytes.Contains(env, []byte("WSD_STATE_DIR="+p.StateDir+"\x00")) {
+			pids = append(pids, filepath.Base(dir))
+		}
+	}
+	return pids
+}
+
+func TestEightCommandsAtOnceStartOneDaemonAndAllSucceed(t *testing.T) {
+	p := memoryProcess(t)
+	killLater(t, p)
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			args := []string{"create", "w" + string(rune('0'+i))}
+			if i%2 == 0 {
+				args = []string{"list"}
+			}
+			if out, errs, status := p.Wsctl(args...); status != 0 {
+				t.Errorf("%s ends with %d: %s%s", args, status, out, errs)
+			}
+		})
+	}
+	group.Wait()
+	if pids := serving(t, p); len(pids) != 1 {
+		t.Errorf("daemons %q are left", pids)
+	}
+	log, err := os.ReadFile(filepath.Join(p.StateDir, "wsd.log"))
+	if n := bytes.Count(log, []byte("wsd answers")); err != nil || n != 1 {
+		t.Errorf("%d daemons were started, %v: %s", n, err, log)
+	}
+	if out := wantWsctl(t, p, "list"); strings.Count(out, "running") != 4 {
+		t.Errorf("the list is\n%s", out)
+	}
+}
+
+// connections is how many ends of connections the kernel knows under a socket's
+// path, that which listens included (proc_net(5), unix).
+func connections(t *testing.T, socket string) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Count(b, []byte(" "+socket+"\n"))
+}
+
+// The socket of a daemon that is stopped, or being killed, takes connections that
+// nobody will ever answer.
+func TestDaemonThatDiesUnderACommandIsStartedAgain(t *testing.T) {
+	p := memoryProcess(t)
+	killLater(t, p)
+	wantWsctl(t, p, "daemon", "start")
+	for _, args := range [][]string{
+		{"list"}, {"create", "one"}, {"daemon", "start"}, {"events"}, {"template", "ls"},
+	} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			s, err := p.Status(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Close() // the connection of this very question
+			if err := syscall.Kill(s.PID, syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			idle := connections(t, p.Socket)
+			cmd := p.Command("wsctl", args...)
+			var out bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &out
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			wstest.Until(t, 10*time.Second, "the command has looked and asked", func(context.Context) bool {
+				return connections(t, p.Socket) >= idle+2
+			})
+			if err := syscall.Kill(s.PID, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("it ends with %v: %s", err, &out)
+			}
+			if now, err := p.Status(t.Context()); err != nil || now.PID == s.PID {
+				t.Errorf("process %d answers, %v", now.PID, err)
+			}
+		})
+	}
+}
+
+func TestCommandRightAfterAKillSucceeds(t *testing.T) {
+	p := memoryProcess(t)
+	killLater(t, p)
+	wantWsctl(t, p, "daemon", "start")
+	for range 8 {
+		s, err := p.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Close()
+		cmds := []*exec.Cmd{p.Command("wsctl", "daemon", "start"), p.Command("wsctl", "list")}
+		if err := syscall.Kill(s.PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		for _, cmd := range cmds {
+			group.Go(func() {
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("%s ends with %v: %s", cmd.Args[1:], err, out)
+				}
+			})
+		}
+		group.Wait()
+	}
+}
