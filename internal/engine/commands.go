@@ -47,11 +47,11 @@ func (e *Engine) command(t *turn, w *workspace.Workspace, c api.Command, actor s
 
 func (e *Engine) askStart(t *turn, w *workspace.Workspace, c api.Command, actor string) (bool, error) {
 	switch w.State {
-	case workspace.Creating, workspace.Initializing:
+	case workspace.Creating, workspace.Initializing, workspace.Stopping:
 		if w.Desired == workspace.WantRunning {
 			return false, nil
 		}
-		w.Desired = workspace.WantRunning
+		w.Desired = workspace.WantRunning // settle starts it when its job is done
 		return true, t.put(w)
 	case workspace.Running:
 		if w.Desired == workspace.WantRunning {
@@ -59,19 +59,13 @@ func (e *Engine) askStart(t *turn, w *workspace.Workspace, c api.Command, actor 
 		}
 		// A pause is under way, and may have come through: resuming is right either way.
 		w.Desired = workspace.WantRunning
-		if err := e.promise(t, w, workspace.JobResume, actor, false); err != nil {
-			return false, err
-		}
-		return true, t.put(w)
+		return true, e.assign(t, w, workspace.JobResume, actor)
 	case workspace.Paused:
-		w.Desired = workspace.WantRunning
-		if err := e.promise(t, w, workspace.JobResume, actor, false); err != nil {
-			return false, err
+		if w.Desired == workspace.WantRunning && w.Job != "" {
+			return false, nil
 		}
-		return true, t.put(w)
-	case workspace.Stopping:
-		w.Desired = workspace.WantRunning // settle starts it when the stop is done
-		return true, t.put(w)
+		w.Desired = workspace.WantRunning
+		return true, e.assign(t, w, workspace.JobResume, actor)
 	case workspace.Stopped, workspace.Failed:
 		if c == api.Resume {
 			return false, stateFault(w, c, "start it with `wsctl start %s`", w.Name)
@@ -81,10 +75,21 @@ func (e *Engine) askStart(t *turn, w *workspace.Workspace, c api.Command, actor 
 	return false, stateFault(w, c, "it cannot come back from there")
 }
 
+// assign promises a job that leaves the state of w as it is until it is done.
+func (e *Engine) assign(t *turn, w *workspace.Workspace, kind workspace.JobKind, actor string) error {
+	if err := e.promise(t, w, kind, actor, false); err != nil {
+		return err
+	}
+	return t.put(w)
+}
+
 // start begins a new run of a workspace that is down.
 func (e *Engine) start(t *turn, w *workspace.Workspace, actor string) error {
 	w.Desired = workspace.WantRunning
 	newRun(t, w)
+	if actor == workspace.Daemon && w.Stop != nil && w.Stop.Reason == workspace.StoppedInterrupt {
+		w.SetCondition(t.now, workspace.Condition{Type: workspace.Restored, Status: true, Reason: "engine_restarted"})
+	}
 	kind := workspace.JobStart
 	if w.Container == "" {
 		kind = workspace.JobProvision
@@ -120,10 +125,15 @@ func (e *Engine) askStop(t *turn, w *workspace.Workspace, actor string) (bool, e
 	}
 	w.Desired = workspace.WantStopped
 	w.Stop = &workspace.Stop{Reason: workspace.StoppedByUser, Actor: actor, Run: w.Run, Time: t.now}
+	return true, e.stop(t, w, actor)
+}
+
+// stop begins to take w down; why stands in w.Stop.
+func (e *Engine) stop(t *turn, w *workspace.Workspace, actor string) error {
 	if err := e.promise(t, w, workspace.JobStop, actor, false); err != nil {
-		return false, err
+		return err
 	}
-	return true, t.move(w, workspace.StopAsked, actor)
+	return t.move(w, workspace.StopAsked, actor)
 }
 
 func (e *Engine) askRestart(t *turn, w *workspace.Workspace, actor string) (bool, error) {
@@ -131,12 +141,9 @@ func (e *Engine) askRestart(t *turn, w *workspace.Workspace, actor string) (bool
 	case workspace.Stopped, workspace.Failed:
 		return true, e.start(t, w, actor)
 	case workspace.Running, workspace.Paused, workspace.Initializing:
-		w.Desired = workspace.WantRunning
+		w.Desired = workspace.WantRunning // settle starts it when the stop is done
 		w.Stop = &workspace.Stop{Reason: workspace.StoppedByUser, Detail: "restart", Actor: actor, Run: w.Run, Time: t.now}
-		if err := e.promise(t, w, workspace.JobStop, actor, false); err != nil {
-			return false, err
-		}
-		return true, t.move(w, workspace.StopAsked, actor) // settle starts it when the stop is done
+		return true, e.stop(t, w, actor)
 	case workspace.Stopping:
 		w.Desired = workspace.WantRunning
 		return true, t.put(w)
@@ -150,19 +157,15 @@ func (e *Engine) askPause(t *turn, w *workspace.Workspace, actor string) (bool, 
 		if w.Desired == workspace.WantPaused {
 			return false, nil
 		}
-		w.Desired = workspace.WantPaused // a resume is under way, and may have come through
-		if err := e.promise(t, w, workspace.JobPause, actor, false); err != nil {
-			return false, err
-		}
-		return true, t.put(w)
 	case workspace.Running:
-		w.Desired = workspace.WantPaused
-		if err := e.promise(t, w, workspace.JobPause, actor, false); err != nil {
-			return false, err
+		if w.Desired == workspace.WantPaused && w.Job != "" {
+			return false, nil
 		}
-		return true, t.put(w)
+	default:
+		return false, stateFault(w, api.Pause, "only a running workspace can be paused")
 	}
-	return false, stateFault(w, api.Pause, "only a running workspace can be paused")
+	w.Desired = workspace.WantPaused // if a resume is under way it may have come through
+	return true, e.assign(t, w, workspace.JobPause, actor)
 }
 
 // busyCheck refuses what cannot be done beside an open job.
@@ -184,19 +187,18 @@ func (e *Engine) settle(t *turn, w *workspace.Workspace) error {
 	if _, open, err := t.OpenJob(w.ID); err != nil || open {
 		return err
 	}
+	up := w.State == workspace.Running || w.State == workspace.Paused
 	switch {
 	case w.State == workspace.Stopped && w.Desired == workspace.WantRunning:
 		return e.start(t, w, workspace.Daemon)
-	case w.State == workspace.Running && w.Desired == workspace.WantStopped,
-		w.State == workspace.Paused && w.Desired == workspace.WantStopped:
-		_, err := e.askStop(t, w, workspace.Daemon)
-		return err
+	case up && w.Desired == workspace.WantStopped:
+		return e.stop(t, w, workspace.Daemon)
 	case w.State == workspace.Running && w.Desired == workspace.WantPaused:
-		_, err := e.askPause(t, w, workspace.Daemon)
-		return err
+		return e.assign(t, w, workspace.JobPause, workspace.Daemon)
 	case w.State == workspace.Paused && w.Desired == workspace.WantRunning:
-		_, err := e.askStart(t, w, api.Start, workspace.Daemon)
-		return err
+		return e.assign(t, w, workspace.JobResume, workspace.Daemon)
+	case up && limitsWait(w):
+		return e.assign(t, w, workspace.JobResize, workspace.Daemon)
 	}
 	return e.mend(t, w)
 }
@@ -213,8 +215,21 @@ func (e *Engine) mend(t *turn, w *workspace.Workspace) error {
 	if kind == "" {
 		return nil
 	}
-	if err := e.promise(t, w, kind, workspace.Daemon, false); err != nil {
-		return err
-	}
-	return t.put(w)
+	return e.assign(t, w, kind, workspace.Daemon)
+}
+
+// Reasons of the condition LimitsPending.
+const (
+	limitsResized = "resized" // they are applied as soon as nothing else is under way
+	limitsFailed  = "failed"  // applying them failed, or was cancelled: at the next start, or when asked again
+)
+
+// limitsWait reports whether new limits of w wait for a free moment.
+func limitsWait(w *workspace.Workspace) bool {
+	c, ok := w.Condition(workspace.LimitsPending)
+	return ok && c.Reason == limitsResized
+}
+
+func pendLimits(t *turn, w *workspace.Workspace, reason string) {
+	w.SetCondition(t.now, workspace.Condition{Type: workspace.LimitsPending, Status: true, Reason: reason})
 }

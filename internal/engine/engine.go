@@ -74,14 +74,16 @@ type Engine struct {
 	log      *slog.Logger
 	requests chan *request
 	ended    chan struct{} // closed when the loop has ended
+	check    chan struct{} // asks resync for a comparison
 	bus      event.Bus[api.Message]
 	health   health
 	born     time.Time
 	stale    atomic.Int64 // results dropped because their job was over
 
 	// Owned by the loop.
-	busy  map[string]*work    // workspace id -> its worker
-	hints map[string]struct{} // workspaces to look at again when their job ends
+	busy  map[string]*work     // workspace id -> its worker
+	hints map[string]struct{}  // workspaces to look at again when their job ends
+	cuts  map[string]time.Time // when a worker for a workspace was last cut off in the middle
 
 	ctx   context.Context // of Run, for workers
 	group sync.WaitGroup
@@ -103,9 +105,11 @@ func New(cfg Config) *Engine {
 		log:      cfg.Log,
 		requests: make(chan *request, 256),
 		ended:    make(chan struct{}),
+		check:    make(chan struct{}, 1),
 		born:     time.Now(),
 		busy:     make(map[string]*work),
 		hints:    make(map[string]struct{}),
+		cuts:     make(map[string]time.Time),
 	}
 	e.health.first = make(chan struct{})
 	return e

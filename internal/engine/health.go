@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // within the reconnect ceiling of their return.
 const (
 	beatEvery     = 5 * time.Second
-	beatDeadline  = 3 * time.Second
+	beatDeadline  = 3 * time.Second // twice, if the engine is only slow
 	reconnectMax  = 5 * time.Second
 	firstContact  = 3 * time.Second  // how long a write waits for the first answer after a start
 	lastBreath    = 15 * time.Second // an engine's shutdown gives its containers 10 s by default
@@ -67,11 +68,12 @@ func (h *health) watching(since time.Time) {
 	h.watched = since
 }
 
-// unseen reports whether nobody watched at t.
-func (h *health) unseen(t time.Time) bool {
+// unseen reports whether nobody watched at the instant at. now is the present: ages
+// are compared, so that a clock that was set since the watch began changes nothing.
+func (h *health) unseen(at, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.watched.IsZero() || t.Before(h.watched)
+	return h.watched.IsZero() || now.Sub(at) > now.Sub(h.watched)
 }
 
 // suspect asks for a beat now, because a call did not get through.
@@ -84,6 +86,13 @@ func (h *health) suspect() {
 		default:
 		}
 	}
+}
+
+// awaySince reports whether the engine is away or was so since the instant at.
+func (h *health) awaySince(at time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.firstDone && (!h.up || h.since.After(at))
 }
 
 func (h *health) view() api.Engine {
@@ -146,39 +155,49 @@ func (e *Engine) heartbeat(ctx context.Context) {
 }
 
 func (e *Engine) beatOnce(ctx context.Context) {
-	bctx, cancel := context.WithTimeout(ctx, beatDeadline)
-	defer cancel()
-	info, err := e.cfg.Driver.Info(bctx)
+	info, err := e.beat(ctx)
+	if slow(err) && !e.Stale() {
+		info, err = e.beat(ctx) // a busy engine may be late once
+	}
 	if ctx.Err() != nil || !e.health.set(err == nil, info, err, time.Now()) {
 		return
 	}
-	if err != nil {
-		e.log.Warn("the container engine cannot be reached", "err", err)
-		e.announce(ctx, event.EngineLost)
+	if err == nil {
+		e.log.Info("the container engine answers", "engine", info.Name, "version", info.Version, "api", info.API)
+		e.announce(ctx, event.EngineBack, hasten)
+		e.recheck()
 		return
 	}
-	e.log.Info("the container engine answers", "engine", info.Name, "version", info.Version, "api", info.API)
-	e.announce(ctx, event.EngineBack)
+	e.log.Warn("the container engine cannot be reached", "err", err)
+	if slow(err) {
+		e.announce(ctx, event.EngineLost, nil)
+		return
+	}
+	e.announce(ctx, event.EngineLost, reread)
 }
 
-// announce records that the engine went or came back. Its return makes every job
-// that waited for it due, and the list is compared.
-func (e *Engine) announce(ctx context.Context, kind event.Kind) {
+func (e *Engine) beat(ctx context.Context) (rt.Info, error) {
+	ctx, cancel := context.WithTimeout(ctx, beatDeadline)
+	defer cancel()
+	return e.cfg.Driver.Info(ctx)
+}
+
+// slow reports whether the engine did not answer in time, and may well be there.
+func slow(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+
+// announce records that the engine went or came back, and does then, if not nil, in
+// the same turn.
+func (e *Engine) announce(ctx context.Context, kind event.Kind, then func(*turn) error) {
 	err := e.do(ctx, func(t *turn) error {
-		then := hasten
-		if kind == event.EngineLost {
-			then = reread
-		}
-		if err := then(t); err != nil {
-			return err
+		if then != nil {
+			if err := then(t); err != nil {
+				return err
+			}
 		}
 		return t.tell(nil, workspace.Daemon, kind, nil)
 	})
 	if err != nil && ctx.Err() == nil {
 		e.log.Error("cannot record the engine's state", "err", err)
-	}
-	if kind == event.EngineBack {
-		e.reconcile(ctx)
 	}
 }
 
@@ -232,7 +251,7 @@ func (e *Engine) watchEngine(ctx context.Context) {
 		pause(ctx, delay)
 		delay = min(delay*2, reconnectMax)
 		if stood {
-			e.spawn(func() { e.reconcile(ctx) })
+			e.recheck() // changes may have gone unseen
 		}
 	}
 }

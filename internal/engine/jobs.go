@@ -44,14 +44,16 @@ func (e *Engine) revoke(t *turn, w *workspace.Workspace) error {
 		return err
 	}
 	w.Job = ""
-	t.after(func() { e.letGo(j) })
+	t.after(func() { e.letGo(j, t.now) })
 	return e.endJob(t, w, j, workspace.JobCancelled, nil)
 }
 
-// letGo cancels the worker of j if it still works.
-func (e *Engine) letGo(j workspace.Job) {
+// letGo cancels the worker of j if it still works. What it has asked of the engine may
+// come through all the same.
+func (e *Engine) letGo(j workspace.Job, now time.Time) {
 	if b := e.busy[j.Workspace]; b != nil && b.job.ID == j.ID {
 		b.cancel()
+		e.cuts[j.Workspace] = now
 	}
 }
 
@@ -66,6 +68,7 @@ func (e *Engine) endJob(t *turn, w *workspace.Workspace, j workspace.Job, s work
 	if err := t.EndJob(j); err != nil {
 		return err
 	}
+	t.after(func() { e.rehint(w.ID) })
 	return t.tell(w, j.Actor, event.JobEnded, detail)
 }
 
@@ -121,7 +124,7 @@ func (e *Engine) begin(t *turn, j workspace.Job) error {
 func (e *Engine) run(ctx context.Context, b *work) {
 	log := e.log.With("job", b.job.ID, "kind", b.job.Kind, "workspace", b.w.Name, "run", b.job.Run, "attempt", b.job.Attempt)
 	log.Debug("job begins")
-	err := e.perform(ctx, b)
+	err := e.attempt(ctx, b)
 	if err != nil && ctx.Err() == nil {
 		log.Warn("job attempt failed", "err", err)
 	}
@@ -133,7 +136,6 @@ func (e *Engine) run(ctx context.Context, b *work) {
 			if e.busy[b.job.Workspace] == b {
 				delete(e.busy, b.job.Workspace)
 			}
-			t.after(func() { e.rehint(b.job.Workspace) })
 			return e.finish(t, b, err)
 		})
 		if e2 == nil {
@@ -142,6 +144,24 @@ func (e *Engine) run(ctx context.Context, b *work) {
 		log.Error("cannot record a job's result", "err", e2)
 		pause(e.ctx, storeFloor)
 	}
+}
+
+// attempt performs b. That the engine could not be reached is believed only if it was
+// away meanwhile or is now: an engine that answers everything but this request would
+// be waited for without end.
+func (e *Engine) attempt(ctx context.Context, b *work) error {
+	begin := time.Now()
+	err := e.perform(ctx, b)
+	if !errors.Is(err, rt.ErrUnreachable) || ctx.Err() != nil || e.health.awaySince(begin) {
+		return err
+	}
+	ictx, cancel := context.WithTimeout(ctx, beatDeadline)
+	defer cancel()
+	if _, ierr := e.cfg.Driver.Info(ictx); ierr != nil {
+		return err
+	}
+	return fault.New(fault.Unavailable, "engine_call_failed", "the container engine answers, but did not finish this").
+		WithCause(errors.New(err.Error())).WithHint("see the daemon's log")
 }
 
 // finish records the outcome of an attempt, unless the job is over by now.
@@ -211,10 +231,12 @@ func dueNow(t *turn, fits func(workspace.Job) bool) error {
 	return nil
 }
 
+// delay lets j wait for its next attempt. A long outage is told once.
 func (e *Engine) delay(t *turn, w *workspace.Workspace, j workspace.Job, d time.Duration, cause *fault.Error) error {
+	told := j.Code == codeAway && cause.Code == codeAway
 	j.State, j.DueAt = workspace.JobDelayed, t.now.Add(d)
 	j.Code, j.Error, j.Hint = cause.Code, cause.Text, cause.Hint
-	if err := t.PutJob(j); err != nil {
+	if err := t.PutJob(j); err != nil || told {
 		return err
 	}
 	return t.tell(w, workspace.Daemon, event.JobRetried, map[string]string{
@@ -268,15 +290,38 @@ func (e *Engine) giveUp(t *turn, w *workspace.Workspace, j workspace.Job, cause 
 	if err := e.endJob(t, w, j, workspace.JobFailed, cause); err != nil {
 		return err
 	}
-	w.SetCondition(t.now, workspace.Condition{
-		Type: workspace.Attention, Status: true, Reason: cause.Code, Detail: cause.Text,
-	})
-	if _, err := w.State.On(workspace.GaveUp); err != nil {
-		return t.put(w) // a failed pause, resume or resize leaves the workspace as it is
+	if _, err := w.State.On(workspace.GaveUp); err == nil {
+		w.Stop = &workspace.Stop{Reason: workspace.StoppedFailed, Detail: cause.Text, Run: w.Run, Time: t.now}
 	}
-	w.Stop = &workspace.Stop{Reason: workspace.StoppedFailed, Detail: cause.Text, Run: w.Run, Time: t.now}
+	return e.abandon(t, w, j.Kind, workspace.Daemon, workspace.Condition{Reason: cause.Code, Detail: cause.Text})
+}
+
+// abandon leaves w as it is, or failed where it cannot stay, after a job of this kind
+// came to nothing. why becomes what it asks for attention with.
+func (e *Engine) abandon(t *turn, w *workspace.Workspace, kind workspace.JobKind, actor string, why workspace.Condition) error {
+	why.Type, why.Status = workspace.Attention, true
+	w.SetCondition(t.now, why)
+	if kind == workspace.JobResize {
+		pendLimits(t, w, limitsFailed)
+	}
+	if _, err := w.State.On(workspace.GaveUp); err != nil {
+		w.Desired = desiredAsIs(*w) // or the same would be tried for ever
+		return t.put(w)
+	}
 	w.StoppedAt = t.now
-	return t.move(w, workspace.GaveUp, workspace.Daemon)
+	w.DropCondition(workspace.Ready)
+	return t.move(w, workspace.GaveUp, actor)
+}
+
+// desiredAsIs is the desire that w fulfils as it is.
+func desiredAsIs(w workspace.Workspace) workspace.Desired {
+	switch w.State {
+	case workspace.Running:
+		return workspace.WantRunning
+	case workspace.Paused:
+		return workspace.WantPaused
+	}
+	return workspace.WantStopped
 }
 
 // codeAway is the code of everything that could not be done for want of an engine.

@@ -64,6 +64,9 @@ func visibleJob(tx *store.Tx, a workspace.Actor, id string) (workspace.Job, erro
 
 // RetryJob makes a delayed job due now, or asks again for what a failed one was to do.
 func (e *Engine) RetryJob(ctx context.Context, a workspace.Actor, id string) (workspace.Job, error) {
+	if err := e.reachable(ctx); err != nil {
+		return workspace.Job{}, err
+	}
 	var j workspace.Job
 	err := e.do(ctx, func(t *turn) (err error) {
 		if j, err = visibleJob(t.Tx, a, id); err != nil {
@@ -84,24 +87,25 @@ func (e *Engine) RetryJob(ctx context.Context, a workspace.Actor, id string) (wo
 	return j, err
 }
 
+// again asks for what a failed job was to do, and forgets the failed one. The answer
+// is the new job, or the old one when there is nothing left to do.
 func (e *Engine) again(t *turn, a workspace.Actor, j workspace.Job) (workspace.Job, error) {
 	w, err := visible(t.Tx, a, j.Workspace)
 	if err != nil {
 		return j, err
 	}
 	w = w.Clone()
-	if j.Kind == workspace.JobDelete {
-		w.Desired = workspace.WantDeleted
-		if err := e.promise(t, &w, workspace.JobDelete, a.ID, j.Force); err != nil {
-			return j, err
-		}
-		err = t.move(&w, workspace.DeleteAsked, a.ID)
-	} else {
-		command := map[workspace.JobKind]api.Command{
-			workspace.JobProvision: api.Start, workspace.JobStart: api.Start, workspace.JobStop: api.Stop,
-			workspace.JobPause: api.Pause, workspace.JobResume: api.Start,
-		}[j.Kind]
-		_, err = e.command(t, &w, command, a.ID)
+	switch j.Kind {
+	case workspace.JobDelete:
+		err = e.askDelete(t, &w, a.ID, j.Force)
+	case workspace.JobResize:
+		err = e.askResize(t, &w, a.ID)
+	case workspace.JobStop:
+		_, err = e.command(t, &w, api.Stop, a.ID)
+	case workspace.JobPause:
+		_, err = e.command(t, &w, api.Pause, a.ID)
+	default:
+		_, err = e.command(t, &w, api.Start, a.ID)
 	}
 	if err != nil {
 		return j, err
@@ -115,7 +119,22 @@ func (e *Engine) again(t *turn, a workspace.Actor, j workspace.Job) (workspace.J
 	return j, nil
 }
 
-// CancelJob ends an open job. The workspace is left failed, or as it was.
+// askResize applies limits that wait, if w is up; else its next start does.
+func (e *Engine) askResize(t *turn, w *workspace.Workspace, actor string) error {
+	_, pending := w.Condition(workspace.LimitsPending)
+	if !pending || w.State != workspace.Running && w.State != workspace.Paused {
+		return nil
+	}
+	if err := busyCheck(t, *w, "resize"); err != nil {
+		return err
+	}
+	pendLimits(t, w, limitsResized)
+	return e.assign(t, w, workspace.JobResize, actor)
+}
+
+// CancelJob ends an open job. The workspace is left failed, or as it was; what the job
+// has started already is taken down again, and a stop that has not come through is
+// forgotten.
 func (e *Engine) CancelJob(ctx context.Context, a workspace.Actor, id string) (workspace.Job, error) {
 	var j workspace.Job
 	err := e.do(ctx, func(t *turn) (err error) {
@@ -130,21 +149,16 @@ func (e *Engine) CancelJob(ctx context.Context, a workspace.Actor, id string) (w
 			return err
 		}
 		w = w.Clone()
-		w.Desired = desiredAfterCancel(w)
 		if err := e.revoke(t, &w); err != nil {
 			return err
 		}
-		w.SetCondition(t.now, workspace.Condition{
-			Type: workspace.Attention, Status: true, Reason: "job_cancelled", Detail: "its " + string(j.Kind) + " was cancelled",
-		})
-		if _, err := w.State.On(workspace.GaveUp); err == nil {
-			err = t.move(&w, workspace.GaveUp, a.ID)
-		} else {
-			err = t.put(&w)
-		}
-		if err != nil {
+		w.Desired = desiredAfterCancel(w, j.Kind)
+		if err := e.abandon(t, &w, j.Kind, a.ID, workspace.Condition{
+			Reason: "job_cancelled", Detail: "its " + string(j.Kind) + " was cancelled",
+		}); err != nil {
 			return err
 		}
+		t.after(func() { e.lookSoon(w.ID) }) // how far had it come?
 		j, err = t.Job(id)
 		return err
 	})
@@ -152,14 +166,12 @@ func (e *Engine) CancelJob(ctx context.Context, a workspace.Actor, id string) (w
 }
 
 // desiredAfterCancel keeps a cancelled job from being promised again at once.
-func desiredAfterCancel(w workspace.Workspace) workspace.Desired {
-	switch w.State {
-	case workspace.Running:
+func desiredAfterCancel(w workspace.Workspace, kind workspace.JobKind) workspace.Desired {
+	down := kind == workspace.JobStop || kind == workspace.JobDelete
+	if down && w.StartedAt.After(w.StoppedAt) { // it was up, and may be so still
 		return workspace.WantRunning
-	case workspace.Paused:
-		return workspace.WantPaused
 	}
-	return workspace.WantStopped
+	return desiredAsIs(w)
 }
 
 // JobStats counts jobs per kind.

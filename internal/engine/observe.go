@@ -39,6 +39,11 @@ func (e *Engine) look(ctx context.Context, id string, byHand bool) {
 	}
 }
 
+// lookSoon looks at a workspace from outside of the loop.
+func (e *Engine) lookSoon(id string) {
+	e.spawn(func() { e.look(e.ctx, id, false) })
+}
+
 func (e *Engine) row(id string) (workspace.Workspace, error) {
 	var w workspace.Workspace
 	err := e.cfg.Store.View(func(tx *store.Tx) (err error) {
@@ -49,10 +54,10 @@ func (e *Engine) row(id string) (workspace.Workspace, error) {
 }
 
 // report fills in the death certificate where there was a death, and has the loop
-// decide. w is the row that the question was asked for: the answer is dropped when
-// its run or generation has changed since.
+// decide. w is the row that the question was asked for: the answer is dropped, and
+// the question asked again, when the row has changed since.
 func (e *Engine) report(ctx context.Context, w workspace.Workspace, s seen) {
-	s.gap = e.health.unseen(s.status.FinishedAt)
+	s.gap = e.health.unseen(s.status.FinishedAt, time.Now())
 	if !s.gone && s.status.State == rt.ObservedExited && (w.State == workspace.Running || w.State == workspace.Paused) {
 		d := e.certificate(ctx, w, s.status, 0)
 		s.death = &d
@@ -74,8 +79,9 @@ func (e *Engine) observe(t *turn, asked workspace.Workspace, s seen) error {
 		t.after(func() { e.hints[w.ID] = struct{}{} })
 		return err
 	}
-	if w.Run != asked.Run || w.Generation != asked.Generation {
+	if w.Revision != asked.Revision {
 		e.stale.Add(1)
+		t.after(func() { e.lookSoon(w.ID) })
 		return nil
 	}
 	w = w.Clone()
@@ -84,12 +90,9 @@ func (e *Engine) observe(t *turn, asked workspace.Workspace, s seen) error {
 	}
 	switch s.status.State {
 	case rt.ObservedRunning:
-		return e.sawRunning(t, &w)
+		return e.sawRunning(t, &w, s)
 	case rt.ObservedPaused:
-		if w.State == workspace.Running {
-			w.Desired = workspace.WantPaused
-			return e.moved(t, &w, workspace.SeenPaused, workspace.Daemon)
-		}
+		return e.sawPaused(t, &w, s)
 	case rt.ObservedExited:
 		if w.State == workspace.Running || w.State == workspace.Paused {
 			return e.sawExit(t, &w, s)
@@ -98,17 +101,45 @@ func (e *Engine) observe(t *turn, asked workspace.Workspace, s seen) error {
 	return e.settle(t, &w)
 }
 
-func (e *Engine) sawRunning(t *turn, w *workspace.Workspace) error {
+func (e *Engine) sawRunning(t *turn, w *workspace.Workspace, s seen) error {
 	switch w.State {
 	case workspace.Paused:
-		w.Desired = workspace.WantRunning
+		if !e.wasCut(t, w) {
+			w.Desired = workspace.WantRunning
+		}
 		return e.moved(t, w, workspace.SeenRunning, workspace.Daemon)
 	case workspace.Stopped, workspace.Failed:
-		newRun(t, w) // started with the engine's own tools
-		w.Desired, w.ReadyAt = workspace.WantRunning, t.now
-		return e.moved(t, w, workspace.SeenRunning, workspace.Daemon)
+		return e.sawUp(t, w, s)
 	}
 	return e.settle(t, w)
+}
+
+func (e *Engine) sawPaused(t *turn, w *workspace.Workspace, s seen) error {
+	switch w.State {
+	case workspace.Running:
+		if !e.wasCut(t, w) {
+			w.Desired = workspace.WantPaused
+		}
+		return e.moved(t, w, workspace.SeenPaused, workspace.Daemon)
+	case workspace.Stopped, workspace.Failed:
+		t.after(func() { e.lookSoon(w.ID) }) // once it counts as running, as paused
+		return e.sawUp(t, w, s)
+	}
+	return e.settle(t, w)
+}
+
+// sawUp decides what it means that the container of a workspace is up which is not.
+func (e *Engine) sawUp(t *turn, w *workspace.Workspace, s seen) error {
+	switch {
+	case e.wasCut(t, w):
+		// A start that was overtaken has come through: what is desired stays.
+	case w.State == workspace.Stopped, s.status.StartedAt.After(w.StoppedAt):
+		newRun(t, w) // started with the engine's own tools
+		w.Desired, w.ReadyAt = workspace.WantRunning, t.now
+	case w.Stop != nil && w.Stop.Reason == workspace.StoppedFailed && w.Stop.Run == w.Run:
+		return nil // what could not be stopped: a person has to decide
+	}
+	return e.moved(t, w, workspace.SeenRunning, workspace.Daemon)
 }
 
 func (e *Engine) sawNothing(t *turn, w *workspace.Workspace) error {
@@ -163,11 +194,7 @@ func (e *Engine) restore(t *turn, w *workspace.Workspace) error {
 	if err := t.move(w, workspace.SeenExited, workspace.Daemon); err != nil {
 		return err
 	}
-	if err := e.settle(t, w); err != nil {
-		return err
-	}
-	w.SetCondition(t.now, workspace.Condition{Type: workspace.Restored, Status: true, Reason: "engine_restarted"})
-	return t.put(w)
+	return e.settle(t, w)
 }
 
 const lostDetail = "its container was removed with the engine's own tools; its files are kept and a start makes it anew"
@@ -203,9 +230,23 @@ func classify(s seen) workspace.Stop {
 
 // rehint looks again at a workspace that changed while its job was open.
 func (e *Engine) rehint(id string) {
-	if _, ok := e.hints[id]; !ok {
-		return
+	if _, ok := e.hints[id]; ok {
+		delete(e.hints, id)
+		e.lookSoon(id)
 	}
-	delete(e.hints, id)
-	e.spawn(func() { e.look(e.ctx, id, false) })
+}
+
+// lateLife is how long a call that was cut off may still come through: longer than
+// any engine takes to finish a request that it has begun.
+const lateLife = 2 * time.Minute
+
+// wasCut reports whether a call for w was cut off so shortly ago that what is seen
+// may be its doing. What was asked for last then stays desired.
+func (e *Engine) wasCut(t *turn, w *workspace.Workspace) bool {
+	at, ok := e.cuts[w.ID]
+	if ok && t.now.Sub(at) > lateLife {
+		delete(e.cuts, w.ID)
+		return false
+	}
+	return ok
 }

@@ -20,17 +20,51 @@ func (e *Engine) perform(ctx context.Context, b *work) error {
 	case workspace.JobProvision, workspace.JobStart:
 		return e.performStart(ctx, b)
 	case workspace.JobStop:
-		return e.performStop(ctx, b)
+		return e.bounded(ctx, b, b.w.Spec.Timeouts.PreStop+b.w.Spec.Timeouts.Stop, e.performStop)
 	case workspace.JobPause:
-		return e.cfg.Driver.Pause(ctx, ref(b.w))
+		return e.bounded(ctx, b, 0, e.performPause)
 	case workspace.JobResume:
-		return e.cfg.Driver.Resume(ctx, ref(b.w))
+		return e.bounded(ctx, b, 0, e.performResume)
 	case workspace.JobResize:
-		return e.applyLimits(ctx, b)
+		return e.bounded(ctx, b, 0, e.applyLimits)
 	case workspace.JobDelete:
-		return e.performDelete(ctx, b)
+		return e.bounded(ctx, b, b.w.Spec.Timeouts.Stop, e.performDelete)
 	}
 	return fmt.Errorf("cannot do a job of kind %q", b.job.Kind)
+}
+
+// callTime is what an attempt may take beyond the times that its workspace is given:
+// the container engine may be busy.
+const callTime = workspace.Duration(2 * time.Minute)
+
+type step func(context.Context, *work) error
+
+// bounded runs what has no limit of its own, so that no engine can hold a worker for
+// ever.
+func (e *Engine) bounded(ctx context.Context, b *work, given workspace.Duration, do step) error {
+	return e.within(ctx, b, string(b.job.Kind), given+callTime, do, "see whether the container engine is well: `wsctl doctor`")
+}
+
+// phase runs one phase of a start within the time that the workspace gives it.
+func (e *Engine) phase(ctx context.Context, b *work, name string, limit workspace.Duration, do step) error {
+	return e.within(ctx, b, name, limit, do, "a longer time can be given with timeouts."+name+" in the template or the configuration")
+}
+
+// within names what the time ran out for. If the engine was away meanwhile that was no
+// fault of the step: the job waits for its return.
+func (e *Engine) within(ctx context.Context, b *work, name string, limit workspace.Duration, do step, hint string) error {
+	ctx, cancel := context.WithTimeout(ctx, limit.Std())
+	defer cancel()
+	begin := time.Now()
+	err := do(ctx, b)
+	if err == nil || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return err
+	}
+	if e.health.awaySince(begin) {
+		return fmt.Errorf("cannot finish %s: %w", name, rt.ErrUnreachable)
+	}
+	return fault.New(fault.Timeout, "timeout_"+name, "the phase %q took longer than %s", name, limit).
+		WithCause(ctx.Err()).WithHint("%s", hint)
 }
 
 func ref(w workspace.Workspace) rt.Ref {
@@ -39,64 +73,61 @@ func ref(w workspace.Workspace) rt.Ref {
 
 // performStart makes what is missing, starts it and waits until it is ready.
 func (e *Engine) performStart(ctx context.Context, b *work) error {
-	if err := e.ensure(ctx, b); err != nil {
+	err := e.bring(ctx, b)
+	if errors.Is(err, rt.ErrNotFound) {
+		// Something that the container needs was removed by hand: make it anew.
+		if err = e.nextGeneration(ctx, b); err == nil {
+			err = e.bring(ctx, b)
+		}
+	}
+	if err != nil || b.w.State == workspace.Creating { // it was only to be made
+		return err
+	}
+	e.progress(b, "ready", 0, 0)
+	err = e.phase(ctx, b, "initialize", b.w.Spec.Timeouts.Initialize, e.awaitReady)
+	if err != nil && ctx.Err() == nil && !errors.Is(err, rt.ErrUnreachable) {
+		// A start that failed leaves nothing running, and keeps what was said last.
+		err = errors.Join(err, e.bounded(ctx, b, b.w.Spec.Timeouts.Stop, func(ctx context.Context, b *work) error { return e.halt(ctx, b, 0) }))
+	}
+	return err
+}
+
+// bring makes the container where it is missing and starts it, if it shall run.
+func (e *Engine) bring(ctx context.Context, b *work) error {
+	if err := e.phase(ctx, b, "create", b.w.Spec.Timeouts.Create, e.ensure); err != nil {
 		return err
 	}
 	if b.w.State == workspace.Creating && b.w.Desired == workspace.WantStopped {
 		return nil
 	}
 	if _, pending := b.w.Condition(workspace.LimitsPending); pending {
-		if err := e.applyLimits(ctx, b); err != nil {
+		if err := e.bounded(ctx, b, 0, e.applyLimits); err != nil {
 			return err
 		}
 	}
-	err := e.boot(ctx, b)
-	if errors.Is(err, rt.ErrNotFound) {
-		// Something that the container needs was removed by hand: make it anew.
-		if err = e.nextGeneration(ctx, b); err == nil {
-			err = e.boot(ctx, b)
-		}
-	}
-	if err != nil {
-		return err
-	}
-	return e.awaitReady(ctx, b)
+	e.progress(b, "start", 0, 0)
+	return e.phase(ctx, b, "start", b.w.Spec.Timeouts.Start, e.boot)
 }
 
 func (e *Engine) boot(ctx context.Context, b *work) error {
-	e.progress(b, "start", 0, 0)
-	ctx, cancel := context.WithTimeout(ctx, b.w.Spec.Timeouts.Start.Std())
-	defer cancel()
-	return e.phase(ctx, e.cfg.Driver.Start(ctx, ref(b.w)), "start", b.w.Spec.Timeouts.Start)
-}
-
-// phase names the phase whose time ran out. While the engine is away that is no
-// fault of the phase: the job waits for the engine's return instead.
-func (e *Engine) phase(ctx context.Context, err error, name string, limit workspace.Duration) error {
-	if err == nil || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return err
+	err := e.cfg.Driver.Start(ctx, ref(b.w))
+	if errors.Is(err, rt.ErrPaused) { // started and paused by hand
+		return e.cfg.Driver.Resume(ctx, ref(b.w))
 	}
-	if e.Stale() {
-		return fmt.Errorf("cannot finish %s: %w", name, rt.ErrUnreachable)
-	}
-	return fault.New(fault.Timeout, "timeout_"+name, "the phase %q took longer than %s", name, limit).
-		WithCause(ctx.Err()).WithHint("a longer time can be given with timeouts.%s in the template or the configuration", name)
+	return err
 }
 
 // ensure makes the container where it is missing and records it.
 func (e *Engine) ensure(ctx context.Context, b *work) error {
-	limit := b.w.Spec.Timeouts.Create
-	ctx, cancel := context.WithTimeout(ctx, limit.Std())
-	defer cancel()
-	if b.w.State != workspace.Creating {
+	if b.w.Container != "" {
 		_, err := e.cfg.Driver.Inspect(ctx, ref(b.w))
 		if !errors.Is(err, rt.ErrNotFound) {
-			return e.phase(ctx, err, "create", limit)
+			return err
 		}
 	}
 	img, err := e.image(ctx, b)
 	if err != nil {
-		return e.phase(ctx, err, "create", limit)
+		return err
 	}
 	e.progress(b, "container", 0, 0)
 	spec := b.w.Spec
@@ -105,7 +136,7 @@ func (e *Engine) ensure(ctx context.Context, b *work) error {
 		Ref: ref(b.w), Name: b.w.Name, Owner: b.w.Owner, Slot: b.w.Slot, Spec: spec, Origin: len(spec.Files) > 0,
 	})
 	if err != nil {
-		return e.phase(ctx, err, "create", limit)
+		return err
 	}
 	return e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error { return provisioned(t, w, st, img) })
 }
@@ -119,14 +150,16 @@ func (e *Engine) image(ctx context.Context, b *work) (rt.Image, error) {
 	if err != nil {
 		return img, err
 	}
-	if pin := b.w.Spec.Digest; pin != "" && pin != img.Digest {
-		if byID, err := e.cfg.Driver.EnsureImage(ctx, pin, nil); err == nil {
-			return byID, nil
-		}
-		return img, fault.New(fault.Conflict, "digest_changed", "image %s is not the one that workspace %s was made from", b.w.Spec.Image, b.w.Name).
-			WithHint("delete the workspace and create it again to take the new image")
+	pin := b.w.Spec.Digest
+	if pin == "" || pin == img.Digest {
+		return img, nil
 	}
-	return img, nil
+	byID, err := e.cfg.Driver.EnsureImage(ctx, pin, nil)
+	if errors.Is(err, rt.ErrUnreachable) || ctx.Err() != nil || err == nil {
+		return byID, err
+	}
+	return img, fault.New(fault.Conflict, "digest_changed", "image %s is not the one that workspace %s was made from", b.w.Spec.Image, b.w.Name).
+		WithHint("delete the workspace and create it again to take the new image")
 }
 
 // update1 writes what a step found, if the job is still the open one, and takes
@@ -156,7 +189,6 @@ func (e *Engine) update1(ctx context.Context, b *work, fn func(*turn, *workspace
 func provisioned(t *turn, w *workspace.Workspace, st rt.Status, img rt.Image) error {
 	w.Container, w.Spec.Digest, w.Spec.Files = st.ID, img.Digest, nil
 	w.DropCondition(workspace.ContainerLost)
-	w.DropCondition(workspace.LimitsPending)
 	if len(st.Warnings) > 0 {
 		w.SetCondition(t.now, workspace.Condition{
 			Type: workspace.LimitsSoft, Status: true, Reason: "discarded_by_engine", Detail: st.Warnings[0],
@@ -168,16 +200,14 @@ func provisioned(t *turn, w *workspace.Workspace, st rt.Status, img rt.Image) er
 	return t.put(w)
 }
 
-// nextGeneration makes the container under the next name.
+// nextGeneration gives the container its next name. What the last name stands for is
+// removed by reconcile.
 func (e *Engine) nextGeneration(ctx context.Context, b *work) error {
-	err := e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error {
+	return e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error {
 		w.Generation++
+		w.Container = ""
 		return t.put(w)
 	})
-	if err != nil {
-		return err
-	}
-	return e.ensure(ctx, b)
 }
 
 func (e *Engine) applyLimits(ctx context.Context, b *work) error {
@@ -199,25 +229,23 @@ func (e *Engine) applyLimits(ctx context.Context, b *work) error {
 
 // awaitReady waits until the ready check of the spec passes.
 func (e *Engine) awaitReady(ctx context.Context, b *work) error {
-	limit := b.w.Spec.Timeouts.Initialize
-	ctx, cancel := context.WithTimeout(ctx, limit.Std())
-	defer cancel()
-	e.progress(b, "ready", 0, 0)
+	byPort := b.w.Spec.Ready == workspace.ReadyPort
 	wait := 2 * time.Millisecond
 	for n := 0; ; n++ {
-		if b.w.Spec.Ready == workspace.ReadyPort {
+		if byPort {
 			conn, err := e.cfg.Driver.Dial(ctx, ref(b.w), b.w.Spec.Port)
 			if err == nil {
-				return conn.Close()
+				_ = conn.Close()
+				return nil
 			}
 		}
-		if b.w.Spec.Ready != workspace.ReadyPort || n%8 == 7 {
-			if up, err := e.alive(ctx, b); err != nil || up && b.w.Spec.Ready != workspace.ReadyPort {
-				return e.phase(ctx, err, "initialize", limit)
+		if !byPort || n%8 == 7 {
+			if up, err := e.alive(ctx, b); err != nil || up && !byPort {
+				return err
 			}
 		}
 		if !pause(ctx, wait) {
-			return e.phase(ctx, ctx.Err(), "initialize", limit)
+			return ctx.Err()
 		}
 		wait = min(wait*3/2, 100*time.Millisecond)
 	}
@@ -231,14 +259,6 @@ func (e *Engine) alive(ctx context.Context, b *work) (bool, error) {
 	}
 	switch st.State {
 	case rt.ObservedExited:
-		death := e.certificate(ctx, b.w, st, 0)
-		err := e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error {
-			w.Death = &death
-			return t.put(w)
-		})
-		if err != nil {
-			return false, err
-		}
 		return false, fault.New(fault.Conflict, "exited_early", "its main process ended with status %d before it was ready", st.ExitCode).
 			WithHint("see why with `wsctl logs %s`", b.w.Name)
 	case rt.ObservedPaused:
@@ -264,20 +284,36 @@ func (e *Engine) performStop(ctx context.Context, b *work) error {
 		e.preStop(ctx, b)
 	}
 	e.progress(b, "stop", 0, 0)
+	return e.halt(ctx, b, peak)
+}
+
+// halt stops the container and keeps what its run left behind.
+func (e *Engine) halt(ctx context.Context, b *work, peak int64) error {
 	if err := e.cfg.Driver.Stop(ctx, ref(b.w), b.w.Spec.Timeouts.Stop.Std()); err != nil {
 		return err
 	}
-	if st, err = e.cfg.Driver.Inspect(ctx, ref(b.w)); err != nil || st.State != rt.ObservedExited {
-		if errors.Is(err, rt.ErrNotFound) {
-			err = nil
-		}
+	st, err := e.cfg.Driver.Inspect(ctx, ref(b.w))
+	switch {
+	case errors.Is(err, rt.ErrNotFound), err == nil && st.State == rt.ObservedCreated:
+		return nil
+	case err != nil:
 		return err
+	case st.State != rt.ObservedExited: // an earlier start came through in between
+		return fmt.Errorf("cannot stop: the engine says that the container is %s", st.State)
 	}
 	death := e.certificate(ctx, b.w, st, peak)
 	return e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error {
 		w.Death = &death
 		return t.put(w)
 	})
+}
+
+func (e *Engine) performPause(ctx context.Context, b *work) error {
+	return e.explain(b.w, e.cfg.Driver.Pause(ctx, ref(b.w)))
+}
+
+func (e *Engine) performResume(ctx context.Context, b *work) error {
+	return e.explain(b.w, e.cfg.Driver.Resume(ctx, ref(b.w)))
 }
 
 // preStop gives the pre-stop command its budget. Its failure is logged, and never

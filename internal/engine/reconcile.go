@@ -11,49 +11,84 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// resync compares the list now and then, for what no event told of.
+// listTime bounds a list of the engine, which looks at every container.
+const listTime = 20 * time.Second
+
+// resync compares the list whenever somebody asks for it, and now and then for what no
+// event told of. It is the only place that does, so that no two compare at once.
 func (e *Engine) resync(ctx context.Context) {
-	for pause(ctx, e.cfg.Resync) {
-		if !e.Stale() {
-			e.reconcile(ctx)
+	wait := e.cfg.Resync
+	for ctx.Err() == nil {
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-e.check:
+		case <-t.C:
+		}
+		t.Stop()
+		wait = e.cfg.Resync
+		if !e.Stale() && !e.reconcile(ctx) {
+			wait = min(wait, reconnectMax)
 		}
 		e.holdPorts(ctx)
 	}
 }
 
+// recheck asks for a comparison soon.
+func (e *Engine) recheck() {
+	select {
+	case e.check <- struct{}{}:
+	default:
+	}
+}
+
 // reconcile compares the engine's list, which is the truth, with the records: what
 // differs is recorded, what ran is started again, and what belongs to a deleted
-// workspace is removed. It never touches what it does not know.
-func (e *Engine) reconcile(ctx context.Context) {
-	lctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
+// workspace or to an earlier generation is removed. It never touches what it does not
+// know. It reports whether there was a list.
+func (e *Engine) reconcile(ctx context.Context) bool {
 	rows, dead, err := e.rows() // read before the list: what is made meanwhile is not missed
 	if err != nil {
 		e.log.Error("cannot read the records", "err", err)
-		return
+		return false
 	}
-	list, err := e.cfg.Driver.List(lctx)
+	list, err := e.list(ctx)
 	if err != nil {
-		if errors.Is(err, rt.ErrUnreachable) {
-			e.health.suspect()
-		}
-		return
+		return false
 	}
 	found := make(map[rt.Ref]rt.Status, len(list))
 	for _, st := range list {
 		found[st.Ref] = st
 	}
+	current := make(map[string]int, len(rows))
 	for _, w := range rows {
 		st, ok := found[ref(w)]
 		if differs(w, st, ok) {
 			e.report(ctx, w, seen{status: st, gone: !ok})
 		}
-	}
-	for _, st := range list {
-		if dead[st.Workspace] {
-			e.removeRemains(ctx, st.Workspace)
+		if w.Job == "" {
+			current[w.ID] = w.Generation
 		}
 	}
+	for _, st := range list {
+		if st.Generation < current[st.Workspace] {
+			e.removeOld(ctx, st)
+		}
+	}
+	if len(dead) > 0 {
+		e.removeDead(ctx, dead)
+	}
+	return true
+}
+
+func (e *Engine) list(ctx context.Context) ([]rt.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
+	list, err := e.cfg.Driver.List(ctx)
+	if errors.Is(err, rt.ErrUnreachable) {
+		e.health.suspect()
+	}
+	return list, err
 }
 
 // differs reports whether the record w may have to change for what was found.
@@ -70,12 +105,14 @@ func differs(w workspace.Workspace, st rt.Status, found bool) bool {
 	case workspace.Paused:
 		return st.State != rt.ObservedPaused || w.Desired != workspace.WantPaused
 	case workspace.Stopped:
-		return st.State == rt.ObservedRunning || w.Desired == workspace.WantRunning
+		return up(st) || w.Desired == workspace.WantRunning
 	case workspace.Failed:
-		return st.State == rt.ObservedRunning
+		return up(st)
 	}
 	return true // a state that only a job can end, without a job
 }
+
+func up(st rt.Status) bool { return st.State == rt.ObservedRunning || st.State == rt.ObservedPaused }
 
 // rows returns every workspace, and the ids of those that were deleted.
 func (e *Engine) rows() ([]workspace.Workspace, map[string]bool, error) {
@@ -97,17 +134,48 @@ func (e *Engine) rows() ([]workspace.Workspace, map[string]bool, error) {
 	return rows, dead, err
 }
 
-// removeRemains removes what came into being after its workspace was deleted.
-func (e *Engine) removeRemains(ctx context.Context, id string) {
-	if err := e.cfg.Driver.Remove(ctx, id); err != nil {
-		e.log.Warn("cannot remove what is left of a deleted workspace", "workspace", id, "err", err)
+// removeDead removes what came into being after its workspace was deleted: a request
+// that was cut off may have come through. A volume may be all there is, so every
+// object is looked at.
+func (e *Engine) removeDead(ctx context.Context, dead map[string]bool) {
+	lctx, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
+	objects, err := e.cfg.Driver.Objects(lctx)
+	if err != nil {
+		return
+	}
+	done := make(map[string]bool)
+	for _, o := range objects {
+		if !dead[o.Workspace] || done[o.Workspace] {
+			continue
+		}
+		done[o.Workspace] = true
+		e.remove(ctx, map[string]string{"workspace": o.Workspace}, func(ctx context.Context) error {
+			return e.cfg.Driver.Remove(ctx, o.Workspace)
+		})
+	}
+}
+
+// removeOld removes a container whose workspace has a newer one.
+func (e *Engine) removeOld(ctx context.Context, st rt.Status) {
+	e.remove(ctx, map[string]string{"workspace": st.Workspace, "name": st.Name}, func(ctx context.Context) error {
+		return e.cfg.Driver.RemoveObject(ctx, rt.Object{Kind: "container", ID: st.ID, Name: st.Name, Workspace: st.Workspace})
+	})
+}
+
+// remove does what is given within a bounded time and records what it removed.
+func (e *Engine) remove(ctx context.Context, what map[string]string, do func(context.Context) error) {
+	rctx, cancel := context.WithTimeout(ctx, callTime.Std())
+	defer cancel()
+	if err := do(rctx); err != nil {
+		e.log.Warn("cannot remove what is left over", "what", what, "err", err)
 		return
 	}
 	err := e.do(ctx, func(t *turn) error {
-		return t.tell(nil, workspace.Daemon, event.OrphanRemoved, map[string]string{"workspace": id})
+		return t.tell(nil, workspace.Daemon, event.OrphanRemoved, what)
 	})
 	if err != nil && ctx.Err() == nil {
-		e.log.Warn("cannot record a removal", "workspace", id, "err", err)
+		e.log.Warn("cannot record a removal", "what", what, "err", err)
 	}
 }
 

@@ -151,7 +151,7 @@ func (e *Engine) update(t *turn, a workspace.Actor, w workspace.Workspace, u api
 				return w, err
 			}
 			w.Spec.Limits = limits
-			w.SetCondition(t.now, workspace.Condition{Type: workspace.LimitsPending, Status: true, Reason: "resized"})
+			pendLimits(t, &w, limitsResized)
 			detail["limits"] = "changed"
 		}
 	}
@@ -209,19 +209,23 @@ func (e *Engine) Delete(ctx context.Context, a workspace.Actor, ref string, rev 
 		if err := checkRevision(w, rev); err != nil {
 			return err
 		}
-		if w.State == workspace.Deleting && w.Job != "" {
-			return nil
-		}
-		if !force && w.State != workspace.Stopped && w.State != workspace.Failed {
-			return fault.New(fault.Conflict, "not_stopped", "workspace %s is %s", w.Name, w.State).
-				WithHint("stop it first with `wsctl stop %s`, or delete it as it is with --force", w.Name)
-		}
 		w = w.Clone()
-		w.Desired = workspace.WantDeleted
-		if err := e.promise(t, &w, workspace.JobDelete, a.ID, force); err != nil {
-			return err
-		}
-		return t.move(&w, workspace.DeleteAsked, a.ID)
+		return e.askDelete(t, &w, a.ID, force)
 	})
 	return w, err
+}
+
+func (e *Engine) askDelete(t *turn, w *workspace.Workspace, actor string, force bool) error {
+	if w.State == workspace.Deleting && w.Job != "" {
+		return nil
+	}
+	if !force && w.State != workspace.Stopped && w.State != workspace.Failed {
+		return fault.New(fault.Conflict, "not_stopped", "workspace %s is %s", w.Name, w.State).
+			WithHint("stop it first with `wsctl stop %s`, or delete it as it is with --force", w.Name)
+	}
+	w.Desired = workspace.WantDeleted
+	if err := e.promise(t, w, workspace.JobDelete, actor, force); err != nil {
+		return err
+	}
+	return t.move(w, workspace.DeleteAsked, actor)
 }
