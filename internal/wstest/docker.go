@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -231,9 +232,27 @@ func (e *PrivateEngine) remove() {
 		e.tb.Logf("the engine said:\n%.4000s", e.out)
 	}
 	e.killRemains()
-	_ = exec.Command("umount", "--recursive", e.dir).Run()
+	e.unmount()
 	_ = exec.Command("ip", "netns", "del", e.Netns).Run()
-	_ = os.RemoveAll(e.dir)
+	if err := os.RemoveAll(e.dir); err != nil {
+		e.tb.Errorf("the engine's folder is left: %v", err)
+	}
+}
+
+// unmount takes away what the engine has mounted below its folder, the newest first.
+func (e *PrivateEngine) unmount() {
+	b, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		e.tb.Logf("cannot read the mounts: %v", err)
+		return
+	}
+	lines := strings.Split(string(b), "\n")
+	slices.Reverse(lines)
+	for _, line := range lines {
+		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], e.dir+"/") {
+			_ = syscall.Unmount(f[1], 0)
+		}
+	}
 }
 
 // killRemains ends processes that name the engine's folder: shims and their
