@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -43,9 +44,7 @@ func (e *Engine) tryCreate(ctx context.Context, a workspace.Actor, req api.Creat
 	if req.DryRun {
 		return draft, false, e.rehearse(draft, req)
 	}
-	if err := e.reachable(ctx); err != nil {
-		return draft, false, err
-	}
+	away := e.reachable(ctx) // which a replay does not mind
 	sum := requestSum(req)
 	created := false
 	w := draft
@@ -54,17 +53,22 @@ func (e *Engine) tryCreate(ctx context.Context, a workspace.Actor, req api.Creat
 		if err != nil {
 			return err
 		}
-		if key != "" && found {
+		if created = key == "" || !found; !created {
 			w, err = replay(t, kept, sum)
 			return err
 		}
-		created = true
+		if away != nil {
+			return away
+		}
 		w, err = e.found(t, draft, req)
 		if err != nil || key == "" {
 			return err
 		}
 		return keepKey(t, a.ID, key, store.Kept{Hash: sum, Workspace: w.ID, At: t.now})
 	})
+	if errors.Is(err, errPortInUse) {
+		err = e.portInUse(req.HostPort)
+	}
 	return w, created && err == nil, err
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/host"
 	rt "github.com/wsctl/wsctl/internal/runtime"
 	"github.com/wsctl/wsctl/internal/store"
 	"github.com/wsctl/wsctl/internal/template"
@@ -30,9 +31,11 @@ import (
 )
 
 // Door holds the leased ports of the host. Open is repeatable and fails when
-// another program holds the port; Close of a port that is not open does nothing.
+// another program holds the port; Close of a port that is not open does nothing;
+// Holds reports whether it is open.
 type Door interface {
 	Open(port int) error
+	Holds(port int) bool
 	Close(port int)
 }
 
@@ -46,6 +49,8 @@ type Config struct {
 
 	PortFirst, PortLast int // both included
 	Defaults            Defaults
+	// Listeners names the programs that listen on wanted ports; nil: host.Listeners.
+	Listeners           func(wanted func(port int) bool) map[int]string
 	Workers             int           // engine work at a time; 0: twice the cores
 	Attempts            int           // per job
 	Backoff, MaxBackoff time.Duration // full jitter: a delay is between 0 and Backoff * 2^n, at most MaxBackoff
@@ -96,6 +101,9 @@ func New(cfg Config) *Engine {
 	}
 	if cfg.Resync <= 0 {
 		cfg.Resync = 30 * time.Second
+	}
+	if cfg.Listeners == nil {
+		cfg.Listeners = host.Listeners
 	}
 	if cfg.KeepFacts <= 0 {
 		cfg.KeepFacts = 100_000

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -31,6 +32,14 @@ type doors struct {
 	mu      sync.Mutex
 	open    map[int]bool
 	foreign map[int]bool
+	once    func() // called by the next Holds
+}
+
+// onHolds has the next Holds call fn first.
+func (d *doors) onHolds(fn func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.once = fn
 }
 
 func (d *doors) Open(port int) error {
@@ -43,10 +52,46 @@ func (d *doors) Open(port int) error {
 	return nil
 }
 
+func (d *doors) Holds(port int) bool {
+	d.mu.Lock()
+	fn := d.once
+	d.once = nil
+	d.mu.Unlock()
+	if fn != nil {
+		fn()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.open[port]
+}
+
 func (d *doors) Close(port int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.open, port)
+}
+
+// take lets another program have the port, and free lets it go.
+func (d *doors) take(port int) { d.set(port, true) }
+func (d *doors) free(port int) { d.set(port, false) }
+
+func (d *doors) set(port int, foreign bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.foreign[port] = foreign
+}
+
+// listeners tells of the other programs as the host would.
+func (d *doors) listeners(wanted func(int) bool) map[int]string {
+	d.mu.Lock()
+	ports := maps.Clone(d.foreign)
+	d.mu.Unlock()
+	maps.DeleteFunc(ports, func(port int, there bool) bool { return !there || !wanted(port) })
+	found := map[int]string{}
+	for port := range ports {
+		found[port] = "thief"
+	}
+	return found
 }
 
 func (d *doors) count() int {
@@ -97,7 +142,7 @@ func (r *rig) start() {
 	cfg := Config{
 		Store: db, Driver: r.box.Driver(db.Instance()), Door: r.door, Templates: templates,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), PortFirst: 8000, PortLast: 8009, Workers: 4,
-		Attempts: 3, Backoff: time.Second, MaxBackoff: 10 * time.Second,
+		Listeners: r.door.listeners, Attempts: 3, Backoff: time.Second, MaxBackoff: 10 * time.Second,
 		Defaults: Defaults{Template: "static", Limits: workspace.Limits{CPUs: 1, Memory: 1 << 30, Pids: 512},
 			Timeouts: workspace.Timeouts{Create: minute, Initialize: minute, Start: minute, Stop: minute / 6, PreStop: minute / 6}},
 	}

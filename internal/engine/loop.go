@@ -155,7 +155,7 @@ func (e *Engine) commit(now time.Time, batch []*request) error {
 	starts := &turn{now: now}
 	err := e.cfg.Store.Update(func(tx *store.Tx) error {
 		for _, r := range batch {
-			t := &turn{Tx: tx, now: now, door: e.cfg.Door}
+			t := &turn{Tx: tx, now: now}
 			before := tx.Writes()
 			r.turn, r.err = t, r.fn(t)
 			if r.err != nil && tx.Writes() != before {

@@ -40,7 +40,7 @@ func (e *Engine) buried(t *turn, w *workspace.Workspace, actor string) error {
 		return err
 	}
 	port := w.Port
-	t.after(func() { e.cfg.Door.Close(port) })
+	t.after(func() { e.giveBack(port) })
 	return t.tell(w, actor, event.WorkspaceDeleted, nil)
 }
 

@@ -178,34 +178,3 @@ func (e *Engine) remove(ctx context.Context, what map[string]string, do func(con
 		e.log.Warn("cannot record a removal", "what", what, "err", err)
 	}
 }
-
-// holdPorts takes leased ports that another program held, and says on the
-// workspace when it cannot.
-func (e *Engine) holdPorts(ctx context.Context) {
-	rows, _, err := e.rows()
-	if err != nil {
-		return
-	}
-	for _, w := range rows {
-		c := workspace.Condition{Type: workspace.PortBound, Status: true, Reason: "listening"}
-		if err := e.cfg.Door.Open(w.Port); err != nil {
-			c = workspace.Condition{Type: workspace.PortBound, Status: false, Reason: "held_by_another_program",
-				Detail: "another program listens on its port; see `wsctl ports`"}
-		}
-		if old, ok := w.Condition(workspace.PortBound); ok == !c.Status && old.Status == c.Status || !ok && c.Status {
-			continue
-		}
-		id := w.ID
-		err := e.do(ctx, func(t *turn) error {
-			w, err := t.Workspace(id)
-			if err != nil {
-				return nil // deleted meanwhile
-			}
-			w = w.Clone()
-			return t.note(&w, c)
-		})
-		if err != nil && ctx.Err() == nil {
-			e.log.Warn("cannot record a port's state", "port", w.Port, "err", err)
-		}
-	}
-}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,71 +11,6 @@ import (
 	"github.com/wsctl/wsctl/internal/store"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
-
-func TestPortsAreLeasedLowestFirstAroundForeignOnes(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		r.door.foreign[8001] = true
-		if a, b := r.create("a"), r.create("b"); a.Port != 8000 || b.Port != 8002 {
-			t.Errorf("got %d and %d", a.Port, b.Port)
-		}
-		req := plain("c")
-		req.HostPort = 8001
-		_, _, err := r.Create(r.t.Context(), alice, req, "")
-		r.wantCode(err, "port_in_use")
-		req.HostPort = 8002
-		_, _, err = r.Create(r.t.Context(), alice, req, "")
-		r.wantCode(err, "port_taken")
-		if !strings.Contains(err.Error(), "workspace b") {
-			t.Errorf("%q does not name the holder", err)
-		}
-		req.HostPort = 9000
-		_, _, err = r.Create(r.t.Context(), alice, req, "")
-		r.wantCode(err, "host_port_out_of_range")
-		req.HostPort = 8005
-		if w, _, err := r.Create(r.t.Context(), alice, req, ""); err != nil || w.Port != 8005 {
-			t.Errorf("got %d, %v", w.Port, err)
-		}
-	})
-}
-
-func TestExhaustedPortsSayWhatToDo(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		for p := 8001; p <= 8009; p++ {
-			r.door.foreign[p] = true
-		}
-		r.create("a")
-		_, _, err := r.Create(r.t.Context(), alice, plain("b"), "")
-		r.wantCode(err, "ports_exhausted")
-		if f := fault.From(err); !strings.Contains(f.Text, "other programs use 9") || !strings.Contains(f.Hint, "ports.last") {
-			t.Errorf("%q, %q", f.Text, f.Hint)
-		}
-		if r.door.count() != 1 {
-			t.Errorf("%d ports are held after a refusal", r.door.count())
-		}
-	})
-}
-
-func TestPortTakenByAnotherProgramDuringARestartIsTold(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		r.create("demo")
-		r.shutdown()
-		r.door.foreign[8000] = true
-		r.start()
-		time.Sleep(31 * time.Second)
-		synctest.Wait()
-		w := r.get("demo")
-		if c, ok := w.Condition(workspace.PortBound); !ok || c.Status {
-			t.Errorf("the loss of its port is not told: %+v", w.Conditions)
-		}
-		delete(r.door.foreign, 8000)
-		time.Sleep(31 * time.Second)
-		synctest.Wait()
-		w = r.get("demo")
-		if c, ok := w.Condition(workspace.PortBound); !ok || !c.Status || w.Port != 8000 {
-			t.Errorf("its port is not taken back: %+v", w.Conditions)
-		}
-	})
-}
 
 func TestSameKeyMakesOneWorkspace(t *testing.T) {
 	inBubble(t, func(r *rig) {

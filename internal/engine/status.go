@@ -32,7 +32,12 @@ func (e *Engine) Status(_ context.Context, a workspace.Actor) (api.Status, error
 	}
 	err := e.cfg.Store.View(func(tx *store.Tx) error {
 		s.Workspaces, s.Seq = tx.CountByState(owner), tx.LastSeq()
-		s.PortsFree = e.cfg.PortLast - e.cfg.PortFirst + 1 - len(tx.Ports())
+		s.PortsFree = e.cfg.PortLast - e.cfg.PortFirst + 1
+		for port := range tx.Ports() {
+			if e.inRange(port) {
+				s.PortsFree--
+			}
+		}
 		return nil
 	})
 	return s, err

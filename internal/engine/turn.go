@@ -15,7 +15,6 @@ import (
 type turn struct {
 	*store.Tx
 	now      time.Time
-	door     Door
 	messages []api.Message
 	undos    []func()
 	afters   []func()

@@ -47,11 +47,11 @@ func New(log *slog.Logger) *Door {
 func (d *Door) Open(port int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed {
-		return net.ErrClosed
-	}
 	if _, ok := d.ports[port]; ok {
 		return nil
+	}
+	if d.closed {
+		return net.ErrClosed
 	}
 	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
@@ -62,6 +62,14 @@ func (d *Door) Open(port int) error {
 		d.group.Go(func() { d.serve(port, l) })
 	}
 	return nil
+}
+
+// Holds reports whether the door holds port.
+func (d *Door) Holds(port int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.ports[port]
+	return ok
 }
 
 // Close gives port back. Connections that stand are left alone.

@@ -7,8 +7,6 @@ package host
 
 import (
 	"bufio"
-	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,26 +16,35 @@ import (
 // stateListen is TCP_LISTEN of include/net/tcp_states.h, as /proc/net/tcp prints it.
 const stateListen = "0A"
 
-// PortFree reports whether nobody listens on the TCP port, on any local address
-// that a listener on 127.0.0.1 would meet.
-func PortFree(port int) bool {
-	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return false
-	}
-	_ = l.Close()
-	return true
+// inTheWay are the local addresses, as /proc/net/tcp and tcp6 print them on a
+// little-endian machine, whose listeners keep others from listening on 127.0.0.1.
+var inTheWay = map[string]bool{
+	"0100007F":                         true, // 127.0.0.1
+	"00000000":                         true, // 0.0.0.0
+	"00000000000000000000000000000000": true, // ::
+	"0000000000000000FFFF00000100007F": true, // ::ffff:127.0.0.1
 }
 
 // PortHolder names the program that listens on the TCP port, such as
 // "nginx (pid 812)"; empty if nobody does or it cannot be seen.
 func PortHolder(port int) string {
-	inodes := make(map[string]bool)
+	return Listeners(func(p int) bool { return p == port })[port]
+}
+
+// Listeners returns the wanted TCP ports of 127.0.0.1 on which nobody else can
+// listen, each with the program that does. It binds nothing: a port that is only
+// looked at stays free for others meanwhile.
+func Listeners(wanted func(port int) bool) map[int]string {
+	ports := make(map[string]int) // by the socket's inode
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		listeners(table, port, inodes)
+		listening(table, wanted, ports)
 	}
-	if len(inodes) == 0 {
-		return ""
+	found := make(map[int]string, len(ports))
+	if len(ports) == 0 {
+		return found
+	}
+	for _, port := range ports {
+		found[port] = "a program of another user"
 	}
 	fds, _ := filepath.Glob("/proc/[0-9]*/fd/*")
 	for _, fd := range fds {
@@ -46,24 +53,29 @@ func PortHolder(port int) string {
 			continue
 		}
 		inode, ok := strings.CutPrefix(target, "socket:[")
-		if ok && inodes[strings.TrimSuffix(inode, "]")] {
-			return program(strings.Split(fd, "/")[2])
+		if port, here := ports[strings.TrimSuffix(inode, "]")]; ok && here {
+			found[port] = program(strings.Split(fd, "/")[2])
 		}
 	}
-	return "a program of another user"
+	return found
 }
 
-func listeners(table string, port int, inodes map[string]bool) {
+// listening adds the sockets of a table that listen on wanted ports.
+func listening(table string, wanted func(int) bool, ports map[string]int) {
 	f, err := os.Open(table)
 	if err != nil {
 		return
 	}
 	defer f.Close()
-	suffix := fmt.Sprintf(":%04X", port)
 	for sc := bufio.NewScanner(f); sc.Scan(); {
 		field := strings.Fields(sc.Text())
-		if len(field) > 9 && field[3] == stateListen && strings.HasSuffix(field[1], suffix) {
-			inodes[field[9]] = true
+		if len(field) < 10 || field[3] != stateListen {
+			continue
+		}
+		address, hex, _ := strings.Cut(field[1], ":")
+		port, err := strconv.ParseUint(hex, 16, 16)
+		if err == nil && inTheWay[address] && wanted(int(port)) {
+			ports[field[9]] = int(port)
 		}
 	}
 }
