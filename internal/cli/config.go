@@ -46,10 +46,11 @@ These are the settings as wsctl sees them; a running wsd has those of its start.
 }
 
 func runConfigExplain(f *Factory, args []string) error {
-	_, origins, err := f.Config()
+	found, err := f.Config()
 	if err != nil {
 		return err
 	}
+	origins := found.Origins
 	if len(args) == 0 {
 		return f.result(origins, func(out io.Writer) error { return f.writeOrigins(out, origins) })
 	}
@@ -108,7 +109,8 @@ func newConfigPathCmd(f *Factory) *cobra.Command {
 		Example: "  wsctl config path",
 		Args:    takes(0, 0, ""),
 		RunE: func(*cobra.Command, []string) error {
-			_, origins, err := f.Config()
+			found, err := f.Config()
+			origins := found.Origins
 			if err != nil && origins.File == "" {
 				return err
 			}

@@ -70,10 +70,11 @@ func runDoctor(ctx context.Context, f *Factory) error {
 // localChecks are those that wsctl can make; the client is nil if wsd is not there.
 func (f *Factory) localChecks(ctx context.Context) ([]api.Check, *client.Client) {
 	var checks []api.Check
-	_, origins, err := f.Config()
+	found, err := f.Config()
 	if err != nil {
 		return append(checks, failed("settings", err)), nil
 	}
+	origins := found.Origins
 	checks = append(checks, settingsCheck(origins.File, origins.Found, origins.Warnings))
 	s, err := f.Settings()
 	if err != nil {

@@ -21,16 +21,16 @@ func (f *Factory) Settings() (settings, error) {
 	if f.settings != nil {
 		return *f.settings, nil
 	}
-	cfg, _, err := f.Config()
+	found, err := f.Config()
 	if err != nil {
 		return settings{}, err
 	}
-	s := settings{Socket: cfg.Socket, StateDir: cfg.StateDir, Binary: f.Streams.Env("WSCTL_WSD")}
+	s := settings{Socket: found.Text("socket"), StateDir: found.Text("state_dir"), Binary: f.Streams.Env("WSCTL_WSD")}
 	f.settings = &s
 	return s, nil
 }
 
 // Config returns every setting and where each comes from.
-func (f *Factory) Config() (config.Config, config.Origins, error) {
-	return config.Load(config.ProcessSources(f.ConfigFile, f.flags))
+func (f *Factory) Config() (config.Settings, error) {
+	return config.Read(config.ProcessSources(f.ConfigFile, f.flags))
 }

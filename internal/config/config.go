@@ -1,9 +1,14 @@
-// Package config turns defaults, a TOML file, the environment and flags into one
-// struct, validated once, and knows where each value came from.
+// Package config is the table of all settings: what each is called, which values
+// it takes, what holds by default. Read finds every value in flags, environment,
+// file or defaults, checks all of them at once and tells where each came from.
 //
 // Precedence: flag > environment (WSD_SECTION_KEY) > file > default. Unknown keys
 // in the file are an error that names the key. It reads files and the environment
-// only inside Load; everything after that is plain data.
+// only inside Read; everything after that is plain data.
+//
+// The struct Config is filled by package layered, for the daemon. wsctl needs two
+// texts, many times a minute, so nothing here may link a library that takes long
+// to initialize.
 package config
 
 import "github.com/wsctl/wsctl/internal/workspace"

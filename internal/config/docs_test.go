@@ -72,7 +72,7 @@ func TestTheExampleFileOfTheDocumentLoads(t *testing.T) {
 	if !ok || len(example) < 100 {
 		t.Fatal("there is no example")
 	}
-	if _, _, err := Load(userSources(t, example)); err != nil {
+	if _, err := Read(userSources(t, example)); err != nil {
 		t.Error(err)
 	}
 }

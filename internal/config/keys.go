@@ -19,8 +19,11 @@ type Key struct {
 	Name  string // section.key, as in the file
 	About string // one sentence for documents and help
 	rule  rule
-	get   func(*Config) string // the effective value, as a person would write it
+	get   func(*Config) string
 }
+
+// Of is the value of k in c, as a person would write it.
+func (k Key) Of(c *Config) string { return k.get(c) }
 
 // Env is the name of the variable that sets k: WSD_PORTS_FIRST for ports.first.
 func (k Key) Env() string {
@@ -77,7 +80,7 @@ func defaultsKeys(cpus int) []Key {
 		{"defaults.template", "Template of a workspace that names neither template nor image.", templateName(),
 			func(c *Config) string { return c.Defaults.Template }},
 		{"defaults.cpus", "Cores a workspace may use.", number(workspace.MinCPUs, float64(cpus)),
-			func(c *Config) string { return strconv.FormatFloat(c.Defaults.CPUs, 'g', -1, 64) }},
+			func(c *Config) string { return formatNumber(c.Defaults.CPUs) }},
 		{"defaults.memory", "Memory a workspace may use, swap included.", size(workspace.MinMemory, workspace.MaxMemory),
 			func(c *Config) string { return c.Defaults.Memory }},
 		{"defaults.pids", "Processes and threads a workspace may have.", integer(workspace.MinPids, workspace.MaxPids),
@@ -129,6 +132,8 @@ func workKeys() []Key {
 		{"log.format", "Form of the log.", oneOf("text", "json"), func(c *Config) string { return c.Log.Format }},
 	}
 }
+
+func formatNumber(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
 
 // shortDuration writes 10m instead of 10m0s.
 func shortDuration(d workspace.Duration) string {

@@ -14,10 +14,12 @@ import (
 )
 
 // rule says which values one key takes. accepts is false for a value outside;
-// allowed then ends the sentence "must be ...".
+// allowed then ends the sentence "must be ...". form writes an accepted value as
+// Key.Of writes the decoded one.
 type rule struct {
 	allowed string
 	accepts func(given) bool
+	form    func(given) string
 }
 
 // given is one value as some source has it: text from the environment and from
@@ -62,13 +64,21 @@ func textRule(allowed string, accepts func(string) bool) rule {
 	return rule{allowed, func(g given) bool {
 		s, ok := g.text()
 		return ok && accepts(s)
-	}}
+	}, asText}
+}
+
+func asText(g given) string {
+	s, _ := g.text()
+	return s
 }
 
 func integer(lo, hi int64) rule {
 	return rule{fmt.Sprintf("a whole number from %d to %d", lo, hi), func(g given) bool {
 		n, ok := g.integer()
 		return ok && n >= lo && n <= hi
+	}, func(g given) string {
+		n, _ := g.integer()
+		return strconv.FormatInt(n, 10)
 	}}
 }
 
@@ -76,6 +86,9 @@ func number(lo, hi float64) rule {
 	return rule{fmt.Sprintf("a number from %v to %v", lo, hi), func(g given) bool {
 		f, ok := g.number()
 		return ok && !math.IsNaN(f) && f >= lo && f <= hi
+	}, func(g given) string {
+		f, _ := g.number()
+		return formatNumber(f)
 	}}
 }
 
@@ -95,10 +108,16 @@ func size(lo, hi int64) rule {
 func duration(lo, hi time.Duration) rule {
 	allowed := fmt.Sprintf("a duration with a unit from %s to %s, such as 90s or 10m",
 		shortDuration(workspace.Duration(lo)), shortDuration(workspace.Duration(hi)))
-	return textRule(allowed, func(s string) bool {
+	r := textRule(allowed, func(s string) bool {
 		var d workspace.Duration
 		return d.UnmarshalText([]byte(s)) == nil && d.Std() >= lo && d.Std() <= hi
 	})
+	r.form = func(g given) string {
+		var d workspace.Duration
+		_ = d.UnmarshalText([]byte(asText(g))) // accepted before
+		return shortDuration(d)
+	}
+	return r
 }
 
 func templateName() rule {

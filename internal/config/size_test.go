@@ -3,10 +3,8 @@ package config
 import "testing"
 
 func TestDefaultsBecomeLimits(t *testing.T) {
-	cfg, _, err := Load(userSources(t, "defaults.memory = '1.5GiB'"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cfg := Default(1000, "/home/ada", func(string) (string, bool) { return "", false }, 4)
+	cfg.Defaults.Memory = "1.5GiB"
 	l, err := cfg.Defaults.Limits()
 	if err != nil || l.Memory != 3<<29 || l.CPUs != 2 || l.Pids != 512 {
 		t.Errorf("got %+v, %v", l, err)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/wsctl/wsctl/internal/config"
+	"github.com/wsctl/wsctl/internal/config/layered"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/store"
 )
@@ -74,7 +75,7 @@ func newServe(version string, s Streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			syscall.Umask(0o077)
 			economize()
-			cfg, _, err := config.Load(config.ProcessSources(file, nil))
+			cfg, _, err := layered.Load(config.ProcessSources(file, nil))
 			if err != nil {
 				return err
 			}
@@ -160,7 +161,7 @@ func newRestore(s Streams) *cobra.Command {
 		Args:    exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			syscall.Umask(0o077)
-			cfg, _, err := config.Load(config.ProcessSources(file, nil))
+			cfg, _, err := layered.Load(config.ProcessSources(file, nil))
 			if err != nil {
 				return err
 			}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/user"
@@ -9,14 +8,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-viper/mapstructure/v2"
+	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/pflag"
-	"github.com/spf13/viper"
 
 	"github.com/wsctl/wsctl/internal/fault"
 )
 
-// Sources is where Load looks. The zero value has nothing: no file, no
+// Sources is where Read looks. The zero value has nothing: no file, no
 // environment, root's defaults.
 type Sources struct {
 	File     string         // named by the person: must exist; empty: WSD_CONFIG, else DefaultFile
@@ -40,7 +38,7 @@ func ProcessSources(file string, flags *pflag.FlagSet) Sources {
 	return Sources{File: file, Env: os.Environ(), Flags: flags, UID: os.Getuid(), Home: home}
 }
 
-// AddFlags defines on fs the flag of every named key, so that Load finds it
+// AddFlags defines on fs the flag of every named key, so that Read finds it
 // there. It panics on a name that is not a key.
 func AddFlags(fs *pflag.FlagSet, names ...string) {
 	keys := Keys(runtime.NumCPU())
@@ -53,35 +51,46 @@ func AddFlags(fs *pflag.FlagSet, names ...string) {
 	}
 }
 
-// Load reads every source, validates once and returns the outcome with the
-// origin of each value. The error is a fault.Error of kind Invalid that names
-// every wrong value, its source and what is allowed; Config is then the zero
-// value and Origins tells only the sources.
-func Load(src Sources) (Config, Origins, error) {
+// Settings is what Read found.
+type Settings struct {
+	Origins Origins
+	File    []byte // content of the file; nil where there is none
+}
+
+// Text is the value of a key, as a person would write it; "" where there is no
+// such key.
+func (s Settings) Text(key string) string {
+	o, _ := s.Origins.Explain(key)
+	return o.Value
+}
+
+// Read reads every source, validates once and returns the value of every key with
+// its origin. The error is a fault.Error of kind Invalid that names every wrong
+// value, its source and what is allowed; Settings then tell only the sources.
+func Read(src Sources) (Settings, error) {
 	l, err := newLoader(src)
 	if err != nil {
-		return Config{}, l.origins, err
+		return Settings{Origins: l.origins}, err
 	}
 	l.collect()
 	l.crossCheck()
 	l.warn()
-	cfg, err := l.decode()
-	if err != nil {
-		return Config{}, l.origins, err
+	if err := l.fault(); err != nil {
+		return Settings{Origins: l.origins}, err
 	}
 	for i, k := range l.keys {
-		l.origins.Keys[i].Value = k.get(&cfg)
+		l.origins.Keys[i].Value = k.rule.form(l.accepted[k.Name])
 	}
-	return cfg, l.origins, nil
+	return Settings{l.origins, l.data}, nil
 }
 
-// loader is one run of Load.
+// loader is one run of Read.
 type loader struct {
 	src      Sources
 	env      map[string]string
 	keys     []Key
-	file     *viper.Viper   // the file alone
-	all      *viper.Viper   // every layer
+	data     []byte         // the file
+	file     map[string]any // its tables
 	lines    map[string]int // of the keys in the file
 	unknown  []string       // keys of the file that are none of ours
 	accepted map[string]given
@@ -93,8 +102,7 @@ func newLoader(src Sources) (*loader, error) {
 	if src.CPUs <= 0 {
 		src.CPUs = runtime.NumCPU()
 	}
-	l := &loader{src: src, env: environ(src.Env), keys: Keys(src.CPUs),
-		file: newViper(), all: newViper(), accepted: map[string]given{}}
+	l := &loader{src: src, env: environ(src.Env), keys: Keys(src.CPUs), accepted: map[string]given{}}
 	named := true
 	l.origins.File = src.File
 	if l.origins.File == "" {
@@ -111,24 +119,16 @@ func newLoader(src Sources) (*loader, error) {
 	return l, l.parse(data)
 }
 
-func newViper() *viper.Viper {
-	v := viper.NewWithOptions()
-	v.SetConfigType("toml")
-	return v
-}
-
-// parse puts the file into both vipers and notes its keys that are none of ours.
+// parse decodes the file and notes its keys that are none of ours.
 func (l *loader) parse(data []byte) error {
 	names, lines, err := keyLines(data)
 	if err != nil {
 		return syntaxFault(l.origins.File, data, err)
 	}
-	for _, v := range []*viper.Viper{l.file, l.all} {
-		if err := v.ReadConfig(bytes.NewReader(data)); err != nil {
-			return syntaxFault(l.origins.File, data, err)
-		}
+	if err := toml.Unmarshal(data, &l.file); err != nil {
+		return syntaxFault(l.origins.File, data, err)
 	}
-	l.lines = lines
+	l.data, l.lines = data, lines
 	for _, name := range names {
 		if !slices.ContainsFunc(l.keys, func(k Key) bool { return k.Name == name }) {
 			l.unknown = append(l.unknown, name)
@@ -167,7 +167,6 @@ func (l *loader) collect() {
 		if o.Source == FromDefault {
 			value = given{o.Default, true}
 		}
-		l.all.SetDefault(k.Name, o.Default)
 		o.Value = fmt.Sprint(value.raw)
 		if k.rule.accepts(value) {
 			l.accepted[k.Name] = value
@@ -181,30 +180,36 @@ func (l *loader) collect() {
 	}
 }
 
-// find returns the value of k from the strongest source that has one, and binds
-// it over the file where it is not from there.
+// find returns the value of k from the strongest source that has one.
 func (l *loader) find(k Key, o *Origin) given {
 	if l.src.Flags != nil {
 		if f := l.src.Flags.Lookup(k.Flag()); f != nil && f.Changed {
 			o.Source, o.Where = FromFlag, "--"+f.Name
-			return l.override(k, f.Value.String())
+			return given{f.Value.String(), true}
 		}
 	}
 	if v, ok := l.env[k.Env()]; ok {
 		o.Source, o.Where = FromEnv, k.Env()
-		return l.override(k, v)
+		return given{v, true}
 	}
 	if line, ok := l.lines[k.Name]; ok {
 		o.Source, o.Where = FromFile, fmt.Sprintf("%s:%d", l.origins.File, line)
-		return given{l.file.Get(k.Name), false}
+		return given{l.inFile(k.Name), false}
 	}
 	return given{}
 }
 
-// override binds text over the file; it cannot fail for a value that is not nil.
-func (l *loader) override(k Key, text string) given {
-	_ = l.all.BindFlagValue(k.Name, bound{k.Flag(), text})
-	return given{text, true}
+// inFile is the value of a key, which may be in a table, or nil.
+func (l *loader) inFile(name string) any {
+	table := l.file
+	for {
+		section, rest, deeper := strings.Cut(name, ".")
+		if !deeper {
+			return table[name]
+		}
+		table, _ = table[section].(map[string]any) // a nil map has nothing
+		name = rest
+	}
 }
 
 // stateDir is the effective folder, for the socket that lives in it by default.
@@ -220,15 +225,6 @@ func (l *loader) stateDir(def string) string {
 	return def
 }
 
-// bound is a value from the environment or a flag as viper's strongest layer;
-// viper's own BindEnv could only read the environment of this process.
-type bound struct{ name, text string }
-
-func (b bound) HasChanged() bool    { return true }
-func (b bound) Name() string        { return b.name }
-func (b bound) ValueString() string { return b.text }
-func (b bound) ValueType() string   { return "string" }
-
 // warn notes variables that look like ours and are not.
 func (l *loader) warn() {
 	for name := range l.env {
@@ -239,17 +235,4 @@ func (l *loader) warn() {
 		l.origins.Warnings = append(l.origins.Warnings, fmt.Sprintf("the variable %.80s is not known and has no effect", name))
 	}
 	slices.Sort(l.origins.Warnings)
-}
-
-// decode fills the struct; a struct half filled by an error is thrown away.
-func (l *loader) decode() (Config, error) {
-	if err := l.fault(); err != nil {
-		return Config{}, err
-	}
-	var cfg Config
-	err := l.all.UnmarshalExact(&cfg, viper.DecodeHook(mapstructure.TextUnmarshallerHookFunc()))
-	if err != nil {
-		return Config{}, fault.New(fault.Invalid, "config_invalid", "cannot use the configuration: %v", err).WithCause(err)
-	}
-	return cfg, nil
 }
