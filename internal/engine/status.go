@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -43,8 +44,10 @@ func (e *Engine) Status(_ context.Context, a workspace.Actor) (api.Status, error
 	return s, err
 }
 
-// Doctor looks for what would keep workspaces from working.
+// Doctor looks for what would keep workspaces from working. Right after a start it
+// waits for the container engine's first answer.
 func (e *Engine) Doctor(ctx context.Context, a workspace.Actor) ([]api.Check, error) {
+	_ = e.reachable(ctx) // checkEngine tells what is wrong, and more exactly
 	checks := []api.Check{e.checkEngine()}
 	info, _ := e.health.engine()
 	for _, w := range info.Warnings {
@@ -54,7 +57,7 @@ func (e *Engine) Doctor(ctx context.Context, a workspace.Actor) ([]api.Check, er
 	if err != nil {
 		return nil, err
 	}
-	return append(checks, checkPorts(ports), e.checkDisk(), checkInotify(), e.checkJobs()), nil
+	return append(checks, checkPorts(ports), e.checkDisk(), checkInotify(), e.checkJobs(a)), nil
 }
 
 func (e *Engine) checkEngine() api.Check {
@@ -71,7 +74,7 @@ func checkPorts(p api.PortList) api.Check {
 	for _, l := range p.Leases {
 		if l.State == "leased" && !l.Bound {
 			return api.Check{Name: "ports", Status: "warn",
-				Detail: fmt.Sprintf("port %d of workspace %s is held by %s", l.Port, l.Name, l.Holder),
+				Detail: fmt.Sprintf("port %d of %s is held by %s", l.Port, whose(l), cmp.Or(l.Holder, "another program")),
 				Hint:   "end that program; wsd takes the port within 30 s"}
 		}
 	}
@@ -79,6 +82,13 @@ func checkPorts(p api.PortList) api.Check {
 		c.Status, c.Hint = "warn", "delete workspaces or widen ports.last in the configuration"
 	}
 	return c
+}
+
+func whose(l api.PortLease) string {
+	if l.Name == "" {
+		return "somebody else's workspace"
+	}
+	return "workspace " + l.Name
 }
 
 func (e *Engine) checkDisk() api.Check {
@@ -102,16 +112,15 @@ func checkInotify() api.Check {
 		return api.Check{Name: "file watchers", Status: "ok", Detail: fmt.Sprintf("%d per user", n)}
 	}
 	return api.Check{Name: "file watchers", Status: "warn", Detail: fmt.Sprintf("only %d per user, which development servers use up", n),
-		Hint: "sysctl fs.inotify.max_user_instances=1024"}
+		Hint: "sudo sysctl fs.inotify.max_user_instances=1024; docs/troubleshooting.md tells how to keep it"}
 }
 
-func (e *Engine) checkJobs() api.Check {
-	var failed []workspace.Job
-	err := e.cfg.Store.View(func(tx *store.Tx) (err error) {
-		failed, err = tx.Jobs([]workspace.JobState{workspace.JobFailed}, "")
-		return err
-	})
-	if err != nil || len(failed) == 0 {
+func (e *Engine) checkJobs(a workspace.Actor) api.Check {
+	failed, err := e.jobs(a, []workspace.JobState{workspace.JobFailed}, "")
+	if err != nil {
+		return api.Check{Name: "jobs", Status: "warn", Detail: "cannot read which have failed"}
+	}
+	if len(failed) == 0 {
 		return api.Check{Name: "jobs", Status: "ok", Detail: "none has failed"}
 	}
 	return api.Check{Name: "jobs", Status: "warn", Detail: fmt.Sprintf("%d failed, the newest: %s of %s: %s",
