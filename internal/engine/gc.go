@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
@@ -34,6 +36,8 @@ func (e *Engine) GC(ctx context.Context, a workspace.Actor, dryRun bool) (api.GC
 	if err != nil {
 		return result, e.explain(workspace.Workspace{}, err)
 	}
+	// What needs another object goes before it.
+	slices.SortStableFunc(objects, func(x, y rt.Object) int { return cmp.Compare(rank(x.Kind), rank(y.Kind)) })
 	now := time.Now()
 	for _, o := range objects {
 		l, left := leftover(o, alive, dead, now)
@@ -46,6 +50,10 @@ func (e *Engine) GC(ctx context.Context, a workspace.Actor, dryRun bool) (api.GC
 		result.Leftovers = append(result.Leftovers, l)
 	}
 	return result, nil
+}
+
+func rank(kind string) int {
+	return slices.Index([]string{"container", "sandbox", "network", "volume"}, kind)
 }
 
 // leftover decides on one object. Spare sandboxes and their networks are the

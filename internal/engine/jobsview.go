@@ -19,6 +19,11 @@ func (e *Engine) Jobs(ctx context.Context, a workspace.Actor, states []workspace
 		}
 		id = w.ID
 	}
+	return e.jobs(a, states, id)
+}
+
+// jobs returns those that a may see, of one workspace or of all.
+func (e *Engine) jobs(a workspace.Actor, states []workspace.JobState, id string) ([]workspace.Job, error) {
 	list := []workspace.Job{}
 	err := e.cfg.Store.View(func(tx *store.Tx) error {
 		jobs, err := tx.Jobs(states, id)

@@ -87,43 +87,6 @@ func (r *rig) seq() uint64 {
 	return s.Seq
 }
 
-func TestWhatAnotherUserOwnsIsNotFound(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		w := r.create("demo")
-		_, err := r.Workspace(r.t.Context(), bob, "demo")
-		r.wantCode(err, "workspace_not_found")
-		_, err = r.Workspace(r.t.Context(), bob, w.ID)
-		r.wantCode(err, "workspace_not_found")
-		_, err = r.Command(r.t.Context(), bob, "demo", api.Stop)
-		r.wantCode(err, "workspace_not_found")
-		_, err = r.Delete(r.t.Context(), bob, "demo", 0, true)
-		r.wantCode(err, "workspace_not_found")
-		_, err = r.Job(r.t.Context(), bob, w.Job)
-		r.wantCode(err, "job_not_found")
-		if list, err := r.Workspaces(r.t.Context(), bob, api.Filter{}); err != nil || len(list) != 0 {
-			t.Errorf("%v, %v", list, err)
-		}
-		if list, err := r.Events(r.t.Context(), bob, 0, 100, ""); err != nil || len(list) != countGlobal(list) {
-			t.Errorf("%+v, %v", list, err)
-		}
-		if _, err := r.Workspace(r.t.Context(), root, "demo"); err != nil {
-			t.Errorf("an admin does not see it: %v", err)
-		}
-		if _, _, err := r.Create(r.t.Context(), bob, plain("demo"), ""); !fault.HasCode(err, "name_taken") {
-			t.Errorf("a taken name of another user: %v", err)
-		}
-	})
-}
-
-func countGlobal(list []event.Event) (n int) {
-	for _, ev := range list {
-		if ev.Workspace == "" {
-			n++
-		}
-	}
-	return n
-}
-
 func TestUpdateChecksTheRevision(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		w := r.create("demo")
@@ -239,11 +202,15 @@ func TestSlowWatcherIsToldToResyncAndHoldsNobodyUp(t *testing.T) {
 
 // watch collects messages until the returned function is called.
 func (r *rig) watch(after int64, into *[]api.Message) (stop func()) {
+	return r.watchAs(root, after, into)
+}
+
+func (r *rig) watchAs(a workspace.Actor, after int64, into *[]api.Message) (stop func()) {
 	ctx, cancel := contextOf(r)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = r.Watch(ctx, root, after, "", func(m api.Message) error {
+		_ = r.Watch(ctx, a, after, "", func(m api.Message) error {
 			*into = append(*into, m)
 			return nil
 		})

@@ -49,7 +49,7 @@ func (t *turn) tell(w *workspace.Workspace, actor string, kind event.Kind, detai
 	ev := event.Event{Time: t.now, Kind: kind, Actor: actor, Result: "ok", Detail: detail}
 	msg := api.Message{Type: "event"}
 	if w != nil {
-		ev.Workspace, ev.Name, ev.Run = w.ID, w.Name, w.Run
+		ev.Workspace, ev.Name, ev.Owner, ev.Run = w.ID, w.Name, w.Owner, w.Run
 		if kind != event.WorkspaceDeleted {
 			c := w.Clone()
 			msg.Workspace = &c

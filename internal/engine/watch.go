@@ -43,7 +43,7 @@ type watcher struct {
 	actor  workspace.Actor
 	only   string // id of the one workspace wanted
 	yield  func(api.Message) error
-	seq    uint64 // newest fact sent
+	seq    uint64 // newest fact that it was decided about
 	over   bool
 }
 
@@ -103,7 +103,7 @@ func (w *watcher) replay(from, last uint64) error {
 			return nil
 		}
 		for _, m := range page {
-			if w.mayEvent(m) {
+			if w.mayEvent(*m.Event) {
 				if err := w.yield(m); err != nil {
 					return err
 				}
@@ -137,11 +137,14 @@ func (w *watcher) follow(ctx context.Context, ch <-chan api.Message) error {
 			if !ok {
 				return w.yield(api.Message{Type: "resync", Seq: w.seq})
 			}
-			if got.Type == "event" && got.Seq <= w.seq || !w.may(got) {
+			if got.Type == "event" && got.Seq <= w.seq {
+				continue
+			}
+			w.seq = max(w.seq, got.Seq) // seen, if not told
+			if !w.may(got) {
 				continue
 			}
 			m = got
-			w.seq = max(w.seq, m.Seq)
 		}
 		if err := w.yield(m); err != nil {
 			return err
@@ -155,29 +158,28 @@ func (w *watcher) wants(row workspace.Workspace) bool {
 }
 
 func (w *watcher) may(m api.Message) bool {
-	if m.Type == "signal" {
-		if w.only != "" {
-			return m.Signal.Workspace == w.only
-		}
-		row, err := w.engine.row(m.Signal.Workspace)
-		return err == nil && w.actor.Owns(row)
+	if m.Type != "signal" {
+		return w.mayEvent(*m.Event)
 	}
-	return w.mayEvent(m)
+	if w.only != "" || w.actor.Admin { // the one that is wanted is visible
+		return w.only == "" || m.Signal.Workspace == w.only
+	}
+	row, err := w.engine.row(m.Signal.Workspace)
+	return err == nil && w.actor.Owns(row)
 }
 
-// mayEvent reports whether the actor may see a fact: its own acts, and what
-// concerns workspaces that it owns.
-func (w *watcher) mayEvent(m api.Message) bool {
-	if w.only != "" && m.Event.Workspace != w.only {
+// mayEvent reports whether the actor may see a fact: what concerns workspaces that it
+// owns, or owned, and what tells of nobody.
+func (w *watcher) mayEvent(ev event.Event) bool {
+	switch {
+	case w.only != "" && ev.Workspace != w.only:
 		return false
-	}
-	if w.actor.Admin || m.Event.Workspace == "" {
+	case w.actor.Admin:
 		return true
+	case ev.Workspace == "":
+		return ev.Kind.Public()
 	}
-	if m.Workspace != nil {
-		return w.actor.Owns(*m.Workspace)
-	}
-	return m.Event.Actor == w.actor.ID
+	return ev.Owner == w.actor.ID
 }
 
 // Events returns facts after a number, oldest first.
@@ -193,9 +195,7 @@ func (e *Engine) Events(ctx context.Context, a workspace.Actor, after uint64, li
 	}
 	list := []event.Event{}
 	err := e.cfg.Store.View(func(tx *store.Tx) error {
-		found, err := tx.Events(after, limit, func(ev event.Event) bool {
-			return w.mayEvent(withWorkspace(tx, ev))
-		})
+		found, err := tx.Events(after, limit, w.mayEvent)
 		list = append(list, found...)
 		return err
 	})

@@ -44,6 +44,7 @@ type Event struct {
 	Actor     string            `json:"actor" doc:"uid:NUMBER, or wsd"`
 	Workspace string            `json:"workspace,omitempty" doc:"Id"`
 	Name      string            `json:"name,omitempty" doc:"The workspace's name at the time"`
+	Owner     string            `json:"owner,omitempty" doc:"Who owns the workspace; beside admins only they are told"`
 	Run       string            `json:"run,omitempty"`
 	Result    string            `json:"result,omitempty" doc:"ok, denied or failed"`
 	Detail    map[string]string `json:"detail,omitempty"`
@@ -56,6 +57,12 @@ func (e Event) Chain(seq uint64, prev string) Event {
 	e.Seq, e.Prev = seq, prev
 	e.Hash = e.sum()
 	return e
+}
+
+// Public reports whether facts of kind k tell of the daemon or the container engine
+// and nothing of anybody's workspaces.
+func (k Kind) Public() bool {
+	return k == EngineLost || k == EngineBack || k == DaemonStarted || k == DaemonStopped
 }
 
 // Intact reports whether e's hash is right and links to prev.
