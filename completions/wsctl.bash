@@ -12,6 +12,13 @@ __wsctl_debug()
 __wsctl_init_completion()
 {
     COMPREPLY=()
+    if ! declare -F _get_comp_words_by_ref >/dev/null 2>&1; then
+        read -ra words <<<"${COMP_LINE:0:COMP_POINT}"
+        [[ ${COMP_LINE:0:COMP_POINT} == *[[:space:]] ]] && words+=("")
+        cword=$((${#words[@]} - 1)) cur=${words[cword]}
+        prev=${words[cword > 0 ? cword - 1 : 0]}
+        return
+    fi
     _get_comp_words_by_ref "$@" cur prev words cword
 }
 

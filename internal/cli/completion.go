@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"io"
 	"slices"
 	"strings"
@@ -43,11 +44,32 @@ names of workspaces, templates and jobs.
 func writeCompletion(root *cobra.Command, shell string, w io.Writer) error {
 	switch shell {
 	case "bash":
-		return root.GenBashCompletionV2(w, true)
+		return writeBash(root, w)
 	case "zsh":
 		return root.GenZshCompletion(w)
 	case "fish":
 		return root.GenFishCompletion(w, true)
 	}
 	return root.GenPowerShellCompletionWithDesc(w)
+}
+
+// wordsByHand stands before the call of what the package bash-completion brings and a
+// small machine does not have: there every Tab would print an error.
+const wordsByHand = `    if ! declare -F _get_comp_words_by_ref >/dev/null 2>&1; then
+        read -ra words <<<"${COMP_LINE:0:COMP_POINT}"
+        [[ ${COMP_LINE:0:COMP_POINT} == *[[:space:]] ]] && words+=("")
+        cword=$((${#words[@]} - 1)) cur=${words[cword]}
+        prev=${words[cword > 0 ? cword - 1 : 0]}
+        return
+    fi
+`
+
+func writeBash(root *cobra.Command, w io.Writer) error {
+	var b bytes.Buffer
+	if err := root.GenBashCompletionV2(&b, true); err != nil {
+		return err
+	}
+	const call = "    _get_comp_words_by_ref "
+	_, err := io.WriteString(w, strings.Replace(b.String(), call, wordsByHand+call, 1))
+	return err
 }

@@ -53,15 +53,15 @@ only stops watching; the work goes on.`,
 
 func (o *createOptions) flags(f *Factory, cmd *cobra.Command) {
 	flags, r := cmd.Flags(), &o.Request
-	flags.StringVarP(&r.Template, "template", "t", "", "template to make it from; see wsctl template ls")
+	flags.StringVarP(&r.Template, "template", "t", "", "`TEMPLATE` to make it from; see wsctl template ls")
 	flags.StringArrayVar(&o.params, "param", nil, "parameter of the template, `KEY=VALUE` (repeat)")
-	flags.StringVar(&r.Image, "image", "", "image to make it from instead of a template")
-	flags.IntVar(&r.Port, "port", 0, "port inside that the URL leads to")
-	flags.IntVar(&r.HostPort, "host-port", 0, "port of the URL; an error if it is taken")
+	flags.StringVar(&r.Image, "image", "", "`IMAGE` to make it from instead of a template")
+	flags.IntVar(&r.Port, "port", 0, "`PORT` inside that the URL leads to")
+	flags.IntVar(&r.HostPort, "host-port", 0, "`PORT` of the URL; an error if it is taken")
 	addLimitFlags(cmd, &r.Limits)
 	flags.StringArrayVarP(&o.env, "env", "e", nil, "variable inside, `KEY=VALUE` (repeat)")
 	flags.StringArrayVarP(&o.labels, "label", "l", nil, "label, `KEY=VALUE` (repeat)")
-	flags.StringVar(&o.profile, "profile", "", "how far it is locked down: strict, writable or admin")
+	flags.StringVar(&o.profile, "profile", "", "`PROFILE`, how far it is locked down: strict, writable or admin")
 	flags.BoolVar(&r.Stopped, "stopped", false, "make it, but do not start it")
 	flags.BoolVar(&r.DryRun, "dry-run", false, "check and show what would be made; change nothing")
 	o.addFlags(cmd)

@@ -209,7 +209,7 @@ journal instead: journalctl --user -u wsd.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
 	cmd.Flags().BoolVarP(&o.Follow, "follow", "f", false, "go on with new lines until Ctrl-C")
-	cmd.Flags().IntVarP(&o.Tail, "tail", "n", 100, "only the last lines")
+	cmd.Flags().IntVarP(&o.Tail, "tail", "n", 100, "only the last `NUMBER` of lines")
 	return cmd
 }
 

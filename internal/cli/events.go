@@ -51,7 +51,7 @@ made anew and no fact is missed or told twice. With --json each fact is one line
 	flags := cmd.Flags()
 	flags.BoolVarP(&o.Follow, "follow", "f", false, "go on with new facts until Ctrl-C")
 	flags.Uint64Var(&o.After, "after", 0, "only facts after this `NUMBER`")
-	flags.IntVar(&o.Limit, "limit", 50, "at most this many")
+	flags.IntVar(&o.Limit, "limit", 50, "at most this `NUMBER` of facts")
 	flags.StringVar(&o.Workspace, "workspace", "", "only of this `WORKSPACE`")
 	_ = cmd.RegisterFlagCompletionFunc("workspace", completeWorkspaces(f, -1))
 	return cmd

@@ -50,7 +50,7 @@ func newJobsListCmd(f *Factory, runF func(context.Context, *jobsListOptions) err
 		Use:     "ls",
 		Aliases: []string{"list"},
 		Short:   "List jobs",
-		Long:    `Lists open jobs and those that ended lately, newest last.`,
+		Long:    `Lists open jobs and those that ended lately, newest first.`,
 		Example: "  wsctl jobs ls\n  wsctl jobs ls --state failed\n  wsctl jobs ls --workspace demo --json",
 		Args: func(cmd *cobra.Command, args []string) error {
 			for _, s := range o.States {

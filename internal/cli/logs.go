@@ -56,7 +56,7 @@ the bytes as they were. With --json every line is an object on stdout.`,
 	flags := cmd.Flags()
 	flags.BoolVarP(&o.Follow, "follow", "f", false, "go on with new lines until the workspace stops")
 	flags.StringVar(&o.Since, "since", "", "only lines since this `TIME`: a span such as 10m, or an RFC 3339 time")
-	flags.IntVarP(&o.Tail, "tail", "n", -1, "only the last lines; -1 is all of them")
+	flags.IntVarP(&o.Tail, "tail", "n", -1, "only the last `NUMBER` of lines; -1 is all of them")
 	flags.BoolVar(&o.Timestamps, "timestamps", false, "begin each line with its time")
 	return cmd
 }

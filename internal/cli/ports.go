@@ -36,7 +36,7 @@ With --who it tells about one port; exit status 3 says that nobody holds it.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
-	cmd.Flags().IntVar(&o.Who, "who", 0, "only this port")
+	cmd.Flags().IntVar(&o.Who, "who", 0, "only this `PORT`")
 	return cmd
 }
 

@@ -23,7 +23,7 @@ func newRenameCmd(f *Factory, runF func(context.Context, *renameOptions) error) 
 		Use:   "rename NAME NEW-NAME",
 		Short: "Give a workspace another name",
 		Long: `Gives a workspace another name, also while it runs. Its id, files and port stay; the
-old name is free at once.`,
+old name is free at once. WSD_NAME inside keeps the name it was made with.`,
 		Example: `  wsctl rename demo shop`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := takes(2, 2, "a NAME and a NEW-NAME")(cmd, args); err != nil {

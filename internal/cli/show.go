@@ -120,7 +120,7 @@ func addEnd(s *facts, w workspace.Workspace) {
 		if w.Stop.Detail != "" {
 			why += ": " + w.Stop.Detail
 		}
-		s.add("stopped by", why)
+		s.add("stop reason", why)
 	}
 	if d := w.Death; d != nil {
 		text := fmt.Sprintf("exit status %d", d.ExitCode)

@@ -12,6 +12,7 @@ import (
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // maxTemplate bounds a template file, in bytes.
@@ -92,12 +93,30 @@ func (f *Factory) showTemplate(out io.Writer, t api.Template) error {
 	s.add("image", t.Spec.Image)
 	s.add("command", strings.Join(t.Spec.Command, " "))
 	s.add("port inside", fmt.Sprint(t.Spec.Port))
-	s.add("limits", limitsText(t.Spec.Limits))
+	s.add("limits", templateLimits(t.Spec.Limits))
 	s.add("profile", string(t.Spec.Profile))
 	for _, p := range t.Params {
 		s.add("--param "+p.Name, paramText(p))
 	}
 	return s.write(out, f.outPalette())
+}
+
+// templateLimits names only what the template sets itself.
+func templateLimits(l workspace.Limits) string {
+	var set []string
+	if l.CPUs > 0 {
+		set = append(set, render.Number(l.CPUs)+" CPUs")
+	}
+	if l.Memory > 0 {
+		set = append(set, render.Bytes(l.Memory)+" memory")
+	}
+	if l.Pids > 0 {
+		set = append(set, fmt.Sprintf("%d processes", l.Pids))
+	}
+	if len(set) < 3 {
+		set = append(set, "else as in defaults.* of the settings")
+	}
+	return strings.TrimPrefix(strings.Join(set, ", "), "else ")
 }
 
 func paramText(p api.Param) string {

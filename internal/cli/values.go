@@ -20,7 +20,7 @@ type sizeValue struct {
 }
 
 func (v *sizeValue) String() string { return v.text }
-func (v *sizeValue) Type() string   { return "size" }
+func (v *sizeValue) Type() string   { return "SIZE" }
 
 func (v *sizeValue) Set(s string) error {
 	n, err := config.ParseSize(s)
@@ -41,7 +41,7 @@ func (v *coresValue) String() string {
 	}
 	return strconv.FormatFloat(**v.cores, 'f', -1, 64)
 }
-func (v *coresValue) Type() string { return "number" }
+func (v *coresValue) Type() string { return "NUMBER" }
 
 func (v *coresValue) Set(s string) error {
 	n, err := strconv.ParseFloat(s, 64)
@@ -62,7 +62,7 @@ func (v *pidsValue) String() string {
 	}
 	return strconv.FormatInt(**v.pids, 10)
 }
-func (v *pidsValue) Type() string { return "number" }
+func (v *pidsValue) Type() string { return "NUMBER" }
 
 func (v *pidsValue) Set(s string) error {
 	n, err := strconv.ParseInt(s, 10, 64)
@@ -90,7 +90,7 @@ func (v *durationValue) String() string {
 	}
 	return s
 }
-func (v *durationValue) Type() string { return "duration" }
+func (v *durationValue) Type() string { return "DURATION" }
 
 func (v *durationValue) Set(s string) error {
 	var d workspace.Duration

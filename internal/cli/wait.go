@@ -34,7 +34,7 @@ func newWaitCmd(f *Factory, runF func(context.Context, *waitCmdOptions) error) *
 		runF = func(ctx context.Context, o *waitCmdOptions) error { return runWait(ctx, f, o) }
 	}
 	cmd := &cobra.Command{
-		Use:   "wait NAME --for CONDITION",
+		Use:   "wait NAME [--for CONDITION]",
 		Short: "Wait until a workspace is in some condition",
 		Long: `Waits until a workspace is running, stopped or paused, is ready (it answers as its
 template says), is deleted, or until its port accepts connections. It starts
