@@ -13,8 +13,12 @@ import (
 var version string // set by the linker
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	ctx := context.Background()
+	if cli.Waits(os.Args[1:]) {
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+		context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	}
 	streams := cli.SystemStreams()
 	streams.Version = version
 	os.Exit(cli.Main(ctx, os.Args[1:], streams))

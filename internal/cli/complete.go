@@ -24,7 +24,7 @@ type completionFunc = func(cmd *cobra.Command, args []string, word string) ([]st
 func live(f *Factory, ask func(ctx context.Context, c *client.Client, args []string) ([]string, error)) completionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		s, err := f.Settings()
-		if err != nil {
+		if err != nil || s.noSocket() {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)

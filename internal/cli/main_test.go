@@ -210,3 +210,14 @@ func run(t *testing.T, env map[string]string, args ...string) (status int, stdou
 	})
 	return status, out.String(), errOut.String()
 }
+
+func TestSignalsAreCaughtWhereACommandWaits(t *testing.T) {
+	for line, want := range map[string]bool{
+		"": true, "create demo": true, "list --watch": true, "exec demo -- version": true, "daemon stop": true,
+		"--json version": true, "version": false, "version --json": false, "help create": false, "config explain": false,
+	} {
+		if got := Waits(strings.Fields(line)); got != want {
+			t.Errorf("wsctl %s: got %t", line, got)
+		}
+	}
+}

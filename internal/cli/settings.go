@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/wsctl/wsctl/internal/config"
@@ -15,6 +18,13 @@ type settings struct {
 
 // LogFile is where the output of a wsd goes that wsctl starts.
 func (s settings) LogFile() string { return filepath.Join(s.StateDir, "wsd.log") }
+
+// noSocket reports that no wsd can answer, for commands that start none: looking
+// costs a hundredth of setting up a client.
+func (s settings) noSocket() bool {
+	_, err := os.Stat(s.Socket)
+	return errors.Is(err, fs.ErrNotExist)
+}
 
 // Settings returns where wsd is: flag, else environment, else file, else default.
 func (f *Factory) Settings() (settings, error) {

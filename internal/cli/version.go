@@ -72,7 +72,7 @@ func runVersion(ctx context.Context, f *Factory, o *versionOptions) error {
 	if o.Short {
 		return f.result(res, func(out io.Writer) error { _, err := fmt.Fprintln(out, res.Version); return err })
 	}
-	if s, err := f.Settings(); err == nil {
+	if s, err := f.Settings(); err == nil && !s.noSocket() {
 		ctx, cancel := context.WithTimeout(ctx, completionTime)
 		defer cancel()
 		c := client.New(client.Options{Socket: s.Socket, Retry: client.RetryPolicy{Attempts: 1}})

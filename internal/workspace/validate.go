@@ -31,7 +31,6 @@ const (
 
 // Compiled at their first use: wsctl would pay for them at every start.
 var (
-	nameRE  = lazily(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 	labelRE = lazily(`^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$`)
 	envRE   = lazily(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	imageRE = lazily(`^[a-z0-9]+([._:/-]+[a-zA-Z0-9_.]+)*(@sha256:[0-9a-f]{64})?$`)
@@ -52,8 +51,8 @@ func ValidateName(s string) error {
 			WithField("/name", "name_required", "")
 	case len(s) > MaxName:
 		return nameFault("name_too_long", "the name has %d characters, at most %d are allowed", len(s), MaxName).WithHint(hint)
-	case !nameRE().MatchString(s):
-		if lower := strings.ToLower(s); lower != s && nameRE().MatchString(lower) && !strings.Contains(lower, "--") {
+	case !isLabel(s):
+		if lower := strings.ToLower(s); lower != s && isLabel(lower) && !strings.Contains(lower, "--") {
 			return nameFault("name_invalid", "%.60q is not a valid name", s).WithHint("did you mean %q? names are lower case", lower)
 		}
 		return nameFault("name_invalid", "%.60q is not a valid name", s).WithHint(hint)
@@ -61,6 +60,19 @@ func ValidateName(s string) error {
 		return nameFault("name_invalid", "%.60q has two dashes in a row", s).WithHint(hint)
 	}
 	return nil
+}
+
+// isLabel reports whether s has only lower-case letters, digits and, inside,
+// dashes. A regular expression would cost wsctl a tenth of its start.
+func isLabel(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		dash := c == '-' && i > 0 && i < len(s)-1
+		if !dash && (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
 }
 
 func nameFault(code, format string, args ...any) *fault.Error {
