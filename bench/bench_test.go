@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -68,5 +70,24 @@ func TestARowTellsWhetherItsGoalIsMet(t *testing.T) {
 	}
 	if text := table.String(); !strings.Contains(text, "MISSED") || !strings.Contains(text, "not measured: two lines") {
 		t.Errorf("the table lacks something:\n%s", text)
+	}
+}
+
+func TestARangeOfPortsBeginsAboveWhatIsTaken(t *testing.T) {
+	free, err := freePorts(memoryPorts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", free+500))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	next, err := freePorts(free)
+	if err != nil || next <= free+500 {
+		t.Errorf("port %d is taken; the range begins at %d (%v)", free+500, next, err)
+	}
+	if got, err := freePorts(lastPort - 10); err == nil {
+		t.Errorf("a range of %d ports from %d is said to be free", portCount, got)
 	}
 }

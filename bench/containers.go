@@ -11,13 +11,18 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// The first port of each daemon's range, so that two runs of different kind do not
-// meet. A foreign program that holds some of them does no harm.
+// Where the search for each daemon's range begins, so that two runs of different
+// kind do not meet, and where it ends: above are the ports that the kernel gives
+// to outgoing connections.
 const (
-	dockerPorts = 21000
-	memoryPorts = 22000
-	storedPorts = 30000
+	dockerPorts = 10_000
+	memoryPorts = 15_000
+	storedPorts = 20_000
+	lastPort    = 32_767
 )
+
+// portCount is the width of a range, the widest that wsd allows.
+const portCount = 1000
 
 // cleanTime bounds the removal of what a group made.
 const cleanTime = 2 * time.Minute

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,6 +38,10 @@ type daemon struct {
 
 // newDaemon prepares a folder; nothing runs yet.
 func newDaemon(s settings, driver string, firstPort int) (*daemon, error) {
+	firstPort, err := freePorts(firstPort)
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "wsd-bench-")
 	if err != nil {
 		return nil, err
@@ -50,7 +55,7 @@ func newDaemon(s settings, driver string, firstPort int) (*daemon, error) {
 	}
 	d.env = append(d.env, "WSD_SOCKET="+socket, "WSD_STATE_DIR="+state, "WSD_DRIVER="+driver,
 		"WSD_CONFIG="+filepath.Join(dir, "config.toml"),
-		"WSD_PORTS_FIRST="+strconv.Itoa(firstPort), "WSD_PORTS_LAST="+strconv.Itoa(firstPort+999))
+		"WSD_PORTS_FIRST="+strconv.Itoa(firstPort), "WSD_PORTS_LAST="+strconv.Itoa(firstPort+portCount-1))
 	if err := os.WriteFile(filepath.Join(dir, "config.toml"), nil, 0o600); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -59,6 +64,39 @@ func newDaemon(s settings, driver string, firstPort int) (*daemon, error) {
 	}
 	d.client = client.New(client.Options{Socket: socket, Retry: client.RetryPolicy{Attempts: 1}})
 	return d, nil
+}
+
+// freePorts returns the beginning of a range of portCount ports of which nobody
+// holds one now, not below from.
+func freePorts(from int) (int, error) {
+	for first := from; first+portCount <= lastPort; {
+		taken, err := takenPort(first, first+portCount)
+		if err != nil {
+			return 0, err
+		}
+		if taken == 0 {
+			return first, nil
+		}
+		first = taken + 1
+	}
+	return 0, fmt.Errorf("no %d ports in a row from %d to %d are free", portCount, from, lastPort)
+}
+
+// takenPort is the highest port of first to beyond-1 that is in use, or 0.
+func takenPort(first, beyond int) (int, error) {
+	for port := beyond - 1; port >= first; port-- {
+		l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return port, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if err := l.Close(); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
 }
 
 func (d *daemon) stateDir() string { return filepath.Join(d.dir, "state") }
