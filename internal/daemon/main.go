@@ -52,11 +52,13 @@ func newRoot(version string, s Streams) *cobra.Command {
 		Use:   "wsd",
 		Short: "The daemon that owns workspaces",
 		Long: "wsd owns containers, ports and timers of development workspaces. It is usually started by\n" +
-			"wsctl, which is what you want to use, or by systemd.",
+			"wsctl, which is what people use, or by systemd. It is configured by a file and by WSD_ variables:\n" +
+			"see `wsctl config explain`.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,
 	}
+	root.CompletionOptions.DisableDefaultCmd = true // people complete wsctl
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return fault.New(fault.Usage, "usage", "%v", err).WithHint("see `wsd --help`")
 	})
