@@ -23,6 +23,7 @@ import (
 	"github.com/wsctl/wsctl/internal/config"
 	"github.com/wsctl/wsctl/internal/engine"
 	"github.com/wsctl/wsctl/internal/front"
+	"github.com/wsctl/wsctl/internal/host"
 	rt "github.com/wsctl/wsctl/internal/runtime"
 	"github.com/wsctl/wsctl/internal/runtime/memory"
 	"github.com/wsctl/wsctl/internal/server"
@@ -116,7 +117,7 @@ func wire(o Options, db *store.Store) (*parts, error) {
 	}
 	door := o.Door
 	if door == nil {
-		p.front = front.New(o.Log)
+		p.front = front.New(o.Log, connections(host.OpenFiles()))
 		door = p.front
 	}
 	limits, err := cfg.Defaults.Limits()
@@ -142,6 +143,14 @@ func wire(o Options, db *store.Store) (*parts, error) {
 	}
 	p.listen, err = listen()
 	return p, err
+}
+
+// connections is how many connections the front door may carry when the process may
+// have so many files: two each, and a share is left for the API, the store and the
+// container engine.
+func connections(files int) int {
+	const share = 256
+	return min(max((files-share)/2, 16), 10_000)
 }
 
 // run starts every part and returns after the last has ended. The first that fails

@@ -7,13 +7,13 @@
 // closed at once.
 //
 // It decides nothing: where a port leads is asked of the Dialer for each
-// connection. All methods are safe for concurrent use.
+// connection. All methods are safe for concurrent use. A slow client holds up only
+// itself: what it does not read is not read from the workspace either.
 package front
 
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"strconv"
@@ -28,7 +28,9 @@ type Dialer interface {
 
 // Door holds leased ports on 127.0.0.1.
 type Door struct {
-	log *slog.Logger
+	log    *slog.Logger
+	places chan struct{} // one for each connection that is carried
+	linger time.Duration
 
 	mu     sync.Mutex
 	ports  map[int]net.Listener
@@ -37,9 +39,11 @@ type Door struct {
 	group  sync.WaitGroup
 }
 
-// New returns a door that holds ports at once and carries connections from Run on.
-func New(log *slog.Logger) *Door {
-	return &Door{log: log, ports: make(map[int]net.Listener)}
+// New returns a door that holds ports at once and carries connections from Run on, at
+// most so many at a time: each costs two file descriptors, and the rest of the daemon
+// needs some too. One more is closed at once.
+func New(log *slog.Logger, connections int) *Door {
+	return &Door{log: log, places: make(chan struct{}, connections), linger: halfOpen, ports: make(map[int]net.Listener)}
 }
 
 // Open holds port. It fails when another program does; it does nothing when the
@@ -102,25 +106,40 @@ func (d *Door) Run(ctx context.Context, to Dialer) error {
 	return nil
 }
 
-// acceptPause is how long accepting rests when the process has no descriptors
-// left, so that it does not spin.
-const acceptPause = 100 * time.Millisecond
+// acceptRest is how long accepting rests at most when the process has no descriptors
+// left, so that neither it nor the log spins.
+const acceptRest = time.Second
 
 func (d *Door) accept(ctx context.Context, to Dialer, port int, l net.Listener) {
+	rest := time.Millisecond
 	for {
 		conn, err := l.Accept()
-		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
+		switch {
+		case errors.Is(err, net.ErrClosed) || ctx.Err() != nil:
+			if conn != nil {
+				_ = conn.Close()
+			}
 			return
-		}
-		if err != nil {
-			d.log.Warn("cannot accept a connection", "port", port, "err", err)
+		case err != nil:
+			d.log.Warn("cannot accept a connection", "port", port, "err", err, "again_in", rest)
 			select {
 			case <-ctx.Done():
-			case <-time.After(acceptPause):
+			case <-time.After(rest):
 			}
+			rest = min(2*rest, acceptRest)
 			continue
 		}
-		d.group.Go(func() { d.carry(ctx, to, port, conn) })
+		rest = time.Millisecond
+		select {
+		case d.places <- struct{}{}:
+			d.group.Go(func() {
+				defer func() { <-d.places }()
+				d.carry(ctx, to, port, conn)
+			})
+		default:
+			d.log.Debug("too many connections", "port", port, "limit", cap(d.places))
+			_ = conn.Close()
+		}
 	}
 }
 
@@ -137,22 +156,5 @@ func (d *Door) carry(ctx context.Context, to Dialer, port int, outer net.Conn) {
 		_ = inner.Close()
 	})
 	defer stop()
-	back := make(chan struct{})
-	go func() {
-		defer close(back)
-		copyHalf(outer, inner)
-	}()
-	copyHalf(inner, outer)
-	<-back
-}
-
-// copyHalf copies until src ends, then closes that direction of dst, so that
-// protocols that half-close work.
-func copyHalf(dst, src net.Conn) {
-	_, _ = io.Copy(dst, src)
-	if c, ok := dst.(interface{ CloseWrite() error }); ok {
-		_ = c.CloseWrite()
-		return
-	}
-	_ = dst.Close()
+	relay(outer, inner, d.linger)
 }

@@ -18,6 +18,15 @@ func DiskFree(path string) (int64, error) {
 	return int64(s.Bavail) * s.Bsize, nil
 }
 
+// OpenFiles returns how many file descriptors this process may have; 0: unknown.
+func OpenFiles() int {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		return 0
+	}
+	return int(min(l.Cur, 1<<30))
+}
+
 // InotifyInstances returns how many file watchers one uid may open; 0: unknown.
 // Development servers open several each.
 func InotifyInstances() int {

@@ -1,0 +1,414 @@
+package front
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait of these tests; none is meant to take long.
+const patience = 10 * time.Second
+
+// inside is what is behind a port: a server of its own, or an error.
+type inside struct {
+	mu    sync.Mutex
+	addr  string
+	err   error
+	dials int
+}
+
+func (i *inside) DialPort(ctx context.Context, _ int) (net.Conn, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.dials++
+	if i.err != nil {
+		return nil, i.err
+	}
+	return (&net.Dialer{}).DialContext(ctx, "tcp4", i.addr)
+}
+
+func (i *inside) fail(err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.err = err
+}
+
+func (i *inside) dialled() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.dials
+}
+
+// house is a door that runs, with one open port and a server behind it.
+type house struct {
+	*Door
+	t      *testing.T
+	port   int
+	behind *inside
+	stop   func() // ends Run and waits for it
+}
+
+// open runs a door before a server that handles each connection with serve.
+func open(t *testing.T, connections int, serve func(*net.TCPConn)) *house {
+	t.Helper()
+	server := listen(t, "127.0.0.1:0")
+	go func() {
+		for {
+			c, err := server.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				serve(c.(*net.TCPConn))
+			}()
+		}
+	}()
+	h := &house{Door: New(slog.New(slog.DiscardHandler), connections), t: t, behind: &inside{addr: server.Addr().String()}}
+	h.port = freePort(t)
+	if err := h.Open(h.port); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (h *house) run() *house {
+	ctx, cancel := context.WithCancel(h.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- h.Run(ctx, h.behind) }()
+	var once sync.Once
+	h.stop = func() {
+		once.Do(func() {
+			cancel()
+			select {
+			case err := <-done:
+				if err != nil {
+					h.t.Error(err)
+				}
+			case <-time.After(patience):
+				h.t.Error("the door does not end")
+			}
+		})
+	}
+	h.t.Cleanup(h.stop)
+	return h
+}
+
+func listen(t *testing.T, addr string) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp4", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// freePort returns a port that nobody listens on now.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l := listen(t, "127.0.0.1:0")
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func (h *house) dial() *net.TCPConn {
+	h.t.Helper()
+	c, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", h.port))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	_ = c.SetDeadline(time.Now().Add(patience))
+	h.t.Cleanup(func() { _ = c.Close() })
+	return c.(*net.TCPConn)
+}
+
+func echo(c *net.TCPConn) { _, _ = io.Copy(c, c); _ = c.CloseWrite() }
+
+// exchange sends a line and wants it back.
+func (h *house) exchange(c net.Conn, line string) {
+	h.t.Helper()
+	got := make([]byte, len(line))
+	if _, err := c.Write([]byte(line)); err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != line {
+		h.t.Fatalf("got %q, %v", got, err)
+	}
+}
+
+// wantEnd wants the connection to be over, at once or after what is still sent.
+func (h *house) wantEnd(c net.Conn) {
+	h.t.Helper()
+	_, err := io.Copy(io.Discard, c)
+	if err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		h.t.Errorf("it ends with %v", err)
+	}
+}
+
+func TestBytesGoBothWays(t *testing.T) {
+	h := open(t, 10, echo).run()
+	c := h.dial()
+	h.exchange(c, "hello")
+	h.exchange(c, "again")
+	if n := h.behind.dialled(); n != 1 {
+		t.Errorf("the inside was dialled %d times", n)
+	}
+}
+
+func TestAClientMayEndItsHalfFirst(t *testing.T) {
+	sent := make([]byte, 300<<10)
+	_, _ = rand.Read(sent)
+	h := open(t, 10, func(c *net.TCPConn) {
+		all, _ := io.ReadAll(c) // ends only with the client's half
+		_, _ = c.Write(all)
+	}).run()
+	c := h.dial()
+	if _, err := c.Write(sent); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, sent) {
+		t.Errorf("of %d bytes %d came back, %v", len(sent), len(got), err)
+	}
+}
+
+func TestAServerMayEndItsHalfFirst(t *testing.T) {
+	heard := make(chan string, 1)
+	h := open(t, 10, func(c *net.TCPConn) {
+		_, _ = c.Write([]byte("bye"))
+		_ = c.CloseWrite()
+		rest, _ := io.ReadAll(c)
+		heard <- string(rest)
+	}).run()
+	c := h.dial()
+	if got, err := io.ReadAll(c); err != nil || string(got) != "bye" {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	_, _ = c.Write([]byte("but listen"))
+	_ = c.CloseWrite()
+	select {
+	case got := <-heard:
+		if got != "but listen" {
+			t.Errorf("the server heard %q", got)
+		}
+	case <-time.After(patience):
+		t.Error("the server heard nothing")
+	}
+}
+
+func TestAWorkspaceThatDoesNotRunClosesAtOnce(t *testing.T) {
+	h := open(t, 10, echo).run()
+	h.behind.fail(errors.New("it is stopped"))
+	h.wantEnd(h.dial())
+	h.behind.fail(nil)
+	h.exchange(h.dial(), "now it runs")
+}
+
+func TestClosingGivesThePortBackAndLeavesConnectionsAlone(t *testing.T) {
+	h := open(t, 10, echo).run()
+	c := h.dial()
+	h.exchange(c, "before")
+	h.Close(h.port)
+	if h.Holds(h.port) {
+		t.Error("it says that it holds the port still")
+	}
+	other := listen(t, fmt.Sprintf("127.0.0.1:%d", h.port))
+	h.exchange(c, "after")
+	if err := h.Open(h.port); err == nil {
+		t.Error("it opens a port that another program holds")
+	}
+	_ = other.Close()
+	if err := h.Open(h.port); err != nil || !h.Holds(h.port) {
+		t.Fatalf("it does not take the port back: %v", err)
+	}
+	h.exchange(h.dial(), "again")
+	h.Close(h.port)
+	h.Close(h.port) // does nothing
+}
+
+func TestAPortOfAnotherProgramIsRefused(t *testing.T) {
+	other := listen(t, "127.0.0.1:0")
+	port := other.Addr().(*net.TCPAddr).Port
+	d := New(slog.New(slog.DiscardHandler), 10)
+	if err := d.Open(port); !errors.Is(err, syscall.EADDRINUSE) || d.Holds(port) {
+		t.Errorf("got %v, held: %t", err, d.Holds(port))
+	}
+}
+
+func TestOpeningTwiceIsFine(t *testing.T) {
+	h := open(t, 10, echo).run()
+	if err := h.Open(h.port); err != nil {
+		t.Error(err)
+	}
+	h.exchange(h.dial(), "hello")
+}
+
+func TestWhoComesBeforeRunIsCarriedFromThenOn(t *testing.T) {
+	h := open(t, 10, echo)
+	c := h.dial()
+	if _, err := c.Write([]byte("early")); err != nil {
+		t.Fatal(err)
+	}
+	h.run()
+	got := make([]byte, 5)
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != "early" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestManyConnectionsKeepTheirBytesApart(t *testing.T) {
+	const many = 100
+	h := open(t, many, echo).run()
+	var group sync.WaitGroup
+	for range many {
+		c := h.dial()
+		group.Go(func() {
+			sent := make([]byte, 200<<10)
+			_, _ = rand.Read(sent)
+			go func() { _, _ = c.Write(sent); _ = c.CloseWrite() }()
+			if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, sent) {
+				t.Errorf("of %d bytes %d came back equal: %t, %v", len(sent), len(got), bytes.Equal(got, sent), err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestTheEndClosesPortsAndConnections(t *testing.T) {
+	h := open(t, 10, echo).run()
+	c := h.dial()
+	h.exchange(c, "hello")
+	h.stop()
+	h.wantEnd(c)
+	_ = listen(t, fmt.Sprintf("127.0.0.1:%d", h.port))
+	if err := h.Open(freePort(t)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a door that has ended opens: %v", err)
+	}
+}
+
+func TestOneMoreThanItCarriesIsClosedAtOnce(t *testing.T) {
+	h := open(t, 2, echo).run()
+	first, second := h.dial(), h.dial()
+	h.exchange(first, "a")
+	h.exchange(second, "b")
+	h.wantEnd(h.dial())
+	h.exchange(second, "undisturbed")
+	_ = first.Close()
+	h.eventually("a place is free again", func() bool {
+		c := h.dial()
+		_, _ = c.Write([]byte("x"))
+		_, err := io.ReadFull(c, make([]byte, 1))
+		return err == nil
+	})
+}
+
+// eventually polls a real condition.
+func (h *house) eventually(what string, holds func() bool) {
+	h.t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			h.t.Fatalf("not within %s: %s", patience, what)
+		}
+	}
+}
+
+func (h *house) carried() int { return len(h.places) }
+
+func TestAClientThatBreaksOffTakesTheInsideAlong(t *testing.T) {
+	ended := make(chan error, 1)
+	h := open(t, 10, func(c *net.TCPConn) {
+		_, err := io.Copy(io.Discard, c)
+		ended <- err
+	}).run()
+	c := h.dial()
+	h.eventually("it is carried", func() bool { return h.carried() == 1 })
+	_ = c.SetLinger(0) // a reset, not an end
+	_ = c.Close()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatal("the inside is not told")
+	}
+	h.eventually("nothing is carried", func() bool { return h.carried() == 0 })
+}
+
+func TestAServerThatBreaksOffIsNotTakenForItsEnd(t *testing.T) {
+	h := open(t, 10, func(c *net.TCPConn) {
+		_, _ = c.Read(make([]byte, 1))
+		_ = c.SetLinger(0)
+		_ = c.Close()
+	}).run()
+	c := h.dial()
+	_, _ = c.Write([]byte("x"))
+	if _, err := io.ReadAll(c); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client is told %v", err)
+	}
+}
+
+// A server that does not mind the end of its client must not keep the connection.
+func TestAClientThatIsGoneIsForgottenInTime(t *testing.T) {
+	release := make(chan struct{})
+	h := open(t, 10, func(*net.TCPConn) { <-release })
+	defer close(release)
+	h.linger = 20 * time.Millisecond
+	h.run()
+	c := h.dial()
+	h.eventually("it is carried", func() bool { return h.carried() == 1 })
+	_ = c.Close()
+	h.eventually("nothing is carried", func() bool { return h.carried() == 0 })
+}
+
+// While the half that is left says something it may take as long as it likes.
+func TestAHalfThatIsInUseIsNotCutOff(t *testing.T) {
+	const lines = 40
+	linger := 100 * time.Millisecond
+	h := open(t, 10, func(c *net.TCPConn) {
+		_, _ = io.Copy(io.Discard, c) // until the client has ended its half
+		for range lines {
+			if _, err := c.Write([]byte("x")); err != nil {
+				return
+			}
+			time.Sleep(linger / 10)
+		}
+	})
+	h.linger = linger
+	h.run()
+	c := h.dial()
+	_ = c.CloseWrite()
+	if got, err := io.ReadAll(c); err != nil || len(got) != lines {
+		t.Errorf("of %d bytes %d came, %v", lines, len(got), err)
+	}
+}
+
+func TestASlowReaderHoldsUpOnlyItself(t *testing.T) {
+	h := open(t, 10, func(c *net.TCPConn) {
+		line := make([]byte, 1)
+		if _, err := io.ReadFull(c, line); err != nil {
+			return
+		}
+		if line[0] == 'f' {
+			_, _ = io.CopyN(c, zeros{}, 64<<20)
+			return
+		}
+		_, _ = c.Write(line)
+	}).run()
+	slow := h.dial()
+	_, _ = slow.Write([]byte("f")) // and reads nothing
+	h.exchange(h.dial(), "q")
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
