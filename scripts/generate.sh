@@ -1,5 +1,6 @@
 #!/bin/bash
-# generate.sh writes what is derived from code: completions, man pages, the CLI reference, diagrams.
+# generate.sh writes what is derived from code: completions, man pages, the CLI reference, the API's
+# description, diagrams, tables in documents.
 #
 #   scripts/generate.sh           write them
 #   scripts/generate.sh --check   write them, and fail naming those that had been out of date
@@ -15,7 +16,7 @@ sums() { find "${OUTPUTS[@]}" -type f -exec sha256sum {} + | sort -k 2; }
 write() {
 	"${GO:-go}" generate ./...
 	# Parts of documents that are tables of the code are written by the tests that compare them.
-	"${GO:-go}" test -count=1 -run 'Document' ./internal/workspace ./internal/config -update >/dev/null
+	"${GO:-go}" test -count=1 -run 'Document' ./internal/workspace ./internal/config ./internal/server -update >/dev/null
 }
 
 before=$(sums)
