@@ -152,17 +152,20 @@ verify() {
 	sums=$(dirname "$archive")/checksums.txt
 	[ -f "$sums" ] || { note "no checksums.txt beside the archive: not verified"; return; }
 	want=$(awk -v f="$(basename "$archive")" '$2 == f || $2 == "*" f { print $1 }' "$sums")
-	got=$(sha256sum "$archive" | cut -d ' ' -f 1)
+	got=$({ sha256sum "$archive" 2>/dev/null || shasum -a 256 "$archive"; } | cut -d ' ' -f 1) # Linux, macOS
 	[ -n "$want" ] || die $EX_FAIL "$sums does not name $(basename "$archive")"
 	[ "$want" = "$got" ] || die $EX_FAIL "the checksum of $archive is wrong" "download it again"
 }
 
-# place SOURCE TARGET MODE installs one file and notes it in the manifest.
+# place SOURCE TARGET MODE installs one file and says so.
 place() {
-	if [ "$dry_run" = 1 ]; then
-		note "would install $2"
-		return
-	fi
+	put "$@"
+	if [ "$dry_run" = 1 ]; then note "would install $2"; else note "$2"; fi
+}
+
+# put SOURCE TARGET MODE installs one file and notes it in the manifest.
+put() {
+	[ "$dry_run" = 0 ] || return 0
 	mkdir -p "$(dirname "$2")" 2>/dev/null || die $EX_DENIED "cannot make the folder $(dirname "$2")" "use --prefix DIR, or run it as root"
 	# Written beside and renamed: a running program is not disturbed, and a reader sees old or new.
 	if ! { cp "$1" "$2.new" && chmod "$3" "$2.new" && mv -f "$2.new" "$2"; } 2>/dev/null; then
@@ -170,7 +173,6 @@ place() {
 		die $EX_DENIED "cannot write $2" "use --prefix DIR, or run it as root"
 	fi
 	printf '%s\n' "$2" >>"$manifest.new"
-	note "$2"
 }
 
 install_files() {
@@ -185,9 +187,13 @@ install_files() {
 	place_if "$assets/completions/wsctl.bash" "$prefix/share/bash-completion/completions/wsctl"
 	place_if "$assets/completions/_wsctl" "$prefix/share/zsh/site-functions/_wsctl"
 	place_if "$assets/completions/wsctl.fish" "$prefix/share/fish/vendor_completions.d/wsctl.fish"
+	pages=0
 	for page in "$assets"/docs/cli/man/*.1; do
-		place_if "$page" "$prefix/share/man/man1/$(basename "$page")"
+		[ -f "$page" ] || continue
+		put "$page" "$prefix/share/man/man1/$(basename "$page")" 0644
+		pages=$((pages + 1))
 	done
+	if [ "$pages" != 0 ]; then note "$prefix/share/man/man1/wsctl*.1, $pages manual pages"; fi
 }
 
 place_if() { if [ -f "$1" ]; then place "$1" "$2" 0644; fi; }
@@ -252,6 +258,7 @@ advise() {
 		return
 	fi
 	if [ "$doctor" = 1 ]; then
+		say "checking with wsctl doctor, which starts wsd"
 		"$bin/wsctl" doctor || say "installed; see to the above before the first create"
 		say ""
 	fi

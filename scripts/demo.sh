@@ -102,14 +102,16 @@ check "$url"
 
 cat <<END
 
-It works. What to try next:
+It works. What to try next, after: PATH="\$PWD/bin:\$PATH"
 
-  open $url          the page, in a browser
-  bin/wsctl list                       every workspace
-  bin/wsctl exec $name -- ls -la        a command inside
-  bin/wsctl logs $name                  what it printed
-  bin/wsctl stop $name                  stop it; it keeps its files and its port
-  bin/wsctl start $name                 and start it again
-  bin/wsctl delete $name                remove it with everything that belongs to it
-  bin/wsctl --help                     the rest
 END
+try() { printf '  %-28s %s\n' "$1" "$2"; }
+try "open $url" "the page, in a browser"
+try "wsctl list" "every workspace"
+try "wsctl exec $name -- ls -la" "a command inside"
+try "wsctl logs $name" "what it printed"
+try "wsctl stop $name" "stop it; it keeps its files and its port"
+try "wsctl start $name" "and start it again"
+try "wsctl delete $name" "remove it with everything it has"
+try "wsctl daemon stop" "wsd runs on in the background until then"
+try "wsctl --help" "the rest"
