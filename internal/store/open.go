@@ -101,7 +101,7 @@ func build(path string, schema int) error {
 	if err != nil {
 		return openFault(path, err)
 	}
-	s := &Store{path: path, db: db, file: file, damaged: map[string]bool{}}
+	s := &Store{path: path, db: db, file: file, damaged: map[string]bool{}, cache: newCache()}
 	err = s.Update(func(t *Tx) error {
 		if err := createSchema1(t); err != nil {
 			return err
@@ -165,7 +165,7 @@ func viewFile(path string, fn func(*Tx) error) error {
 	if err != nil {
 		return openFault(path, err)
 	}
-	s := &Store{path: path, db: db, file: file, damaged: map[string]bool{}}
+	s := &Store{path: path, db: db, file: file, damaged: map[string]bool{}, cache: newCache()}
 	err = s.View(fn)
 	return errors.Join(err, db.Close())
 }
@@ -176,7 +176,7 @@ func openWritable(path string, o bbolt.Options) (*Store, error) {
 		return nil, openFault(path, err)
 	}
 	db.AllocSize = growSize
-	s := &Store{path: path, db: db, file: file, damaged: map[string]bool{}}
+	s := &Store{path: path, db: db, file: file, damaged: map[string]bool{}, cache: newCache()}
 	if err := file.Chmod(0o600); err != nil {
 		_ = s.Close()
 		return nil, fmt.Errorf("cannot protect %s: %w", path, err)

@@ -37,6 +37,8 @@ type Store struct {
 	db       *bbolt.DB
 	file     *os.File
 
+	cache *cache
+
 	// failed is set once by the first write whose outcome is unknown.
 	failed atomic.Pointer[fault.Error]
 	// broken: bbolt panicked inside a write and may have kept its lock.

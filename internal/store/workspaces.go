@@ -16,7 +16,7 @@ type tombstone struct {
 // Workspace returns one workspace: NotFound "workspace_not_found", Gone
 // "workspace_deleted" while its tombstone lasts, Internal "record_damaged".
 func (t *Tx) Workspace(id string) (workspace.Workspace, error) {
-	w, ok, err := load[workspace.Workspace](t, bWorkspace, []byte(id))
+	w, ok, err := t.loadWorkspace([]byte(id))
 	if ok || err != nil {
 		return w, err
 	}
@@ -76,7 +76,7 @@ func (t *Tx) CountByState(owner string) map[workspace.State]int {
 // eachID yields rows by id, skipping those that are gone.
 func (t *Tx) eachID(ids []string, yield func(workspace.Workspace, error) bool) {
 	for _, id := range ids {
-		w, ok, err := load[workspace.Workspace](t, bWorkspace, []byte(id))
+		w, ok, err := t.loadWorkspace([]byte(id))
 		if !ok && err == nil {
 			continue
 		}
@@ -165,6 +165,7 @@ func (t *Tx) DeleteWorkspace(id string) error {
 	if err := t.drop(bWorkspace, []byte(id)); err != nil {
 		return err
 	}
+	t.store.cache.drop(id)
 	if err := t.reindex(old, nil); err != nil {
 		return err
 	}
