@@ -293,7 +293,16 @@ func (e *Engine) giveUp(t *turn, w *workspace.Workspace, j workspace.Job, cause 
 	if _, err := w.State.On(workspace.GaveUp); err == nil {
 		w.Stop = &workspace.Stop{Reason: workspace.StoppedFailed, Detail: cause.Text, Run: w.Run, Time: t.now}
 	}
-	return e.abandon(t, w, j.Kind, workspace.Daemon, workspace.Condition{Reason: cause.Code, Detail: cause.Text})
+	desired := w.Desired
+	if err := e.abandon(t, w, j.Kind, workspace.Daemon, workspace.Condition{Reason: cause.Code, Detail: cause.Text}); err != nil {
+		return err
+	}
+	if !errors.Is(cause, rt.ErrNotRunning) && !errors.Is(cause, rt.ErrNotFound) {
+		return nil
+	}
+	w.Desired = desired // it has ended meanwhile: what that means is decided when it is looked at
+	t.after(func() { e.lookSoon(w.ID) })
+	return t.put(w)
 }
 
 // abandon leaves w as it is, or failed where it cannot stay, after a job of this kind

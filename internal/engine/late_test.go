@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,17 +17,29 @@ import (
 // who gives up gets its answer at once, and the call comes through afterwards.
 type late struct {
 	rt.Driver
+
+	mu  sync.Mutex
 	by  time.Duration
 	ops []memory.Op
 }
 
+// set lets the calls of ops take at least by.
+func (l *late) set(by time.Duration, ops ...memory.Op) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.by, l.ops = by, ops
+}
+
 func (l *late) outlive(ctx context.Context, op memory.Op, call func(context.Context) error) error {
-	if !slices.Contains(l.ops, op) {
+	l.mu.Lock()
+	by, here := l.by, slices.Contains(l.ops, op)
+	l.mu.Unlock()
+	if !here {
 		return call(ctx)
 	}
 	done := make(chan error, 1)
 	go func() {
-		time.Sleep(l.by)
+		time.Sleep(by)
 		done <- call(context.WithoutCancel(ctx))
 	}()
 	select {

@@ -141,7 +141,7 @@ func (e *Engine) take(now time.Time, batch []*request) (ok bool) {
 	}
 	for _, r := range batch {
 		if r.turn != nil {
-			e.bus.Publish(r.turn.messages...)
+			e.bus.Publish(r.turn.news()...)
 		}
 		close(r.done)
 	}

@@ -209,12 +209,16 @@ const (
 	exitUnseen     = 255
 )
 
+// killed reports whether a signal from outside ended the main process.
+func killed(st rt.Status) bool {
+	return st.ExitCode == exitKilled || st.ExitCode == exitTerminated || st.ExitCode == exitUnseen
+}
+
 // classify says why a container ended that nobody asked wsd to stop. After a gap in
 // watching, an end by a signal or with success is taken as the engine's or the
 // machine's doing, because that is how both end what they take along.
 func classify(s seen) workspace.Stop {
-	code := s.status.ExitCode
-	bySignal := code == exitKilled || code == exitTerminated || code == exitUnseen
+	code, bySignal := s.status.ExitCode, killed(s.status)
 	switch {
 	case s.status.OOMKilled && code != 0:
 		return workspace.Stop{Reason: workspace.StoppedByOOM, Detail: "the kernel ended its main process: it used more memory than its limit"}

@@ -259,7 +259,11 @@ func (e *Engine) alive(ctx context.Context, b *work) (bool, error) {
 	}
 	switch st.State {
 	case rt.ObservedExited:
-		return false, fault.New(fault.Conflict, "exited_early", "its main process ended with status %d before it was ready", st.ExitCode).
+		kind := fault.Conflict
+		if killed(st) && !st.OOMKilled {
+			kind = fault.Unavailable // the engine or the machine may have gone down under it: worth another attempt
+		}
+		return false, fault.New(kind, "exited_early", "its main process ended with status %d before it was ready", st.ExitCode).
 			WithHint("see why with `wsctl logs %s`", b.w.Name)
 	case rt.ObservedPaused:
 		return false, e.cfg.Driver.Resume(ctx, ref(b.w))

@@ -164,6 +164,22 @@ func TestWatchTellsEveryChangeOnceAndResumes(t *testing.T) {
 	})
 }
 
+func TestWatchersSeeWorkspacesAsCommitted(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		var got []api.Message
+		stop := r.watch(-1, &got)
+		r.create("demo")
+		r.command("demo", api.Restart)
+		r.settle()
+		stop()
+		for _, m := range events(got) {
+			if w := m.Workspace; w != nil && !w.State.Settled() && w.Job == "" {
+				t.Errorf("beside %s it is %s without a job", m.Event.Kind, w.State)
+			}
+		}
+	})
+}
+
 func TestWatchFromTheFutureIsToldToResync(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		var got []api.Message

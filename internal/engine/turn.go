@@ -16,6 +16,7 @@ type turn struct {
 	*store.Tx
 	now      time.Time
 	messages []api.Message
+	rows     map[string]*workspace.Workspace // as last written in this turn
 	undos    []func()
 	afters   []func()
 }
@@ -41,10 +42,29 @@ func (t *turn) settle() {
 func (t *turn) put(w *workspace.Workspace) error {
 	w.Revision++
 	w.UpdatedAt = t.now
+	if t.rows == nil {
+		t.rows = make(map[string]*workspace.Workspace)
+	}
+	c := w.Clone()
+	t.rows[w.ID] = &c
 	return t.PutWorkspace(*w)
 }
 
-// tell appends a fact about w; w is shown beside it as it is now.
+// news is what the turn has to say, with every workspace as it was committed: between
+// two writes of one turn it may have been in a state that nobody else ever saw.
+func (t *turn) news() []api.Message {
+	for i, m := range t.messages {
+		if m.Workspace == nil {
+			continue
+		}
+		if row, ok := t.rows[m.Workspace.ID]; ok {
+			t.messages[i].Workspace = row
+		}
+	}
+	return t.messages
+}
+
+// tell appends a fact about w; w is shown beside it as the turn leaves it.
 func (t *turn) tell(w *workspace.Workspace, actor string, kind event.Kind, detail map[string]string) error {
 	ev := event.Event{Time: t.now, Kind: kind, Actor: actor, Result: "ok", Detail: detail}
 	msg := api.Message{Type: "event"}
