@@ -151,8 +151,12 @@ func socketCheck(path string) api.Check {
 
 func (f *Factory) versionCheck(st api.Status, c *client.Client) api.Check {
 	check := api.Check{Name: "versions", Status: checkOK, Detail: fmt.Sprintf("wsctl %s, wsd %s", f.version(), st.Version)}
-	if c.NewerServer() {
+	switch {
+	case c.NewerServer():
 		check.Status, check.Hint = checkWarn, "wsd speaks a newer API; update wsctl"
+	case st.Version != f.version():
+		// After an update the old one runs on until somebody restarts it.
+		check.Status, check.Hint = checkWarn, "restart wsd, workspaces run on: wsctl daemon stop && wsctl daemon start"
 	}
 	return check
 }
