@@ -87,10 +87,16 @@ func TestDaemonThatDiesUnderACommandIsStartedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			p.Close() // the connection of this very question
+			wstest.Until(t, 10*time.Second, "nobody is connected", func(context.Context) bool { return connections(t, p.Socket) == 1 })
 			if err := syscall.Kill(s.PID, syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
-			idle := connections(t, p.Socket)
+			killed := false
+			t.Cleanup(func() {
+				if !killed {
+					_ = syscall.Kill(s.PID, syscall.SIGKILL)
+				}
+			})
 			cmd := p.Command("wsctl", args...)
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
@@ -98,8 +104,9 @@ func TestDaemonThatDiesUnderACommandIsStartedAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			wstest.Until(t, 10*time.Second, "the command has looked and asked", func(context.Context) bool {
-				return connections(t, p.Socket) >= idle+2
+				return connections(t, p.Socket) >= 3
 			})
+			killed = true
 			if err := syscall.Kill(s.PID, syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
