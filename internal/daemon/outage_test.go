@@ -157,3 +157,30 @@ func TestEngineKilledInTheMiddleOfACreate(t *testing.T) {
 		t.Errorf("the engine has %q", got)
 	}
 }
+
+func TestContainerdKilledUnderTheEngineInventsNoState(t *testing.T) {
+	e := wstest.StartPrivateEngine(t, false)
+	p, w := startBeside(t, e)
+	before := e.State(container(w))
+	old := e.Containerd()
+	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 { // while the engine mends itself, nothing is told that it did not say
+		got, err := p.Workspace(t.Context(), "demo")
+		if err != nil || got.State != workspace.Running || got.Run != w.Run {
+			t.Fatalf("it is told to be %s: %+v, %v", got.State, got.Stop, err)
+		}
+		e.State(container(w))
+	}
+	wstest.Until(t, time.Minute, "a command runs inside again", func(context.Context) bool {
+		_, _, status := p.Wsctl("exec", "demo", "--", "true")
+		return status == 0
+	})
+	if _, errs, status := p.Wsctl("stop", "demo"); status != 0 {
+		t.Fatalf("stop ends with %d: %s", status, errs)
+	}
+	if syscall.Kill(before.Pid, 0) == nil {
+		t.Errorf("it is told to be stopped while its process %d runs", before.Pid)
+	}
+}

@@ -269,3 +269,18 @@ func (e *PrivateEngine) killRemains() {
 		}
 	}
 }
+
+// Containerd is the process id of the engine's containerd, which it starts again
+// when it dies.
+func (e *PrivateEngine) Containerd() int {
+	e.tb.Helper()
+	out, err := exec.Command("pgrep", "--parent", strconv.Itoa(e.cmd.Process.Pid), "--exact", "containerd").Output()
+	if err != nil {
+		e.tb.Fatalf("cannot find the engine's containerd: %v", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		e.tb.Fatal(err)
+	}
+	return pid
+}
