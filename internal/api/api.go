@@ -94,7 +94,43 @@ type WorkspaceList struct {
 	Next       string                `json:"next,omitempty" doc:"Cursor of the next page"`
 }
 
-// Filter chooses workspaces in GET /v1/workspaces and bulk commands.
+// Brief is the line of a list that people read: what a table shows, and a fifth of
+// the size of the workspace.
+type Brief struct {
+	ID        string            `json:"id"`
+	Name      string            `json:"name"`
+	Owner     string            `json:"owner"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	State     workspace.State   `json:"state"`
+	Desired   workspace.Desired `json:"desired"`
+	Port      int               `json:"port,omitempty"`
+	Template  string            `json:"template,omitempty"`
+	Image     string            `json:"image,omitempty" doc:"Of a workspace without a template"`
+	Reason    string            `json:"reason,omitempty" doc:"Why it needs attention, snake_case word"`
+	Job       string            `json:"job,omitempty" doc:"The open job, if any"`
+	CreatedAt time.Time         `json:"created_at"`
+}
+
+// BriefOf sums up w. It shares the labels.
+func BriefOf(w workspace.Workspace) Brief {
+	b := Brief{ID: w.ID, Name: w.Name, Owner: w.Owner, Labels: w.Labels, State: w.State, Desired: w.Desired, Port: w.Port,
+		Template: w.Spec.Template, Job: w.Job, CreatedAt: w.CreatedAt}
+	if b.Template == "" {
+		b.Image = w.Spec.Image
+	}
+	if c, ok := w.Condition(workspace.Attention); ok && c.Status {
+		b.Reason = c.Reason
+	}
+	return b
+}
+
+// BriefList is the answer to GET /v1/brief.
+type BriefList struct {
+	Workspaces []Brief `json:"workspaces"`
+	Stale      bool    `json:"stale" doc:"The engine cannot be reached; states are the last known"`
+}
+
+// Filter chooses workspaces in GET /v1/workspaces, GET /v1/brief and bulk commands.
 type Filter struct {
 	States []workspace.State
 	Labels []workspace.Selector // all must match

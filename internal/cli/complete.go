@@ -45,7 +45,7 @@ func completeWorkspaces(f *Factory, most int, states ...workspace.State) complet
 		if most >= 0 && len(args) >= most {
 			return nil, nil
 		}
-		list, err := c.Workspaces(ctx, api.Filter{States: states})
+		list, err := c.Brief(ctx, api.Filter{States: states})
 		var words []string
 		for _, w := range list.Workspaces {
 			if !slices.Contains(args, w.Name) {
@@ -59,7 +59,7 @@ func completeWorkspaces(f *Factory, most int, states ...workspace.State) complet
 // completeLabels offers KEY=VALUE pairs that are in use.
 func completeLabels(f *Factory) completionFunc {
 	return live(f, func(ctx context.Context, c *client.Client, _ []string) ([]string, error) {
-		list, err := c.Workspaces(ctx, api.Filter{})
+		list, err := c.Brief(ctx, api.Filter{})
 		var words []string
 		for _, w := range list.Workspaces {
 			for k, v := range w.Labels {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -76,19 +77,24 @@ func runList(ctx context.Context, f *Factory, o *listOptions) error {
 	if o.Watch {
 		return watchList(ctx, f, c, o)
 	}
-	list, err := c.Workspaces(ctx, o.filter)
+	if f.JSON {
+		list, err := c.Workspaces(ctx, o.filter)
+		if err != nil {
+			return err
+		}
+		return render.JSON(f.Streams.Out, listResult{viewsOf(list.Workspaces), list.Stale})
+	}
+	list, err := c.Brief(ctx, o.filter)
 	if err != nil {
 		return err
 	}
 	if list.Stale {
 		f.note("the container engine cannot be reached; states are the last known")
 	}
-	return f.result(listResult{viewsOf(list.Workspaces), list.Stale}, func(out io.Writer) error {
-		return o.write(f, out, list.Workspaces)
-	})
+	return o.write(f, f.Streams.Out, list.Workspaces)
 }
 
-func (o *listOptions) write(f *Factory, out io.Writer, ws []workspace.Workspace) error {
+func (o *listOptions) write(f *Factory, out io.Writer, ws []api.Brief) error {
 	if o.Quiet {
 		for _, w := range ws {
 			if _, err := fmt.Fprintln(out, render.Escape(w.Name)); err != nil {
@@ -111,16 +117,13 @@ func (o *listOptions) nothing() string {
 	return "no workspaces yet; try: wsctl create"
 }
 
-func (f *Factory) workspaceTable(ws []workspace.Workspace) *render.Table {
+func (f *Factory) workspaceTable(ws []api.Brief) *render.Table {
 	now := f.Now()
 	t := f.table("NAME", "STATE", "URL", "FROM", "AGE", "LABELS")
 	for _, w := range ws {
-		from := w.Spec.Template
-		if from == "" {
-			from = w.Spec.Image
-		}
+		from := cmp.Or(w.Template, w.Image)
 		t.Rows = append(t.Rows, []render.Cell{
-			{Text: w.Name}, {Text: stateText(w), Colour: render.StateColour(w.State)}, {Text: urlOf(w)},
+			{Text: w.Name}, {Text: stateText(w), Colour: render.StateColour(w.State)}, {Text: portURL(w.Port)},
 			{Text: from}, {Text: render.Ago(now, w.CreatedAt)}, {Text: labelText(w.Labels)},
 		})
 	}
@@ -128,9 +131,9 @@ func (f *Factory) workspaceTable(ws []workspace.Workspace) *render.Table {
 }
 
 // stateText is the state and, where something is wrong, a word why.
-func stateText(w workspace.Workspace) string {
-	if c, ok := w.Condition(workspace.Attention); ok && c.Status && c.Reason != "" {
-		return string(w.State) + " (" + c.Reason + ")"
+func stateText(w api.Brief) string {
+	if w.Reason != "" {
+		return string(w.State) + " (" + w.Reason + ")"
 	}
 	return string(w.State)
 }
@@ -196,7 +199,7 @@ func (o *listOptions) redraw(f *Factory, ws []workspace.Workspace) error {
 	if f.Streams.OutTTY && !f.Streams.dumb() {
 		_ = f.print("\x1b[H\x1b[2J") // home, erase the screen (ECMA-48)
 	}
-	if err := o.write(f, f.Streams.Out, ws); err != nil {
+	if err := o.write(f, f.Streams.Out, briefsOf(ws)); err != nil {
 		return err
 	}
 	return f.flush()

@@ -10,7 +10,7 @@ import (
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
-	"github.com/wsctl/wsctl/internal/workspace"
+	"github.com/wsctl/wsctl/internal/render"
 )
 
 // overviewTime bounds what the overview asks of wsd.
@@ -33,14 +33,17 @@ func runOverview(f *Factory, cmd *cobra.Command) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), overviewTime)
 	defer cancel()
 	c := client.New(client.Options{Socket: s.Socket, Retry: client.RetryPolicy{Attempts: 1}})
-	list, err := c.Workspaces(ctx, api.Filter{})
-	res := overviewResult{f.version(), err == nil, viewsOf(list.Workspaces), list.Stale}
-	return f.result(res, func(out io.Writer) error { return f.sayOverview(out, res, list.Workspaces) })
+	if f.JSON {
+		list, err := c.Workspaces(ctx, api.Filter{})
+		return render.JSON(f.Streams.Out, overviewResult{f.version(), err == nil, viewsOf(list.Workspaces), list.Stale})
+	}
+	list, err := c.Brief(ctx, api.Filter{})
+	return f.sayOverview(f.Streams.Out, err == nil, list.Workspaces)
 }
 
-func (f *Factory) sayOverview(out io.Writer, res overviewResult, ws []workspace.Workspace) error {
+func (f *Factory) sayOverview(out io.Writer, daemon bool, ws []api.Brief) error {
 	switch {
-	case !res.Daemon:
+	case !daemon:
 		_, _ = fmt.Fprintln(out, "wsd is not running; the next command starts it.")
 	case len(ws) == 0:
 		_, _ = fmt.Fprintln(out, "No workspaces yet.")

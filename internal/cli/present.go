@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/render"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -24,12 +25,23 @@ func viewsOf(ws []workspace.Workspace) []view {
 	return vs
 }
 
+func briefsOf(ws []workspace.Workspace) []api.Brief {
+	bs := make([]api.Brief, len(ws))
+	for i, w := range ws {
+		bs[i] = api.BriefOf(w)
+	}
+	return bs
+}
+
 // urlOf returns the address on this machine under which the workspace answers.
-func urlOf(w workspace.Workspace) string {
-	if w.Port == 0 {
+func urlOf(w workspace.Workspace) string { return portURL(w.Port) }
+
+// portURL is the address of a leased port; "" without one.
+func portURL(port int) string {
+	if port == 0 {
 		return ""
 	}
-	return "http://127.0.0.1:" + strconv.Itoa(w.Port) + "/"
+	return "http://127.0.0.1:" + strconv.Itoa(port) + "/"
 }
 
 // outcome is the one line that tells people how a workspace now is.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/render"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -80,7 +81,7 @@ func (f *Factory) showWorkspace(out io.Writer, w workspace.Workspace) error {
 	var s facts
 	s.add("name", w.Name)
 	s.add("id", w.ID)
-	s.add("state", stateText(w))
+	s.add("state", stateText(api.BriefOf(w)))
 	if string(w.Desired) != string(w.State) {
 		s.add("asked for", string(w.Desired))
 	}

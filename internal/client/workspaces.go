@@ -49,6 +49,13 @@ func (c *Client) Workspaces(ctx context.Context, f api.Filter) (api.WorkspaceLis
 	}
 }
 
+// Brief lists what f selects as a table shows it. It costs a fifth of Workspaces.
+func (c *Client) Brief(ctx context.Context, f api.Filter) (api.BriefList, error) {
+	var list api.BriefList
+	err := c.do(ctx, call{method: http.MethodGet, path: "/v1/brief", query: filterQuery(f)}, &list)
+	return list, err
+}
+
 func filterQuery(f api.Filter) url.Values {
 	q := url.Values{}
 	if len(f.States) > 0 {

@@ -57,7 +57,7 @@ func TestChangesNeedTheRevision(t *testing.T) {
 func TestReadsAreConditional(t *testing.T) {
 	r := newRig(t, alice)
 	r.fake.add("one", alice.ID)
-	for _, path := range []string{"/v1/workspaces/one", "/v1/workspaces", "/v1/templates", "/v1/templates/static", "/v1/ports", "/v1/events", "/v1/jobs", "/v1/openapi.json"} {
+	for _, path := range []string{"/v1/workspaces/one", "/v1/workspaces", "/v1/brief", "/v1/templates", "/v1/templates/static", "/v1/ports", "/v1/events", "/v1/jobs", "/v1/openapi.json"} {
 		first := r.do("GET", path, "")
 		tag := first.header.Get("ETag")
 		if first.status != 200 || len(tag) < 3 || tag[0] != '"' {

@@ -14,12 +14,16 @@ const (
 )
 
 func listParams() []param {
+	return append(filterParams(),
+		limitParam("Workspaces in one page; without it the list is whole"),
+		param{name: "cursor", kind: text, doc: "Member next of the page before"})
+}
+
+func filterParams() []param {
 	return []param{
 		{name: "state", kind: text, many: true, words: words(workspace.States()), doc: "Only workspaces in one of these states"},
 		{name: "label", kind: text, many: true, doc: "Only workspaces that fit every selector: key=value, key!=value or key"},
 		{name: "owner", kind: text, doc: "Only workspaces of this owner, as uid:NUMBER"},
-		limitParam("Workspaces in one page; without it the list is whole"),
-		{name: "cursor", kind: text, doc: "Member next of the page before"},
 	}
 }
 

@@ -80,6 +80,8 @@ func workspaceRoutes() []route {
 	rows := []route{
 		{method: "GET", path: "/v1/workspaces", access: owner, id: "list-workspaces", summary: "List workspaces",
 			params: listParams(), headers: []header{ifNoneMatch}, answers: ok[api.WorkspaceList]("In order of name"), handle: (*Server).listWorkspaces},
+		{method: "GET", path: "/v1/brief", access: owner, id: "brief", summary: "List workspaces, of each only what a table shows",
+			params: filterParams(), headers: []header{ifNoneMatch}, answers: ok[api.BriefList]("In order of name"), handle: (*Server).brief},
 		{method: "POST", path: "/v1/workspaces", access: owner, id: "create-workspace", summary: "Make a workspace and start it",
 			headers: []header{idempotencyKey}, body: jsonBody[api.Create](false), answers: created,
 			errors: []int{409, 422, 429, 503, 507}, handle: (*Server).createWorkspace},

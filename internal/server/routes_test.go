@@ -298,8 +298,15 @@ func TestEngineAway(t *testing.T) {
 }
 
 func TestFilterReachesTheBackend(t *testing.T) {
+	for _, path := range []string{"/v1/workspaces", "/v1/brief"} {
+		filterReaches(t, path)
+	}
+}
+
+func filterReaches(t *testing.T, path string) {
+	t.Helper()
 	r := newRig(t, alice)
-	r.do("GET", "/v1/workspaces?state=running,stopped&state=failed&label=a%3Db,c&label=d!%3De&owner=uid:7", "")
+	r.do("GET", path+"?state=running,stopped&state=failed&label=a%3Db,c&label=d!%3De&owner=uid:7", "")
 	want := api.Filter{States: []workspace.State{"running", "stopped", "failed"}, Owner: "uid:7",
 		Labels: []workspace.Selector{{Key: "a", Value: "b", Exact: true}, {Key: "c"}, {Key: "d", Value: "e", Exact: true, Not: true}}}
 	if !reflect.DeepEqual(r.fake.lastFilter, want) {

@@ -31,6 +31,24 @@ func (s *Server) listWorkspaces(c *call) error {
 	return s.reply(c, http.StatusOK, "", l)
 }
 
+// brief answers a list without what only scripts want; a workspace cannot be
+// meant by its path, because workspaces are below another one.
+func (s *Server) brief(c *call) error {
+	f, err := filterOf(c.query)
+	if err != nil {
+		return err
+	}
+	list, err := s.backend.Workspaces(c.ctx, c.actor, f)
+	if err != nil {
+		return err
+	}
+	l := api.BriefList{Workspaces: make([]api.Brief, len(list)), Stale: s.backend.Stale()}
+	for i, w := range list {
+		l.Workspaces[i] = api.BriefOf(w)
+	}
+	return s.reply(c, http.StatusOK, "", l)
+}
+
 func filterOf(q query) (api.Filter, error) {
 	f := api.Filter{Owner: q.text("owner")}
 	for _, v := range q.list("state") {

@@ -1,0 +1,35 @@
+package api
+
+import (
+	"testing"
+
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+func TestABriefNamesTheTemplateElseTheImage(t *testing.T) {
+	for _, c := range []struct{ name, template, image, wantTemplate, wantImage string }{
+		{"a template hides its image", "static", "wsd:base", "static", ""},
+		{"an image of one's own", "", "debian:12", "", "debian:12"},
+	} {
+		b := BriefOf(workspace.Workspace{Spec: workspace.Spec{Template: c.template, Image: c.image}})
+		if b.Template != c.wantTemplate || b.Image != c.wantImage {
+			t.Errorf("%s: got %q and %q", c.name, b.Template, b.Image)
+		}
+	}
+}
+
+func TestABriefHasAReasonOnlyWhereAttentionIsNeeded(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cond workspace.Condition
+		want string
+	}{
+		{"attention", workspace.Condition{Type: workspace.Attention, Status: true, Reason: "job_failed"}, "job_failed"},
+		{"attention that is over", workspace.Condition{Type: workspace.Attention, Reason: "job_failed"}, ""},
+		{"another condition", workspace.Condition{Type: workspace.Ready, Status: true, Reason: "port"}, ""},
+	} {
+		if got := BriefOf(workspace.Workspace{Conditions: []workspace.Condition{c.cond}}).Reason; got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
