@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -16,18 +17,19 @@ import (
 )
 
 // serving returns the processes of `wsd serve` on the state of p.
-func serving(t *testing.T, p *wstest.Process) []string {
+func serving(t *testing.T, p *wstest.Process) []int {
 	t.Helper()
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var pids []string
+	var pids []int
 	for _, dir := range dirs {
 		args, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
 		env, _ := os.ReadFile(filepath.Join(dir, "environ"))
 		if bytes.HasSuffix(args, []byte("/wsd\x00serve\x00")) && bytes.Contains(env, []byte("WSD_STATE_DIR="+p.StateDir+"\x00")) {
-			pids = append(pids, filepath.Base(dir))
+			pid, _ := strconv.Atoi(filepath.Base(dir))
+			pids = append(pids, pid)
 		}
 	}
 	return pids
@@ -50,7 +52,7 @@ func TestEightCommandsAtOnceStartOneDaemonAndAllSucceed(t *testing.T) {
 	}
 	group.Wait()
 	if pids := serving(t, p); len(pids) != 1 {
-		t.Errorf("daemons %q are left", pids)
+		t.Errorf("daemons %d are left", pids)
 	}
 	log, err := os.ReadFile(filepath.Join(p.StateDir, "wsd.log"))
 	if n := bytes.Count(log, []byte("wsd answers")); err != nil || n != 1 {
@@ -91,12 +93,6 @@ func TestDaemonThatDiesUnderACommandIsStartedAgain(t *testing.T) {
 			if err := syscall.Kill(s.PID, syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
-			killed := false
-			t.Cleanup(func() {
-				if !killed {
-					_ = syscall.Kill(s.PID, syscall.SIGKILL)
-				}
-			})
 			cmd := p.Command("wsctl", args...)
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
@@ -106,7 +102,6 @@ func TestDaemonThatDiesUnderACommandIsStartedAgain(t *testing.T) {
 			wstest.Until(t, 10*time.Second, "the command has looked and asked", func(context.Context) bool {
 				return connections(t, p.Socket) >= 3
 			})
-			killed = true
 			if err := syscall.Kill(s.PID, syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}

@@ -236,10 +236,8 @@ func wantClosed(t *testing.T, root string) {
 func killLater(t *testing.T, p *wstest.Process) {
 	t.Helper()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if s, err := p.Status(ctx); err == nil {
-			_ = syscall.Kill(s.PID, syscall.SIGKILL)
+		for _, pid := range serving(t, p) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	})
 }
