@@ -157,7 +157,11 @@ func runTemplateValidate(ctx context.Context, f *Factory, path string) error {
 	if err != nil {
 		return err
 	}
-	return f.result(t, func(io.Writer) error { return f.print("%s is a valid template\n", render.Escape(t.Name)) })
+	name := path
+	if path == "-" {
+		name = "standard input"
+	}
+	return f.result(t, func(io.Writer) error { return f.print("%s is a valid template\n", render.Escape(name)) })
 }
 
 // readFile reads a file that a person named, of at most most bytes.
