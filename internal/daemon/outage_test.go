@@ -148,10 +148,10 @@ func TestEngineKilledInTheMiddleOfACreate(t *testing.T) {
 	e.Start()
 	wantBack(t, p)
 	for _, name := range []string{"demo", "second", "third"} {
-		w := inState(t, p, name, workspace.Running)
-		if s := e.State(container(w)); s.Status != "running" {
-			t.Errorf("the engine says that %s is %s", name, s.Status)
-		}
+		wstest.Until(t, 30*time.Second, name+" runs, says the engine too", func(ctx context.Context) bool {
+			w, err := p.Workspace(ctx, name)
+			return err == nil && w.State == workspace.Running && w.Job == "" && e.State(container(w)).Status == "running"
+		})
 	}
 	if got := e.Objects("container", wstest.InstanceOf(p), "workspace"); len(got) != 3 {
 		t.Errorf("the engine has %q", got)
