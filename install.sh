@@ -248,6 +248,9 @@ advise() {
 		note "PATH=\"$bin:\$PATH\""
 		;;
 	esac
+	if [ ! -e /usr/share/bash-completion/bash_completion ]; then
+		note "bash completions: add  source <(wsctl completion bash)  to ~/.bashrc"
+	fi
 	case $prefix in
 	/usr | /usr/local) ;;
 	*) if have zsh; then note "zsh completions: fpath=(\"$prefix/share/zsh/site-functions\" \$fpath) before compinit"; fi ;;

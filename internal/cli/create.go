@@ -61,7 +61,7 @@ func (o *createOptions) flags(f *Factory, cmd *cobra.Command) {
 	addLimitFlags(cmd, &r.Limits)
 	flags.StringArrayVarP(&o.env, "env", "e", nil, "variable inside, `KEY=VALUE` (repeat)")
 	flags.StringArrayVarP(&o.labels, "label", "l", nil, "label, `KEY=VALUE` (repeat)")
-	flags.StringVar(&o.profile, "profile", "", "`PROFILE`, how far it is locked down: strict, writable or admin")
+	flags.StringVar(&o.profile, "profile", "", "`PROFILE`, how far it is locked down: strict, writable or admin (default: the template's; writable with --image)")
 	flags.BoolVar(&r.Stopped, "stopped", false, "make it, but do not start it")
 	flags.BoolVar(&r.DryRun, "dry-run", false, "check and show what would be made; change nothing")
 	o.addFlags(cmd)
