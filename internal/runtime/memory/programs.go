@@ -79,6 +79,7 @@ func (e *Engine) step(c *container, words []string, now time.Time) (stays bool, 
 		}
 	case "deaf":
 		c.run.deaf = true
+		c.logs.add(now, "stdout", "deaf")
 	case "sleep":
 		if d, ok := sleepTime(args); ok {
 			go e.expire(c, c.run, d)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 func lifeCases() []row {
@@ -108,6 +109,9 @@ func checkDeaf(w *world) {
 		w.Skip("the harness has no main process that ignores the request to end")
 	}
 	c := w.running("deaf", w.Deaf...)
+	w.eventually("it says that it ignores requests", func() bool {
+		return len(w.lines(c.Ref, workspace.LogOptions{Tail: -1})) > 0
+	})
 	const patience = time.Second
 	begin := time.Now()
 	w.must(w.Driver.Stop(w.ctx, c.Ref, patience), "stop")

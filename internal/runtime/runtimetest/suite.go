@@ -26,7 +26,7 @@ type Harness struct {
 	// main process serves the files of /workspace over HTTP on Spec.Port and ends soon
 	// after it is asked to. Its image has sh -c, echo, cat, env and sleep in the PATH.
 	Container func(name string) runtime.Container
-	// Deaf is a main process that ignores the request to end. May be nil.
+	// Deaf is a main process that writes a line once it ignores the request to end. May be nil.
 	Deaf []string
 	// Other is a driver of another instance at the same engine. May be nil.
 	Other runtime.Driver
