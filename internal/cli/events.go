@@ -120,8 +120,8 @@ func (f *Factory) tellEvent(e event.Event) error {
 	if e.Name != "" {
 		parts = append(parts, e.Name)
 	}
-	for _, k := range slices.Sorted(maps.Keys(e.Detail)) {
-		parts = append(parts, render.Escape(k+"="+e.Detail[k]))
+	for _, text := range detailTexts(e) {
+		parts = append(parts, render.Escape(text))
 	}
 	if e.Result != "" && e.Result != "ok" {
 		parts = append(parts, p.Paint(render.Bad, render.Escape(e.Result)))
@@ -129,4 +129,27 @@ func (f *Factory) tellEvent(e event.Event) error {
 	parts = append(parts, p.Paint(render.Faint, "by "+render.Escape(e.Actor)))
 	_, err := io.WriteString(f.Streams.Out, strings.Join(parts, "  ")+"\n")
 	return err
+}
+
+// detailTexts words what most facts are about, so that a line fits a terminal; --json
+// has all of it.
+func detailTexts(e event.Event) []string {
+	rest := maps.Clone(e.Detail)
+	var texts []string
+	switch e.Kind {
+	case event.WorkspaceState:
+		texts = append(texts, rest["from"]+" to "+rest["to"])
+		for _, k := range []string{"from", "to", "trigger"} {
+			delete(rest, k)
+		}
+	case event.JobEnded:
+		texts = append(texts, rest["kind"]+" "+rest["state"])
+		for _, k := range []string{"kind", "state", "job"} {
+			delete(rest, k)
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(rest)) {
+		texts = append(texts, k+"="+rest[k])
+	}
+	return texts
 }
