@@ -101,7 +101,7 @@ part "tests" 780 "$go" test -p 2 -timeout 12m ./...
 own_daemon
 part "torture (short)" 150 scripts/torture.sh -count "${TORTURE:-6}" -workspaces 6
 part "demo" 120 scripts/demo.sh
-part "example: fleet" 120 docs/examples/fleet.sh 3
+part "example: fleet" 120 env WSCTL="$PWD/bin/wsctl" docs/examples/fleet.sh 3
 
 summary
 [ "$failed" = 0 ]
