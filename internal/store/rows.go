@@ -47,6 +47,25 @@ func openRow(key, row []byte, v any) error {
 	return nil
 }
 
+// openID is openRow for a row that is a plain word, as nearly every id is; false
+// for anything else.
+func openID(key, row []byte) (string, bool) {
+	if checkRow(key, row) != nil {
+		return "", false
+	}
+	body := row[rowHeader:]
+	last := len(body) - 1
+	if last < 1 || body[0] != '"' || body[last] != '"' {
+		return "", false
+	}
+	for _, c := range body[1:last] {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return "", false
+		}
+	}
+	return string(body[1:last]), true
+}
+
 func checkRow(key, row []byte) error {
 	if len(row) <= rowHeader || row[0] != rowVersion || binary.BigEndian.Uint32(row[1:]) != rowSum(key, row) {
 		return errRow

@@ -126,3 +126,35 @@ func FuzzOpenRow(f *testing.F) {
 type rawJSON []byte
 
 func (r rawJSON) MarshalJSON() ([]byte, error) { return r, nil }
+
+func TestAnIDIsReadFromAPlainWordOnly(t *testing.T) {
+	key := []byte("name")
+	for text, plain := range map[string]bool{
+		"wabc234": true, "": true, "A": false, "a-b": false, `a"b`: false, "a\\b": false, "é": false,
+	} {
+		row, err := sealRow(key, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, ok := openID(key, row); ok != plain || ok && id != text {
+			t.Errorf("%q reads as %q, %t", text, id, ok)
+		}
+		row[len(row)-1] ^= 1
+		if id, ok := openID(key, row); ok {
+			t.Errorf("a damaged %q reads as %q", text, id)
+		}
+		row[len(row)-1] ^= 1
+		if id, ok := openID([]byte("other"), row); ok {
+			t.Errorf("%q under another key reads as %q", text, id)
+		}
+	}
+	for _, v := range []any{7, nil, []string{"a"}, map[string]int{}} {
+		row, err := sealRow(key, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, ok := openID(key, row); ok {
+			t.Errorf("%v reads as %q", v, id)
+		}
+	}
+}

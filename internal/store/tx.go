@@ -17,6 +17,7 @@ type Tx struct {
 	bolt   *bbolt.Tx
 	store  *Store
 	writes int
+	opened map[string]*bbolt.Bucket // of a View; bbolt itself keeps those of an Update
 }
 
 // Writes is the number of rows and index entries written or removed so far.
@@ -45,7 +46,20 @@ func (t *Tx) SetMeta(key, value string) error {
 var errNoBucket = errors.New("a bucket is missing")
 
 // bucket returns a bucket of this schema. Open has seen that it is there.
-func (t *Tx) bucket(name string) *bbolt.Bucket { return t.bolt.Bucket([]byte(name)) }
+func (t *Tx) bucket(name string) *bbolt.Bucket {
+	if b := t.opened[name]; b != nil {
+		return b
+	}
+	b := t.bolt.Bucket([]byte(name))
+	if b == nil || t.bolt.Writable() {
+		return b
+	}
+	if t.opened == nil {
+		t.opened = map[string]*bbolt.Bucket{}
+	}
+	t.opened[name] = b
+	return b
+}
 
 // load reads one row. It is (zero, false, nil) where there is none.
 func load[T any](t *Tx, bucket string, key []byte) (T, bool, error) {

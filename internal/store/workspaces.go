@@ -90,8 +90,13 @@ func (t *Tx) eachID(ids []string, yield func(workspace.Workspace, error) bool) {
 // damaged entry is told from the rows.
 func (t *Tx) ids(bucket string, prefix []byte) []string {
 	var out []string
-	for _, key := range t.keys(bucket, prefix) {
-		if id, ok := t.holder(bucket, key); ok {
+	c := t.bucket(bucket).Cursor()
+	for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		id, ok := openID(k, v)
+		if !ok {
+			id, ok = t.holder(bucket, k)
+		}
+		if ok {
 			out = append(out, id)
 		}
 	}
