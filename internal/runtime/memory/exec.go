@@ -217,8 +217,7 @@ func (p *process) open(name string) ([]byte, bool) {
 	}
 	p.engine.mu.Lock()
 	defer p.engine.mu.Unlock()
-	content, ok := p.volume.files[rel]
-	return content, ok
+	return p.volume.get(rel)
 }
 
 // save writes a file of the volume; false outside of it.
@@ -229,7 +228,7 @@ func (p *process) save(name string, content []byte) bool {
 	}
 	p.engine.mu.Lock()
 	defer p.engine.mu.Unlock()
-	p.volume.put(rel, content)
+	p.volume.put(rel, string(content))
 	return true
 }
 
