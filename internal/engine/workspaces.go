@@ -41,19 +41,31 @@ func visible(tx *store.Tx, a workspace.Actor, ref string) (workspace.Workspace, 
 // Workspaces returns those that a may see and f lets through, in order of name.
 func (e *Engine) Workspaces(_ context.Context, a workspace.Actor, f api.Filter) ([]workspace.Workspace, error) {
 	list := []workspace.Workspace{}
-	err := e.cfg.Store.View(func(tx *store.Tx) error {
+	err := e.each(a, f, func(w workspace.Workspace) { list = append(list, w) })
+	return list, err
+}
+
+// Brief is Workspaces, of each only what a table shows.
+func (e *Engine) Brief(_ context.Context, a workspace.Actor, f api.Filter) ([]api.Brief, error) {
+	list := []api.Brief{}
+	err := e.each(a, f, func(w workspace.Workspace) { list = append(list, api.BriefOf(w)) })
+	return list, err
+}
+
+// each calls take with those that a may see and f lets through, in order of name.
+func (e *Engine) each(a workspace.Actor, f api.Filter, take func(workspace.Workspace)) error {
+	return e.cfg.Store.View(func(tx *store.Tx) error {
 		for w, err := range tx.Workspaces() {
 			if err != nil {
 				e.log.Error("cannot read a workspace", "err", err)
 				continue
 			}
 			if a.Owns(w) && passes(f, w) {
-				list = append(list, w)
+				take(w)
 			}
 		}
 		return nil
 	})
-	return list, err
 }
 
 func passes(f api.Filter, w workspace.Workspace) bool {

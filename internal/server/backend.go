@@ -21,6 +21,8 @@ type Backend interface {
 	Create(ctx context.Context, a workspace.Actor, req api.Create, key string) (workspace.Workspace, bool, error)
 	Workspace(ctx context.Context, a workspace.Actor, ref string) (workspace.Workspace, error)
 	Workspaces(ctx context.Context, a workspace.Actor, f api.Filter) ([]workspace.Workspace, error)
+	// Brief answers the same as Workspaces, in the same order.
+	Brief(ctx context.Context, a workspace.Actor, f api.Filter) ([]api.Brief, error)
 	Update(ctx context.Context, a workspace.Actor, ref string, rev uint64, u api.Update) (workspace.Workspace, error)
 	Command(ctx context.Context, a workspace.Actor, ref string, c api.Command) (workspace.Workspace, error)
 	Delete(ctx context.Context, a workspace.Actor, ref string, rev uint64, force bool) (workspace.Workspace, error)

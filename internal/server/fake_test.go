@@ -117,6 +117,15 @@ func (f *fake) Workspace(_ context.Context, a workspace.Actor, ref string) (work
 	return f.workspaces[i], nil
 }
 
+func (f *fake) Brief(ctx context.Context, a workspace.Actor, filter api.Filter) ([]api.Brief, error) {
+	list, err := f.Workspaces(ctx, a, filter)
+	var brief []api.Brief
+	for _, w := range list {
+		brief = append(brief, api.BriefOf(w))
+	}
+	return brief, err
+}
+
 func (f *fake) Workspaces(_ context.Context, a workspace.Actor, filter api.Filter) ([]workspace.Workspace, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -38,15 +38,14 @@ func (s *Server) brief(c *call) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.backend.Workspaces(c.ctx, c.actor, f)
+	list, err := s.backend.Brief(c.ctx, c.actor, f)
 	if err != nil {
 		return err
 	}
-	l := api.BriefList{Workspaces: make([]api.Brief, len(list)), Stale: s.backend.Stale()}
-	for i, w := range list {
-		l.Workspaces[i] = api.BriefOf(w)
+	if list == nil {
+		list = []api.Brief{}
 	}
-	return s.reply(c, http.StatusOK, "", l)
+	return s.reply(c, http.StatusOK, "", api.BriefList{Workspaces: list, Stale: s.backend.Stale()})
 }
 
 func filterOf(q query) (api.Filter, error) {
