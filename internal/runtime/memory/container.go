@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"time"
-	"unique"
 
 	"github.com/wsctl/wsctl/internal/runtime"
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -18,9 +17,7 @@ import (
 // volume is the content of /workspace. Like a real one it outlives containers.
 type volume struct {
 	created time.Time
-	// files leads from the path relative to /workspace to the content. A thousand
-	// workspaces of one template share one copy of it.
-	files map[string]unique.Handle[string]
+	files   map[string][]byte // path relative to /workspace -> content
 }
 
 // container is one container. All fields are guarded by the engine's mutex.
@@ -86,31 +83,22 @@ func volumeName(workspace string) string { return "wsd-" + workspace }
 // write puts the first files into the volume.
 func (v *volume) write(files []workspace.File) {
 	for _, f := range files {
-		v.put(path.Clean(f.Path), f.Content)
+		v.put(path.Clean(f.Path), []byte(f.Content))
 	}
 }
 
-// put replaces a file.
-func (v *volume) put(name, content string) {
+// put replaces a file; contents are never changed in place.
+func (v *volume) put(name string, content []byte) {
 	if v.files == nil {
-		v.files = map[string]unique.Handle[string]{}
+		v.files = map[string][]byte{}
 	}
-	v.files[name] = unique.Make(content)
-}
-
-// get returns a copy of a file's content.
-func (v *volume) get(name string) (content []byte, ok bool) {
-	h, ok := v.files[name]
-	if !ok {
-		return nil, false
-	}
-	return []byte(h.Value()), true
+	v.files[name] = content
 }
 
 // size is the sum of all contents in bytes.
 func (v *volume) size() (n int64) {
 	for _, f := range v.files {
-		n += int64(len(f.Value()))
+		n += int64(len(f))
 	}
 	return n
 }

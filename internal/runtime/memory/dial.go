@@ -103,7 +103,7 @@ func (e *Engine) answer(req *http.Request, v *volume, root string) *http.Respons
 		name += "index.html"
 	}
 	e.mu.Lock()
-	body, ok := v.get(root + name)
+	body, ok := v.files[root+name]
 	if !ok && name == "index.html" {
 		body, ok = v.listing(root), true
 	}

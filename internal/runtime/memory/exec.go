@@ -217,7 +217,8 @@ func (p *process) open(name string) ([]byte, bool) {
 	}
 	p.engine.mu.Lock()
 	defer p.engine.mu.Unlock()
-	return p.volume.get(rel)
+	content, ok := p.volume.files[rel]
+	return content, ok
 }
 
 // save writes a file of the volume; false outside of it.
@@ -228,7 +229,7 @@ func (p *process) save(name string, content []byte) bool {
 	}
 	p.engine.mu.Lock()
 	defer p.engine.mu.Unlock()
-	p.volume.put(rel, string(content))
+	p.volume.put(rel, content)
 	return true
 }
 
