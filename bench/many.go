@@ -99,7 +99,9 @@ func (e *engine) crowd(ctx context.Context, count int) error {
 }
 
 // fill makes workspaces from number have up to count, over the API, and waits
-// until all of them run.
+// until all of them run. They are made of an image, not of a template: the memory
+// driver keeps the files of a template, about 2 KB each, inside wsd, where a
+// container engine keeps them on its disk.
 func (d *daemon) fill(ctx context.Context, have, count int) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
@@ -109,7 +111,7 @@ func (d *daemon) fill(ctx context.Context, have, count int) error {
 	for i := range errs {
 		workers.Go(func() {
 			for name := range names {
-				if _, err := d.client.Create(ctx, api.Create{Name: name}, ""); err != nil {
+				if _, err := d.client.Create(ctx, pretended(name), ""); err != nil {
 					errs[i] = errors.Join(errs[i], err)
 				}
 			}
@@ -130,6 +132,11 @@ func (d *daemon) fill(ctx context.Context, have, count int) error {
 		}
 		return err
 	})
+}
+
+// pretended is a workspace of an image that nobody pulls, with a leased port.
+func pretended(name string) api.Create {
+	return api.Create{Name: name, Image: "bench:1", Command: []string{"httpd", "--dir", "/workspace", "--port", "8080"}, Port: 8080}
 }
 
 // measureStored measures the start of a daemon with many workspaces in its store.
