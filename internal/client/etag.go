@@ -71,7 +71,12 @@ func (e cached) answer(resp *http.Response) *http.Response {
 
 // keep reads the answer and stores it, unless it is too large.
 func (c *etagCache) keep(key string, resp *http.Response) (*http.Response, error) {
-	head, err := io.ReadAll(io.LimitReader(resp.Body, cacheBody+1))
+	var buf bytes.Buffer
+	if n := resp.ContentLength; n > 0 && n <= cacheBody {
+		buf.Grow(int(n) + bytes.MinRead) // no more is asked for while reading
+	}
+	_, err := buf.ReadFrom(io.LimitReader(resp.Body, cacheBody+1))
+	head := buf.Bytes()
 	if err != nil {
 		_ = resp.Body.Close()
 		return nil, err

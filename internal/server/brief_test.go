@@ -1,8 +1,10 @@
 package server
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -48,5 +50,20 @@ func TestABriefListHasNoPages(t *testing.T) {
 		if a := newRig(t, alice).do("GET", "/v1/brief?"+query, ""); a.status != 400 || a.problem.Code != "unknown_parameter" {
 			t.Errorf("%s gives %d %s", query, a.status, a.problem.Code)
 		}
+	}
+}
+
+func TestAnAnswerTellsItsLength(t *testing.T) {
+	r := newRig(t, alice)
+	for i := range 40 { // more than net/http would count by itself
+		r.fake.add(fmt.Sprintf("ws-%d", i), alice.ID)
+	}
+	a := r.do("GET", "/v1/brief", "")
+	if got := a.header.Get("Content-Length"); got != strconv.Itoa(len(a.body)) || len(a.body) < 4096 {
+		t.Errorf("Content-Length is %q of %d bytes", got, len(a.body))
+	}
+	tag := a.header.Get("ETag")
+	if a := r.do("GET", "/v1/brief", "", "If-None-Match: "+tag); a.status != 304 || len(a.body) != 0 {
+		t.Errorf("got %d with %d bytes", a.status, len(a.body))
 	}
 }

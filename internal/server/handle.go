@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -221,6 +222,7 @@ func (s *Server) reply(c *call, status int, tag string, v any) error {
 		}
 	}
 	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(buf.Len())) // the reader then takes as much memory and no more
 	c.w.WriteHeader(status)
 	_, _ = c.w.Write(buf.Bytes()) // the peer may be gone: nobody is left to tell
 	return nil
