@@ -74,6 +74,22 @@ func connections(t *testing.T, socket string) int {
 	return bytes.Count(b, []byte(" "+socket+"\n"))
 }
 
+// stands reports whether no thread of a process runs any more (proc_pid_stat(5)).
+func stands(t *testing.T, pid int) bool {
+	t.Helper()
+	tasks, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/stat")
+	if err != nil || len(tasks) == 0 {
+		t.Fatalf("process %d has no threads, %v", pid, err)
+	}
+	for _, task := range tasks {
+		b, err := os.ReadFile(task)
+		if err == nil && !bytes.Contains(b, []byte(") T ")) {
+			return false
+		}
+	}
+	return true
+}
+
 // The socket of a daemon that is stopped, or being killed, takes connections that
 // nobody will ever answer.
 func TestDaemonThatDiesUnderACommandIsStartedAgain(t *testing.T) {
@@ -93,6 +109,8 @@ func TestDaemonThatDiesUnderACommandIsStartedAgain(t *testing.T) {
 			if err := syscall.Kill(s.PID, syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
+			defer func() { _ = syscall.Kill(s.PID, syscall.SIGKILL) }() // whatever fails, the next one starts afresh
+			wstest.Until(t, 10*time.Second, "every thread of it stands", func(context.Context) bool { return stands(t, s.PID) })
 			cmd := p.Command("wsctl", args...)
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out

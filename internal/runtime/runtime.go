@@ -164,7 +164,8 @@ type Driver interface {
 	// Logs yields output in order until it ends, ctx ends or yield returns an error.
 	Logs(ctx context.Context, r Ref, o workspace.LogOptions, yield func(workspace.LogLine) error) error
 	Exec(ctx context.Context, r Ref, e ExecSpec) (Process, error)
-	// Dial connects to a TCP port inside the workspace.
+	// Dial connects to a TCP port inside the workspace. Where the way is known it works
+	// while the engine is away.
 	Dial(ctx context.Context, r Ref, port int) (net.Conn, error)
 	Stats(ctx context.Context, r Ref) (workspace.Usage, error)
 	// Watch calls tell for every change until ctx or the stream ends. Changes after since

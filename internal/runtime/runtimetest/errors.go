@@ -34,7 +34,13 @@ func (w *world) readers(c runtime.Container) []named {
 		{"resume", func(ctx context.Context) error { return d.Resume(ctx, r) }},
 		{"update", func(ctx context.Context) error { _, err := d.Update(ctx, r, c.Spec.Limits); return err }},
 		{"stats", func(ctx context.Context) error { _, err := d.Stats(ctx, r); return err }},
-		{"dial", func(ctx context.Context) error { _, err := d.Dial(ctx, r, c.Spec.Port); return err }},
+		{"dial", func(ctx context.Context) error {
+			conn, err := d.Dial(ctx, r, c.Spec.Port)
+			if err == nil {
+				err = conn.Close()
+			}
+			return err
+		}},
 		{"exec", func(ctx context.Context) error {
 			_, err := d.Exec(ctx, r, runtime.ExecSpec{Command: []string{"true"}})
 			return err
@@ -81,6 +87,9 @@ func checkUnreachable(w *world) {
 	up := w.Down()
 	for _, x := range append(w.readers(c), w.others(c)...) {
 		err := w.soon(x.name+" without an engine", w.Patience, func() error { return x.call(w.ctx) })
+		if x.name == "dial" && err == nil {
+			continue // a driver that knows the way needs no engine for it
+		}
 		w.mustBe(err, runtime.ErrUnreachable, x.name)
 		if errors.Is(err, runtime.ErrNotFound) {
 			w.Errorf("%s: an engine that is away is told as not found: %v", x.name, err)
