@@ -58,6 +58,9 @@ func (e *Engine) explain(w workspace.Workspace, err error) error {
 	case errors.Is(err, rt.ErrPaused):
 		return fault.New(fault.Conflict, "state", "workspace %s is paused", w.Name).
 			WithHint("resume it with `wsctl resume %s`", w.Name).WithCause(err)
+	case (errors.Is(err, rt.ErrNotRunning) || errors.Is(err, rt.ErrNotFound)) && (w.State == workspace.Running || w.State == workspace.Paused):
+		return fault.New(fault.Conflict, "state", "workspace %s does not run any more", w.Name).
+			WithHint("see why with `wsctl show %s`", w.Name).WithCause(err)
 	case errors.Is(err, rt.ErrNotRunning), errors.Is(err, rt.ErrNotFound):
 		return fault.New(fault.Conflict, "state", "workspace %s is %s", w.Name, w.State).
 			WithHint("start it with `wsctl start %s`", w.Name).WithCause(err)

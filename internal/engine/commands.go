@@ -113,7 +113,15 @@ func newRun(t *turn, w *workspace.Workspace) {
 func (e *Engine) askStop(t *turn, w *workspace.Workspace, actor string) (bool, error) {
 	switch w.State {
 	case workspace.Stopped:
-		return false, nil
+		if w.Desired == workspace.WantStopped && (w.Stop == nil || w.Stop.Actor != "") {
+			return false, nil
+		}
+		// It ended by itself, and might come back when that proves to be the engine's doing.
+		w.Desired = workspace.WantStopped
+		if w.Stop != nil {
+			w.Stop.Actor = actor
+		}
+		return true, t.put(w)
 	case workspace.Stopping:
 		if w.Desired == workspace.WantStopped {
 			return false, nil

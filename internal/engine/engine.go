@@ -84,11 +84,11 @@ type Engine struct {
 	health   health
 	born     time.Time
 	stale    atomic.Int64 // results dropped because their job was over
+	compared atomic.Int64 // when the list was last asked for that was compared, in ns since 1970
 
 	// Owned by the loop.
-	busy  map[string]*work     // workspace id -> its worker
-	hints map[string]struct{}  // workspaces to look at again when their job ends
-	cuts  map[string]time.Time // when a worker for a workspace was last cut off in the middle
+	busy  map[string]*work    // workspace id -> its worker
+	hints map[string]struct{} // workspaces to look at again when their job ends
 
 	ctx   context.Context // of Run, for workers
 	group sync.WaitGroup
@@ -117,7 +117,6 @@ func New(cfg Config) *Engine {
 		born:     time.Now(),
 		busy:     make(map[string]*work),
 		hints:    make(map[string]struct{}),
-		cuts:     make(map[string]time.Time),
 	}
 	e.health.first = make(chan struct{})
 	return e
@@ -130,7 +129,7 @@ func (e *Engine) Recover() error {
 	now := time.Now()
 	var ports map[int]string
 	err := e.cfg.Store.Update(func(tx *store.Tx) error {
-		if _, err := tx.ResetActive(); err != nil {
+		if err := resume(&turn{Tx: tx, now: now}); err != nil {
 			return err
 		}
 		ports = tx.Ports()
@@ -150,6 +149,22 @@ func (e *Engine) Recover() error {
 		}
 	}
 	return nil
+}
+
+// resume lets jobs begin again that a worker of an earlier life was on. What that has
+// asked of the engine may still come through.
+func resume(t *turn) error {
+	active, err := t.Jobs([]workspace.JobState{workspace.JobActive}, "")
+	if err != nil {
+		return err
+	}
+	for _, j := range active {
+		if err := noteCut(t, j.Workspace); err != nil {
+			return err
+		}
+	}
+	_, err = t.ResetActive()
+	return err
 }
 
 // farewell records an orderly end. After a kill its absence tells.

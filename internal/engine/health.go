@@ -73,7 +73,7 @@ func (h *health) watching(since time.Time) {
 func (h *health) unseen(at, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.watched.IsZero() || now.Sub(at) > now.Sub(h.watched)
+	return h.watched.IsZero() || now.Sub(at) >= now.Sub(h.watched)
 }
 
 // suspect asks for a beat now, because a call did not get through.
@@ -205,7 +205,7 @@ func (e *Engine) announce(ctx context.Context, kind event.Kind, then func(*turn)
 // an engine that shuts down stops its containers first.
 func reread(t *turn) error {
 	for w, err := range t.WorkspacesIn("", workspace.Stopped) {
-		if err != nil || w.Stop == nil || w.Desired != workspace.WantStopped || t.now.Sub(w.Stop.Time) > lastBreath ||
+		if err != nil || w.Stop == nil || w.Stop.Actor != "" || w.Desired != workspace.WantStopped || t.now.Sub(w.Stop.Time) > lastBreath ||
 			w.Stop.Reason != workspace.StoppedOutside && w.Stop.Reason != workspace.StoppedItself {
 			continue
 		}

@@ -44,16 +44,19 @@ func (e *Engine) revoke(t *turn, w *workspace.Workspace) error {
 		return err
 	}
 	w.Job = ""
-	t.after(func() { e.letGo(j, t.now) })
+	t.after(func() { e.letGo(j) })
+	if !j.StartedAt.IsZero() { // what it has asked of the engine may come through all the same
+		if err := noteCut(t, w.ID); err != nil {
+			return err
+		}
+	}
 	return e.endJob(t, w, j, workspace.JobCancelled, nil)
 }
 
-// letGo cancels the worker of j if it still works. What it has asked of the engine may
-// come through all the same.
-func (e *Engine) letGo(j workspace.Job, now time.Time) {
+// letGo cancels the worker of j if it still works.
+func (e *Engine) letGo(j workspace.Job) {
 	if b := e.busy[j.Workspace]; b != nil && b.job.ID == j.ID {
 		b.cancel()
-		e.cuts[j.Workspace] = now
 	}
 }
 

@@ -241,6 +241,8 @@ func (e *Engine) tick(t *turn) error {
 			err = t.DropIdempotent(d.Key)
 		case store.DeadlineFacts:
 			err = e.forgetFacts(t)
+		case store.DeadlineLate:
+			err = e.forgetCut(t, d)
 		}
 		if err != nil {
 			return err

@@ -104,7 +104,7 @@ func (e *Engine) observe(t *turn, asked workspace.Workspace, s seen) error {
 func (e *Engine) sawRunning(t *turn, w *workspace.Workspace, s seen) error {
 	switch w.State {
 	case workspace.Paused:
-		if !e.wasCut(t, w) {
+		if !wasCut(t, w) {
 			w.Desired = workspace.WantRunning
 		}
 		return e.moved(t, w, workspace.SeenRunning, workspace.Daemon)
@@ -117,7 +117,7 @@ func (e *Engine) sawRunning(t *turn, w *workspace.Workspace, s seen) error {
 func (e *Engine) sawPaused(t *turn, w *workspace.Workspace, s seen) error {
 	switch w.State {
 	case workspace.Running:
-		if !e.wasCut(t, w) {
+		if !wasCut(t, w) {
 			w.Desired = workspace.WantPaused
 		}
 		return e.moved(t, w, workspace.SeenPaused, workspace.Daemon)
@@ -131,7 +131,7 @@ func (e *Engine) sawPaused(t *turn, w *workspace.Workspace, s seen) error {
 // sawUp decides what it means that the container of a workspace is up which is not.
 func (e *Engine) sawUp(t *turn, w *workspace.Workspace, s seen) error {
 	switch {
-	case e.wasCut(t, w):
+	case wasCut(t, w):
 		// A start that was overtaken has come through: what is desired stays.
 	case w.State == workspace.Stopped, s.status.StartedAt.After(w.StoppedAt):
 		newRun(t, w) // started with the engine's own tools
@@ -155,15 +155,26 @@ func (e *Engine) sawNothing(t *turn, w *workspace.Workspace) error {
 		w.DropCondition(workspace.Ready)
 		return e.moved(t, w, workspace.SeenLost, workspace.Daemon)
 	case workspace.Stopped, workspace.Failed:
-		if w.Container == "" {
-			return nil
-		}
-		if s := w.Stop; s != nil && s.Reason == workspace.StoppedOutside && s.Run == w.Run && t.now.Sub(s.Time) < lastBreath {
-			s.Reason, s.Detail = workspace.StoppedLost, lostDetail // a removal kills first
-		}
-		return t.note(w, workspace.Condition{Type: workspace.ContainerLost, Status: true, Reason: "removed_outside"})
+		return e.sawNoRemains(t, w)
 	}
 	return e.settle(t, w)
+}
+
+// sawNoRemains records that the container of a workspace that is down is gone.
+func (e *Engine) sawNoRemains(t *turn, w *workspace.Workspace) error {
+	if w.Container == "" {
+		return nil // there was none yet
+	}
+	if s := w.Stop; s != nil && s.Reason == workspace.StoppedOutside && s.Run == w.Run && t.now.Sub(s.Time) < lastBreath {
+		s.Reason, s.Detail = workspace.StoppedLost, lostDetail // a removal kills first
+	}
+	if w.Desired == workspace.WantRunning && w.State == workspace.Stopped { // it was to be restored
+		w.Desired = workspace.WantStopped
+		if err := t.put(w); err != nil {
+			return err
+		}
+	}
+	return t.note(w, workspace.Condition{Type: workspace.ContainerLost, Status: true, Reason: "removed_outside"})
 }
 
 // sawExit decides what an exit that nobody asked wsd for means.
@@ -182,6 +193,13 @@ func (e *Engine) sawExit(t *turn, w *workspace.Workspace, s seen) error {
 		trigger = workspace.SeenCrashed
 	case workspace.StoppedInterrupt:
 		if w.Desired == workspace.WantRunning {
+			return e.restore(t, w)
+		}
+	default:
+		if w.Desired == workspace.WantRunning && wasCut(t, w) { // a stop that was taken back
+			if err := t.DropDeadline(store.DeadlineLate, w.ID); err != nil { // once, whoever ended it
+				return err
+			}
 			return e.restore(t, w)
 		}
 	}
@@ -244,13 +262,30 @@ func (e *Engine) rehint(id string) {
 // any engine takes to finish a request that it has begun.
 const lateLife = 2 * time.Minute
 
-// wasCut reports whether a call for w was cut off so shortly ago that what is seen
-// may be its doing. What was asked for last then stays desired.
-func (e *Engine) wasCut(t *turn, w *workspace.Workspace) bool {
-	at, ok := e.cuts[w.ID]
-	if ok && t.now.Sub(at) > lateLife {
-		delete(e.cuts, w.ID)
-		return false
+// wasCut reports whether what is seen of w may be the doing of a call that was cut
+// off. What was asked for last then stays desired. A row that is further ahead than it
+// can be is one of a clock that was set back since.
+func wasCut(t *turn, w *workspace.Workspace) bool {
+	at, ok, err := t.Deadline(store.DeadlineLate, w.ID)
+	return ok && err == nil && !at.After(t.now.Add(lateLife))
+}
+
+// noteCut is called when a job that was begun is taken back. The row outlives this
+// process, because calls do.
+func noteCut(t *turn, id string) error {
+	return t.PutDeadline(store.Deadline{At: t.now.Add(lateLife), Kind: store.DeadlineLate, Key: id})
+}
+
+// forgetCut ends the doubt about a workspace, once the list has been looked at after
+// the last call can have come through.
+func (e *Engine) forgetCut(t *turn, d store.Deadline) error {
+	if e.compared.Load() > d.At.UnixNano() {
+		return nil
 	}
-	return ok
+	wait := lateLife
+	if !e.Stale() {
+		e.recheck()
+		wait = reconnectMax
+	}
+	return t.PutDeadline(store.Deadline{At: t.now.Add(wait), Kind: d.Kind, Key: d.Key})
 }

@@ -52,6 +52,7 @@ func (e *Engine) reconcile(ctx context.Context) bool {
 		e.log.Error("cannot read the records", "err", err)
 		return false
 	}
+	asked := time.Now()
 	list, err := e.list(ctx)
 	if err != nil {
 		return false
@@ -78,6 +79,7 @@ func (e *Engine) reconcile(ctx context.Context) bool {
 	if len(dead) > 0 {
 		e.removeDead(ctx, dead)
 	}
+	e.compared.Store(asked.UnixNano())
 	return true
 }
 

@@ -68,6 +68,8 @@ type history struct {
 	calls *late
 	made  int
 	log   []string
+
+	restarted time.Time // the engine, last
 }
 
 func (h *history) note(format string, args ...any) {
@@ -133,6 +135,7 @@ func (h *history) make(name string) {
 }
 
 func (h *history) ask(name string, c api.Command) {
+	before, _ := h.Workspace(h.t.Context(), alice, name)
 	w, err := h.Command(h.t.Context(), alice, name, c)
 	if err != nil {
 		return
@@ -141,16 +144,17 @@ func (h *history) ask(name string, c api.Command) {
 	a := h.asked[name]
 	switch c {
 	case api.Stop:
-		a.want, a.loose = workspace.WantStopped, false
+		a.want = workspace.WantStopped
 	case api.Pause:
 		a.want = workspace.WantPaused
+		a.loose = a.loose || time.Since(h.restarted) < time.Minute // it may have ended without being noticed
 	default:
 		a.want = workspace.WantRunning
-		// A start of what is thought to run already, or a resume, may meet something that
-		// is not what the record says.
-		begins := w.State == workspace.Initializing || w.State == workspace.Stopping
-		a.loose = a.loose && !begins
 	}
+	// What is thought to be as asked already, or is paused or resumed, may not be what
+	// the record says.
+	begins := before.State != w.State
+	a.loose = a.loose && !begins
 }
 
 // meddle cancels or retries some job.
@@ -209,7 +213,10 @@ func (h *history) disturb() {
 		h.box.Hang()
 	case 2:
 		h.note("engine restarts")
+		h.box.Down() // what it was asked is lost
+		synctest.Wait()
 		h.box.Restart()
+		h.restarted = time.Now()
 		for _, a := range h.asked {
 			a.loose = a.loose || a.want == workspace.WantPaused // what was frozen is gone
 		}

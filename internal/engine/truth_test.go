@@ -382,9 +382,48 @@ func TestALongOutageIsToldOnce(t *testing.T) {
 	})
 }
 
+func TestAStopOfWhatHasJustEndedHolds(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		for _, name := range []string{"told", "untold"} {
+			w := r.create(name)
+			time.Sleep(time.Second)
+			must(t, r.box.Kill(ref(w), 0, false))
+			synctest.Wait()
+			r.want(name, workspace.Stopped)
+		}
+		r.command("told", api.Stop)
+		r.box.Down() // so the engine itself may have ended both
+		time.Sleep(10 * time.Second)
+		r.box.Up()
+		time.Sleep(30 * time.Second)
+		r.settle()
+		r.want("told", workspace.Stopped)
+		r.want("untold", workspace.Running)
+	})
+}
+
+func TestWhatWasToBeRestoredAndIsGoneStaysDown(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		w := r.create("demo")
+		time.Sleep(time.Second)
+		must(t, r.box.Kill(ref(w), 0, false))
+		synctest.Wait()
+		r.box.Down() // which may have ended it
+		time.Sleep(10 * time.Second)
+		must(t, r.box.RemoveByHand(ref(w)))
+		r.box.Up()
+		time.Sleep(time.Minute)
+		r.settle()
+		if w = r.want("demo", workspace.Stopped); w.Desired != workspace.WantStopped {
+			t.Errorf("it is wanted %s", w.Desired)
+		}
+	})
+}
+
 func TestOneSlowAnswerIsNoOutage(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		w := r.create("demo")
+		time.Sleep(time.Second)
 		must(t, r.box.Kill(ref(w), 0, false))
 		synctest.Wait()
 		r.want("demo", workspace.Stopped)

@@ -16,6 +16,7 @@ const (
 	DeadlineTombstone   DeadlineKind = "tombstone"   // workspace id: see DropTombstone
 	DeadlineIdempotency DeadlineKind = "idempotency" // IdempotencyKey: see DropIdempotent
 	DeadlineFacts       DeadlineKind = "facts"       // no key: the oldest facts may go
+	DeadlineLate        DeadlineKind = "late"        // workspace id: calls that were cut off come through no more
 	DeadlinePhase       DeadlineKind = "phase"       // workspace id: a phase of its life takes too long
 )
 
@@ -52,6 +53,16 @@ func (t *Tx) PutDeadline(d Deadline) error {
 		return err
 	}
 	return t.mark(bDeadlineDue, timedKey(d.At, d.rest()))
+}
+
+// Deadline returns when a deadline of this kind and key is due, and whether there is
+// one. A damaged one is due since ever.
+func (t *Tx) Deadline(kind DeadlineKind, key string) (time.Time, bool, error) {
+	at, ok, err := load[time.Time](t, bDeadline, []byte(Deadline{Kind: kind, Key: key}.rest()))
+	if isDamagedRecord(err) {
+		err = nil
+	}
+	return at, ok, err
 }
 
 // DropDeadline forgets a deadline. That there is none is not an error.

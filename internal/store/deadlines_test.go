@@ -130,3 +130,19 @@ func TestSettingsAreKeptAndRemoved(t *testing.T) {
 		return nil
 	})
 }
+
+func TestADeadlineIsFoundByItsKey(t *testing.T) {
+	s := newStore(t)
+	mustUpdate(t, s, func(tx *Tx) error {
+		return tx.PutDeadline(Deadline{At: epoch, Kind: DeadlineLate, Key: "w1"})
+	})
+	mustView(t, s, func(tx *Tx) error {
+		if at, ok, err := tx.Deadline(DeadlineLate, "w1"); !ok || err != nil || !at.Equal(epoch) {
+			t.Errorf("got %v, %v, %v", at, ok, err)
+		}
+		if _, ok, err := tx.Deadline(DeadlineTombstone, "w1"); ok || err != nil {
+			t.Errorf("one of another kind is found: %v", err)
+		}
+		return nil
+	})
+}
