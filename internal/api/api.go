@@ -113,8 +113,10 @@ type Brief struct {
 
 // BriefOf sums up w. It shares the labels.
 func BriefOf(w workspace.Workspace) Brief {
-	b := Brief{ID: w.ID, Name: w.Name, Owner: w.Owner, Labels: w.Labels, State: w.State, Desired: w.Desired, Port: w.Port,
-		Template: w.Spec.Template, Job: w.Job, CreatedAt: w.CreatedAt}
+	b := Brief{
+		ID: w.ID, Name: w.Name, Owner: w.Owner, Labels: w.Labels, State: w.State, Desired: w.Desired, Port: w.Port,
+		Template: w.Spec.Template, Job: w.Job, CreatedAt: w.CreatedAt,
+	}
 	if b.Template == "" {
 		b.Image = w.Spec.Image
 	}

@@ -18,8 +18,13 @@ type Rule struct {
 // Rules returns every rule that looks at Go files.
 func Rules() []Rule {
 	return []Rule{
-		{"imports", imports}, {"libraries", libraries}, {"clock", clock}, {"package-doc", packageDocs},
-		{"no-init", noInit}, {"file-size", fileSize}, {"func-size", funcSize},
+		{"imports", imports},
+		{"libraries", libraries},
+		{"clock", clock},
+		{"package-doc", packageDocs},
+		{"no-init", noInit},
+		{"file-size", fileSize},
+		{"func-size", funcSize},
 	}
 }
 
@@ -39,8 +44,10 @@ func imports(files []File) []Violation {
 			rest = strings.TrimPrefix(rest, "internal/")
 			may := Imports[i].May
 			if ours && !slices.Contains(may, rest) && !slices.Contains(may, anything) {
-				out = append(out, Violation{Subject: f.Path, Line: f.imports()[p],
-					Problem: fmt.Sprintf("%s may not import %s (%s)", f.Package(), rest, Imports[i].Why)})
+				out = append(out, Violation{
+					Subject: f.Path, Line: f.imports()[p],
+					Problem: fmt.Sprintf("%s may not import %s (%s)", f.Package(), rest, Imports[i].Why),
+				})
 			}
 		}
 	}
@@ -55,8 +62,10 @@ func libraries(files []File) []Violation {
 				if !within(p, lib.Prefix) || slices.Contains(lib.In, f.Package()) || f.Test() && lib.Tests {
 					continue
 				}
-				out = append(out, Violation{Subject: f.Path, Line: line,
-					Problem: fmt.Sprintf("%s belongs to %s (%s)", lib.Prefix, strings.Join(lib.In, ", "), lib.Why)})
+				out = append(out, Violation{
+					Subject: f.Path, Line: line,
+					Problem: fmt.Sprintf("%s belongs to %s (%s)", lib.Prefix, strings.Join(lib.In, ", "), lib.Why),
+				})
 			}
 		}
 	}
@@ -113,8 +122,10 @@ func (f File) calls(u use) []Violation {
 		}
 		x, ok := sel.X.(*ast.Ident)
 		if ok && local != "" && x.Name == local && slices.Contains(u.names, sel.Sel.Name) {
-			out = append(out, Violation{Subject: f.Path, Line: f.line(n.Pos()),
-				Problem: fmt.Sprintf("%s.%s %s, which package %s may not: take it as an argument", u.pkg, sel.Sel.Name, u.what, f.Package())})
+			out = append(out, Violation{
+				Subject: f.Path, Line: f.line(n.Pos()),
+				Problem: fmt.Sprintf("%s.%s %s, which package %s may not: take it as an argument", u.pkg, sel.Sel.Name, u.what, f.Package()),
+			})
 		}
 		return true
 	})
@@ -192,8 +203,10 @@ func funcSize(files []File) []Violation {
 				continue
 			}
 			if n := f.line(fn.End()) - f.line(fn.Pos()) + 1; n > most {
-				out = append(out, Violation{Subject: f.Path + ":" + fn.Name.Name, Line: f.line(fn.Pos()),
-					Problem: fmt.Sprintf("%d lines, at most %d", n, most)})
+				out = append(out, Violation{
+					Subject: f.Path + ":" + fn.Name.Name, Line: f.line(fn.Pos()),
+					Problem: fmt.Sprintf("%d lines, at most %d", n, most),
+				})
 			}
 		}
 	}

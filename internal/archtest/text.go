@@ -65,8 +65,10 @@ func wordsIn(name string, text []byte) []Violation {
 	for _, w := range Words {
 		word := strings.Join(w.Parts, "")
 		if i := bytes.Index(text, []byte(word)); i >= 0 {
-			out = append(out, Violation{Rule: "words", Subject: name, Line: 1 + bytes.Count(text[:i], []byte("\n")),
-				Problem: fmt.Sprintf("%q stands here (%s)", word, w.Why)})
+			out = append(out, Violation{
+				Rule: "words", Subject: name, Line: 1 + bytes.Count(text[:i], []byte("\n")),
+				Problem: fmt.Sprintf("%q stands here (%s)", word, w.Why),
+			})
 		}
 	}
 	return out

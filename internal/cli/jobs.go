@@ -97,8 +97,13 @@ func (f *Factory) writeJobs(out io.Writer, jobs []workspace.Job) error {
 	t := f.table("ID", "KIND", "WORKSPACE", "STATE", "ATTEMPT", "AGE", "ERROR")
 	for _, j := range jobs {
 		t.Rows = append(t.Rows, []render.Cell{
-			{Text: j.ID}, {Text: string(j.Kind)}, {Text: j.Name}, {Text: string(j.State), Colour: jobColour(j.State)},
-			{Text: fmt.Sprintf("%d of %d", j.Attempt, j.Attempts)}, {Text: render.Ago(now, j.CreatedAt)}, {Text: j.Error},
+			{Text: j.ID},
+			{Text: string(j.Kind)},
+			{Text: j.Name},
+			{Text: string(j.State), Colour: jobColour(j.State)},
+			{Text: fmt.Sprintf("%d of %d", j.Attempt, j.Attempts)},
+			{Text: render.Ago(now, j.CreatedAt)},
+			{Text: j.Error},
 		})
 	}
 	return t.Write(out)
@@ -116,7 +121,8 @@ func jobColour(s workspace.JobState) render.Colour {
 
 // newJobCmd is a command on one job.
 func newJobCmd(f *Factory, use, short, long, example string, states []workspace.JobState,
-	do func(ctx context.Context, c *client.Client, id string) (workspace.Job, error)) *cobra.Command {
+	do func(ctx context.Context, c *client.Client, id string) (workspace.Job, error),
+) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " JOB", Short: short, Long: long, Example: example,
 		Args:              takes(1, 1, "the id of one JOB"),

@@ -123,8 +123,12 @@ func (f *Factory) workspaceTable(ws []api.Brief) *render.Table {
 	for _, w := range ws {
 		from := cmp.Or(w.Template, w.Image)
 		t.Rows = append(t.Rows, []render.Cell{
-			{Text: w.Name}, {Text: stateText(w), Colour: render.StateColour(w.State)}, {Text: portURL(w.Port)},
-			{Text: from}, {Text: render.Ago(now, w.CreatedAt)}, {Text: labelText(w.Labels)},
+			{Text: w.Name},
+			{Text: stateText(w), Colour: render.StateColour(w.State)},
+			{Text: portURL(w.Port)},
+			{Text: from},
+			{Text: render.Ago(now, w.CreatedAt)},
+			{Text: labelText(w.Labels)},
 		})
 	}
 	return t

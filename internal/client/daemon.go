@@ -59,8 +59,10 @@ func (c *Client) Template(ctx context.Context, name string) (api.Template, error
 // ValidateTemplate checks the text of a template file and returns it as understood.
 func (c *Client) ValidateTemplate(ctx context.Context, text []byte) (api.Template, error) {
 	var t api.Template
-	err := c.do(ctx, call{method: http.MethodPost, path: "/v1/templates/validate",
-		body: text, mediaType: "application/toml"}, &t)
+	err := c.do(ctx, call{
+		method: http.MethodPost, path: "/v1/templates/validate",
+		body: text, mediaType: "application/toml",
+	}, &t)
 	return t, err
 }
 

@@ -191,8 +191,10 @@ func openLog(path string) (f *os.File, begin int64, err error) {
 
 // awaitDaemon waits until wsd answers or ends.
 func awaitDaemon(ctx context.Context, o DaemonOptions, ended <-chan error, begin int64) error {
-	probe := New(Options{Dial: func(ctx context.Context) (net.Conn, error) { return dialSocket(ctx, o.Socket) },
-		Socket: o.Socket, Retry: RetryPolicy{Attempts: 1}})
+	probe := New(Options{
+		Dial:   func(ctx context.Context) (net.Conn, error) { return dialSocket(ctx, o.Socket) },
+		Socket: o.Socket, Retry: RetryPolicy{Attempts: 1},
+	})
 	defer probe.Close()
 	for delay := 5 * time.Millisecond; ; delay = min(delay*2, 100*time.Millisecond) {
 		select {

@@ -28,11 +28,15 @@ func TestErrorsOfTheServer(t *testing.T) {
 		code    string
 		request string
 	}{
-		{"a problem keeps its code, kind and request id",
+		{
+			"a problem keeps its code, kind and request id",
 			plain(409, "application/problem+json", `{"code":"name_taken","kind":"conflict","detail":"taken","hint":"rename","request_id":"q1","errors":[{"pointer":"/name","code":"x"}]}`),
-			fault.Conflict, "name_taken", "q1"},
-		{"a problem without an id takes that of the header",
-			plain(404, "application/problem+json", `{"code":"workspace_not_found","kind":"not_found","detail":"no"}`), fault.NotFound, "workspace_not_found", "q9"},
+			fault.Conflict, "name_taken", "q1",
+		},
+		{
+			"a problem without an id takes that of the header",
+			plain(404, "application/problem+json", `{"code":"workspace_not_found","kind":"not_found","detail":"no"}`), fault.NotFound, "workspace_not_found", "q9",
+		},
 		{"a status without a problem becomes its kind", plain(403, "text/plain", "no"), fault.Denied, "denied", "q9"},
 		{"a broken problem becomes the status's kind", plain(500, "application/problem+json", `{"code":`), fault.Internal, "internal", "q9"},
 		{"a redirect is not followed", plain(301, "text/plain", ""), fault.Internal, "internal", "q9"},

@@ -26,8 +26,10 @@ func (c *Client) Create(ctx context.Context, req api.Create, key string) (worksp
 		key = NewKey()
 	}
 	var w workspace.Workspace
-	err := c.do(ctx, call{method: http.MethodPost, path: "/v1/workspaces", body: req,
-		header: map[string]string{api.HeaderIdempotencyKey: key}}, &w)
+	err := c.do(ctx, call{
+		method: http.MethodPost, path: "/v1/workspaces", body: req,
+		header: map[string]string{api.HeaderIdempotencyKey: key},
+	}, &w)
 	return w, err
 }
 
@@ -100,8 +102,10 @@ func (c *Client) Update(ctx context.Context, ref string, rev uint64, u api.Updat
 		match = `"` + strconv.FormatUint(rev, 10) + `"`
 	}
 	var w workspace.Workspace
-	err := c.do(ctx, call{method: http.MethodPatch, path: workspacePath(ref), body: u,
-		header: map[string]string{"If-Match": match}}, &w)
+	err := c.do(ctx, call{
+		method: http.MethodPatch, path: workspacePath(ref), body: u,
+		header: map[string]string{"If-Match": match},
+	}, &w)
 	return w, err
 }
 

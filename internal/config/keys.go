@@ -65,70 +65,112 @@ func placeKeys() []Key {
 	return []Key{
 		{"socket", "Path of the API's unix socket.", socketPath(), func(c *Config) string { return c.Socket }},
 		{"state_dir", "Folder of the store, its lock and the logs.", absolutePath(false), func(c *Config) string { return c.StateDir }},
-		{"driver", "What runs the containers; memory only pretends, for trying things out.", oneOf("docker", "memory"),
-			func(c *Config) string { return c.Driver }},
+		{
+			"driver", "What runs the containers; memory only pretends, for trying things out.", oneOf("docker", "memory"),
+			func(c *Config) string { return c.Driver },
+		},
 		{"templates", "Folder with templates of one's own; it need not exist.", absolutePath(true), func(c *Config) string { return c.Templates }},
-		{"ports.first", "First port of the range that workspaces lease from.", port,
-			func(c *Config) string { return strconv.Itoa(c.Ports.First) }},
-		{"ports.last", "Last port of the range; at most 1000 ports in all.", port,
-			func(c *Config) string { return strconv.Itoa(c.Ports.Last) }},
+		{
+			"ports.first", "First port of the range that workspaces lease from.", port,
+			func(c *Config) string { return strconv.Itoa(c.Ports.First) },
+		},
+		{
+			"ports.last", "Last port of the range; at most 1000 ports in all.", port,
+			func(c *Config) string { return strconv.Itoa(c.Ports.Last) },
+		},
 	}
 }
 
 func defaultsKeys(cpus int) []Key {
 	return []Key{
-		{"defaults.template", "Template of a workspace that names neither template nor image.", templateName(),
-			func(c *Config) string { return c.Defaults.Template }},
-		{"defaults.cpus", "Cores a workspace may use.", number(workspace.MinCPUs, float64(cpus)),
-			func(c *Config) string { return formatNumber(c.Defaults.CPUs) }},
-		{"defaults.memory", "Memory a workspace may use, swap included.", size(workspace.MinMemory, workspace.MaxMemory),
-			func(c *Config) string { return c.Defaults.Memory }},
-		{"defaults.pids", "Processes and threads a workspace may have.", integer(workspace.MinPids, workspace.MaxPids),
-			func(c *Config) string { return strconv.FormatInt(c.Defaults.Pids, 10) }},
+		{
+			"defaults.template", "Template of a workspace that names neither template nor image.", templateName(),
+			func(c *Config) string { return c.Defaults.Template },
+		},
+		{
+			"defaults.cpus", "Cores a workspace may use.", number(workspace.MinCPUs, float64(cpus)),
+			func(c *Config) string { return formatNumber(c.Defaults.CPUs) },
+		},
+		{
+			"defaults.memory", "Memory a workspace may use, swap included.", size(workspace.MinMemory, workspace.MaxMemory),
+			func(c *Config) string { return c.Defaults.Memory },
+		},
+		{
+			"defaults.pids", "Processes and threads a workspace may have.", integer(workspace.MinPids, workspace.MaxPids),
+			func(c *Config) string { return strconv.FormatInt(c.Defaults.Pids, 10) },
+		},
 	}
 }
 
 func timeoutKeys() []Key {
 	long, short := duration(time.Second, maxPhase), duration(time.Second, time.Hour)
 	return []Key{
-		{"timeouts.create", "Fetching the image and making volume and container.", long,
-			func(c *Config) string { return shortDuration(c.Timeouts.Create) }},
-		{"timeouts.initialize", "From the first files until the ready check passes.", long,
-			func(c *Config) string { return shortDuration(c.Timeouts.Initialize) }},
-		{"timeouts.start", "Start of the main process.", short,
-			func(c *Config) string { return shortDuration(c.Timeouts.Start) }},
-		{"timeouts.stop", "From SIGTERM to SIGKILL.", short,
-			func(c *Config) string { return shortDuration(c.Timeouts.Stop) }},
-		{"timeouts.pre_stop", "Budget of the pre-stop command.", short,
-			func(c *Config) string { return shortDuration(c.Timeouts.PreStop) }},
+		{
+			"timeouts.create", "Fetching the image and making volume and container.", long,
+			func(c *Config) string { return shortDuration(c.Timeouts.Create) },
+		},
+		{
+			"timeouts.initialize", "From the first files until the ready check passes.", long,
+			func(c *Config) string { return shortDuration(c.Timeouts.Initialize) },
+		},
+		{
+			"timeouts.start", "Start of the main process.", short,
+			func(c *Config) string { return shortDuration(c.Timeouts.Start) },
+		},
+		{
+			"timeouts.stop", "From SIGTERM to SIGKILL.", short,
+			func(c *Config) string { return shortDuration(c.Timeouts.Stop) },
+		},
+		{
+			"timeouts.pre_stop", "Budget of the pre-stop command.", short,
+			func(c *Config) string { return shortDuration(c.Timeouts.PreStop) },
+		},
 	}
 }
 
 func dockerKeys() []Key {
 	return []Key{
-		{"docker.host", "Socket of the Docker Engine; empty means DOCKER_HOST, else /var/run/docker.sock.", unixURL(),
-			func(c *Config) string { return c.Docker.Host }},
-		{"docker.subnets", "Range from which each workspace gets a network of 16 addresses.", privatePrefix(),
-			func(c *Config) string { return c.Docker.Subnets }},
-		{"docker.spare", "Networks made ahead of use, so that a create is fast.", integer(0, 64),
-			func(c *Config) string { return strconv.Itoa(c.Docker.Spare) }},
-		{"docker.keep", "Networks kept for recently stopped workspaces, so that a start is fast.", integer(0, 1024),
-			func(c *Config) string { return strconv.Itoa(c.Docker.Keep) }},
+		{
+			"docker.host", "Socket of the Docker Engine; empty means DOCKER_HOST, else /var/run/docker.sock.", unixURL(),
+			func(c *Config) string { return c.Docker.Host },
+		},
+		{
+			"docker.subnets", "Range from which each workspace gets a network of 16 addresses.", privatePrefix(),
+			func(c *Config) string { return c.Docker.Subnets },
+		},
+		{
+			"docker.spare", "Networks made ahead of use, so that a create is fast.", integer(0, 64),
+			func(c *Config) string { return strconv.Itoa(c.Docker.Spare) },
+		},
+		{
+			"docker.keep", "Networks kept for recently stopped workspaces, so that a start is fast.", integer(0, 1024),
+			func(c *Config) string { return strconv.Itoa(c.Docker.Keep) },
+		},
 	}
 }
 
 func workKeys() []Key {
 	return []Key{
-		{"jobs.workers", "Engine work done at a time; 0 means twice the cores.", integer(0, 256),
-			func(c *Config) string { return strconv.Itoa(c.Jobs.Workers) }},
-		{"jobs.attempts", "Attempts before a job counts as failed.", integer(1, 100),
-			func(c *Config) string { return strconv.Itoa(c.Jobs.Attempts) }},
-		{"jobs.backoff", "Delay before the second attempt; doubled each time, with full jitter.", duration(time.Millisecond, time.Hour),
-			func(c *Config) string { return shortDuration(c.Jobs.Backoff) }},
-		{"jobs.max_backoff", "The delay grows no further than this.", duration(time.Millisecond, maxPhase),
-			func(c *Config) string { return shortDuration(c.Jobs.MaxDelay) }},
-		{"log.level", "Least important messages that are logged.", oneOf("debug", "info", "warn", "error"),
-			func(c *Config) string { return c.Log.Level }},
+		{
+			"jobs.workers", "Engine work done at a time; 0 means twice the cores.", integer(0, 256),
+			func(c *Config) string { return strconv.Itoa(c.Jobs.Workers) },
+		},
+		{
+			"jobs.attempts", "Attempts before a job counts as failed.", integer(1, 100),
+			func(c *Config) string { return strconv.Itoa(c.Jobs.Attempts) },
+		},
+		{
+			"jobs.backoff", "Delay before the second attempt; doubled each time, with full jitter.", duration(time.Millisecond, time.Hour),
+			func(c *Config) string { return shortDuration(c.Jobs.Backoff) },
+		},
+		{
+			"jobs.max_backoff", "The delay grows no further than this.", duration(time.Millisecond, maxPhase),
+			func(c *Config) string { return shortDuration(c.Jobs.MaxDelay) },
+		},
+		{
+			"log.level", "Least important messages that are logged.", oneOf("debug", "info", "warn", "error"),
+			func(c *Config) string { return c.Log.Level },
+		},
 		{"log.format", "Form of the log.", oneOf("text", "json"), func(c *Config) string { return c.Log.Format }},
 	}
 }

@@ -157,18 +157,35 @@ func TestDefaultsFollowTheUser(t *testing.T) {
 		env                           []string
 		socket, state, file, template string
 	}{
-		{"root uses the folders of the system", 0, "/root", []string{"XDG_RUNTIME_DIR=/run/user/0"},
-			"/run/wsd/wsd.sock", "/var/lib/wsd", "/etc/wsd/config.toml", "/etc/wsd/templates"},
-		{"a login session has a runtime folder", 1000, "/home/ada", []string{"XDG_RUNTIME_DIR=/run/user/1000"},
-			"/run/user/1000/wsd/wsd.sock", "/home/ada/.local/state/wsd", "/home/ada/.config/wsd/config.toml", "/home/ada/.config/wsd/templates"},
-		{"without one the socket is in the state folder", 1000, "/home/ada", nil,
-			"/home/ada/.local/state/wsd/run/wsd.sock", "/home/ada/.local/state/wsd", "/home/ada/.config/wsd/config.toml", "/home/ada/.config/wsd/templates"},
-		{"the socket follows a state folder that is set", 1000, "/home/ada", []string{"WSD_STATE_DIR=/srv/w"},
-			"/srv/w/run/wsd.sock", "/srv/w", "/home/ada/.config/wsd/config.toml", "/home/ada/.config/wsd/templates"},
-		{"every XDG folder counts", 1000, "", []string{"XDG_STATE_HOME=/x/s", "XDG_CONFIG_HOME=/x/c/"},
-			"/x/s/wsd/run/wsd.sock", "/x/s/wsd", "/x/c/wsd/config.toml", "/x/c/wsd/templates"},
-		{"a relative XDG folder is ignored", 1000, "/home/ada", []string{"XDG_STATE_HOME=s", "XDG_RUNTIME_DIR=.", "XDG_CONFIG_HOME=c"},
-			"/home/ada/.local/state/wsd/run/wsd.sock", "/home/ada/.local/state/wsd", "/home/ada/.config/wsd/config.toml", "/home/ada/.config/wsd/templates"},
+		{
+			"root uses the folders of the system", 0, "/root",
+			[]string{"XDG_RUNTIME_DIR=/run/user/0"},
+			"/run/wsd/wsd.sock", "/var/lib/wsd", "/etc/wsd/config.toml", "/etc/wsd/templates",
+		},
+		{
+			"a login session has a runtime folder", 1000, "/home/ada",
+			[]string{"XDG_RUNTIME_DIR=/run/user/1000"},
+			"/run/user/1000/wsd/wsd.sock", "/home/ada/.local/state/wsd", "/home/ada/.config/wsd/config.toml", "/home/ada/.config/wsd/templates",
+		},
+		{
+			"without one the socket is in the state folder", 1000, "/home/ada", nil,
+			"/home/ada/.local/state/wsd/run/wsd.sock", "/home/ada/.local/state/wsd", "/home/ada/.config/wsd/config.toml", "/home/ada/.config/wsd/templates",
+		},
+		{
+			"the socket follows a state folder that is set", 1000, "/home/ada",
+			[]string{"WSD_STATE_DIR=/srv/w"},
+			"/srv/w/run/wsd.sock", "/srv/w", "/home/ada/.config/wsd/config.toml", "/home/ada/.config/wsd/templates",
+		},
+		{
+			"every XDG folder counts", 1000, "",
+			[]string{"XDG_STATE_HOME=/x/s", "XDG_CONFIG_HOME=/x/c/"},
+			"/x/s/wsd/run/wsd.sock", "/x/s/wsd", "/x/c/wsd/config.toml", "/x/c/wsd/templates",
+		},
+		{
+			"a relative XDG folder is ignored", 1000, "/home/ada",
+			[]string{"XDG_STATE_HOME=s", "XDG_RUNTIME_DIR=.", "XDG_CONFIG_HOME=c"},
+			"/home/ada/.local/state/wsd/run/wsd.sock", "/home/ada/.local/state/wsd", "/home/ada/.config/wsd/config.toml", "/home/ada/.config/wsd/templates",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := Read(Sources{UID: c.uid, Home: c.home, Env: c.env, CPUs: 4})

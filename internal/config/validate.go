@@ -111,8 +111,10 @@ func (l *loader) duration(key string) (d workspace.Duration, ok bool) {
 func (l *loader) refuseTogether(code, key, other, problem string) {
 	a, _ := l.origins.Explain(key)
 	b, _ := l.origins.Explain(other)
-	l.problems = append(l.problems, fault.Field{Pointer: pointer(key), Code: code,
-		Detail: fmt.Sprintf("%s = %s%s with %s = %s%s: %s", key, a.Value, place(a), other, b.Value, place(b), problem)})
+	l.problems = append(l.problems, fault.Field{
+		Pointer: pointer(key), Code: code,
+		Detail: fmt.Sprintf("%s = %s%s with %s = %s%s: %s", key, a.Value, place(a), other, b.Value, place(b), problem),
+	})
 }
 
 // fault returns all problems as one error, or nil.

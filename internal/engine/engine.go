@@ -136,8 +136,10 @@ func (e *Engine) Recover() error {
 		if err := tx.PutDeadline(store.Deadline{At: now.Add(time.Minute), Kind: store.DeadlineFacts}); err != nil {
 			return err
 		}
-		_, err := tx.Append(event.Event{Time: now, Kind: event.DaemonStarted, Actor: workspace.Daemon, Result: "ok",
-			Detail: map[string]string{"version": e.cfg.Identity.Version}})
+		_, err := tx.Append(event.Event{
+			Time: now, Kind: event.DaemonStarted, Actor: workspace.Daemon, Result: "ok",
+			Detail: map[string]string{"version": e.cfg.Identity.Version},
+		})
 		return err
 	})
 	if err != nil {

@@ -283,8 +283,10 @@ func TestJobIsRetriedThenKeptAsFailed(t *testing.T) {
 
 func TestRefusalsAreNotRetried(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		r.box.SetFaults(memory.Faults{Script: []memory.Fault{{Op: memory.OpEnsureImage,
-			Err: fault.New(fault.NotFound, "image_not_found", "there is no such image")}}})
+		r.box.SetFaults(memory.Faults{Script: []memory.Fault{{
+			Op:  memory.OpEnsureImage,
+			Err: fault.New(fault.NotFound, "image_not_found", "there is no such image"),
+		}}})
 		r.begin("demo")
 		r.settle()
 		w := r.want("demo", workspace.Failed)

@@ -143,8 +143,10 @@ func (r *rig) start() {
 		Store: db, Driver: r.box.Driver(db.Instance()), Door: r.door, Templates: templates,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), PortFirst: 8000, PortLast: 8009, Workers: 4,
 		Listeners: r.door.listeners, Attempts: 3, Backoff: time.Second, MaxBackoff: 10 * time.Second,
-		Defaults: Defaults{Template: "static", Limits: workspace.Limits{CPUs: 1, Memory: 1 << 30, Pids: 512},
-			Timeouts: workspace.Timeouts{Create: minute, Initialize: minute, Start: minute, Stop: minute / 6, PreStop: minute / 6}},
+		Defaults: Defaults{
+			Template: "static", Limits: workspace.Limits{CPUs: 1, Memory: 1 << 30, Pids: 512},
+			Timeouts: workspace.Timeouts{Create: minute, Initialize: minute, Start: minute, Stop: minute / 6, PreStop: minute / 6},
+		},
 	}
 	if r.tweak != nil {
 		r.tweak(&cfg)

@@ -104,20 +104,34 @@ func TestACallThatComesThroughLateIsUndone(t *testing.T) {
 		want     workspace.State
 		observed rt.Observed
 	}{
-		{"a start, after a stop", stopped, memory.OpStart, api.Start,
-			func(r *rig) { r.command("demo", api.Stop) }, workspace.Stopped, rt.ObservedExited},
-		{"a start, after its job was cancelled", stopped, memory.OpStart, api.Start,
-			func(r *rig) { r.cancelOpen("demo") }, workspace.Stopped, rt.ObservedExited},
-		{"a pause, after a start", up, memory.OpPause, api.Pause,
-			func(r *rig) { r.command("demo", api.Start) }, workspace.Running, rt.ObservedRunning},
-		{"a pause, after its job was cancelled", up, memory.OpPause, api.Pause,
-			func(r *rig) { r.cancelOpen("demo") }, workspace.Running, rt.ObservedRunning},
-		{"a pause, after a stop", up, memory.OpPause, api.Pause,
-			func(r *rig) { r.command("demo", api.Stop) }, workspace.Stopped, rt.ObservedExited},
-		{"a resume, after a pause", paused, memory.OpResume, api.Resume,
-			func(r *rig) { r.command("demo", api.Pause) }, workspace.Paused, rt.ObservedPaused},
-		{"a resume, after a stop", paused, memory.OpResume, api.Resume,
-			func(r *rig) { r.command("demo", api.Stop) }, workspace.Stopped, rt.ObservedExited},
+		{
+			"a start, after a stop", stopped, memory.OpStart, api.Start,
+			func(r *rig) { r.command("demo", api.Stop) }, workspace.Stopped, rt.ObservedExited,
+		},
+		{
+			"a start, after its job was cancelled", stopped, memory.OpStart, api.Start,
+			func(r *rig) { r.cancelOpen("demo") }, workspace.Stopped, rt.ObservedExited,
+		},
+		{
+			"a pause, after a start", up, memory.OpPause, api.Pause,
+			func(r *rig) { r.command("demo", api.Start) }, workspace.Running, rt.ObservedRunning,
+		},
+		{
+			"a pause, after its job was cancelled", up, memory.OpPause, api.Pause,
+			func(r *rig) { r.cancelOpen("demo") }, workspace.Running, rt.ObservedRunning,
+		},
+		{
+			"a pause, after a stop", up, memory.OpPause, api.Pause,
+			func(r *rig) { r.command("demo", api.Stop) }, workspace.Stopped, rt.ObservedExited,
+		},
+		{
+			"a resume, after a pause", paused, memory.OpResume, api.Resume,
+			func(r *rig) { r.command("demo", api.Pause) }, workspace.Paused, rt.ObservedPaused,
+		},
+		{
+			"a resume, after a stop", paused, memory.OpResume, api.Resume,
+			func(r *rig) { r.command("demo", api.Stop) }, workspace.Stopped, rt.ObservedExited,
+		},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			inBubble(t, func(r *rig) {

@@ -107,8 +107,10 @@ func (e *Engine) holdPorts(ctx context.Context) {
 
 func (e *Engine) hold(port int) workspace.Condition {
 	if err := e.cfg.Door.Open(port); err != nil {
-		return workspace.Condition{Type: workspace.PortBound, Status: false, Reason: "held_by_another_program",
-			Detail: "another program listens on its port; see `wsctl ports`"}
+		return workspace.Condition{
+			Type: workspace.PortBound, Status: false, Reason: "held_by_another_program",
+			Detail: "another program listens on its port; see `wsctl ports`",
+		}
 	}
 	return workspace.Condition{Type: workspace.PortBound, Status: true, Reason: "listening"}
 }

@@ -63,8 +63,10 @@ func (e *Engine) Doctor(ctx context.Context, a workspace.Actor) ([]api.Check, er
 func (e *Engine) checkEngine() api.Check {
 	v := e.health.view()
 	if !v.Reachable {
-		return api.Check{Name: "engine", Status: "fail", Detail: "the container engine does not answer: " + v.Error,
-			Hint: "start it (`systemctl start docker`), or install it; wsd finds it again by itself"}
+		return api.Check{
+			Name: "engine", Status: "fail", Detail: "the container engine does not answer: " + v.Error,
+			Hint: "start it (`systemctl start docker`), or install it; wsd finds it again by itself",
+		}
 	}
 	return api.Check{Name: "engine", Status: "ok", Detail: fmt.Sprintf("%s %s, API %s", v.Name, v.Version, v.API)}
 }
@@ -73,9 +75,11 @@ func checkPorts(p api.PortList) api.Check {
 	c := api.Check{Name: "ports", Status: "ok", Detail: fmt.Sprintf("%d of %d to %d are free", p.Free, p.First, p.Last)}
 	for _, l := range p.Leases {
 		if l.State == "leased" && !l.Bound {
-			return api.Check{Name: "ports", Status: "warn",
+			return api.Check{
+				Name: "ports", Status: "warn",
 				Detail: fmt.Sprintf("port %d of %s is held by %s", l.Port, whose(l), cmp.Or(l.Holder, "another program")),
-				Hint:   "end that program; wsd takes the port within 30 s"}
+				Hint:   "end that program; wsd takes the port within 30 s",
+			}
 		}
 	}
 	if p.Free == 0 {
@@ -111,8 +115,10 @@ func checkInotify() api.Check {
 	if n == 0 || n >= inotifyWarn {
 		return api.Check{Name: "file watchers", Status: "ok", Detail: fmt.Sprintf("%d per user", n)}
 	}
-	return api.Check{Name: "file watchers", Status: "warn", Detail: fmt.Sprintf("only %d per user, which development servers use up", n),
-		Hint: "sudo sysctl fs.inotify.max_user_instances=1024; docs/troubleshooting.md tells how to keep it"}
+	return api.Check{
+		Name: "file watchers", Status: "warn", Detail: fmt.Sprintf("only %d per user, which development servers use up", n),
+		Hint: "sudo sysctl fs.inotify.max_user_instances=1024; docs/troubleshooting.md tells how to keep it",
+	}
 }
 
 func (e *Engine) checkJobs(a workspace.Actor) api.Check {

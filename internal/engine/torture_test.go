@@ -191,7 +191,10 @@ func (h *history) byHand(name string) {
 		{"crash", func(r rt.Ref) error { return h.box.Kill(r, 3, false) }},
 		{"out of memory", func(r rt.Ref) error { return h.box.Kill(r, 137, true) }},
 		{"end", func(r rt.Ref) error { return h.box.Kill(r, 0, false) }},
-		{"pause", h.box.PauseByHand}, {"unpause", h.box.ResumeByHand}, {"start", h.box.StartByHand}, {"remove", h.box.RemoveByHand},
+		{"pause", h.box.PauseByHand},
+		{"unpause", h.box.ResumeByHand},
+		{"start", h.box.StartByHand},
+		{"remove", h.box.RemoveByHand},
 	}
 	a := acts[h.rand.IntN(len(acts))]
 	if a.do(ref(w)) == nil {

@@ -82,8 +82,10 @@ func ClassOf(k Kind) Class {
 
 // Kinds returns every kind, for tables in documents and tests.
 func Kinds() []Kind {
-	return []Kind{Internal, Invalid, NotFound, Gone, Conflict, Stale, Precondition, Denied, Limit, Timeout,
-		Unavailable, Unsupported, TooLarge, MediaType, Method, StorageFull, Interrupted, Usage}
+	return []Kind{
+		Internal, Invalid, NotFound, Gone, Conflict, Stale, Precondition, Denied, Limit, Timeout,
+		Unavailable, Unsupported, TooLarge, MediaType, Method, StorageFull, Interrupted, Usage,
+	}
 }
 
 // KindOfStatus is the inverse of Class.HTTP, for clients that got a status and

@@ -65,9 +65,11 @@ func hasToken(r *http.Request, name, token string) bool {
 // the peer is gone, soon after leave is closed, or at once when ctx ends.
 func (e Exec) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseWriter, r *http.Request) {
 	s := &session{patience: e.Patience, log: e.Log, decode: e.Decode, refused: make(chan error, 1)}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{api.ExecProtocol},
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: []string{api.ExecProtocol},
 		// A pong that has to wait behind output would end the session after 5 s.
-		OnPingReceived: func(context.Context, []byte) bool { return s.waiting.Load() == 0 }})
+		OnPingReceived: func(context.Context, []byte) bool { return s.waiting.Load() == 0 },
+	})
 	if err != nil {
 		e.Log.Debug("cannot upgrade to a WebSocket", "err", err)
 		return // Accept has answered

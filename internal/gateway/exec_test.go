@@ -11,8 +11,10 @@ import (
 
 func TestCheckUpgrade(t *testing.T) {
 	good := func() http.Header {
-		return http.Header{"Connection": {"keep-alive, Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
-			"Sec-Websocket-Protocol": {"other", api.ExecProtocol}}
+		return http.Header{
+			"Connection": {"keep-alive, Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+			"Sec-Websocket-Protocol": {"other", api.ExecProtocol},
+		}
 	}
 	for _, tt := range []struct {
 		name, header, value, code string

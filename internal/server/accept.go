@@ -32,8 +32,10 @@ type acceptor struct {
 }
 
 func (s *Server) accept(ln net.Listener) net.Listener {
-	return &acceptor{Listener: ln, s: s, users: map[string]int{}, refusing: make(chan struct{}, 16),
-		policy: auth.Policy{Self: uint32(os.Geteuid()), Allowed: s.allow}}
+	return &acceptor{
+		Listener: ln, s: s, users: map[string]int{}, refusing: make(chan struct{}, 16),
+		policy: auth.Policy{Self: uint32(os.Geteuid()), Allowed: s.allow},
+	}
 }
 
 // Accept implements net.Listener.

@@ -139,8 +139,11 @@ func TestBadHeads(t *testing.T) {
 		{"an idempotency key in Greek", "POST", "/v1/workspaces", good, []string{"Idempotency-Key: κλειδί"}, 400, "idempotency_key_invalid"},
 		{"a job id with a dot", "GET", "/v1/jobs/a.b", "", nil, 400, "job_id_invalid"},
 		{"exec without an upgrade", "GET", "/v1/workspaces/one/exec", "", nil, 426, "upgrade_required"},
-		{"exec without the subprotocol", "GET", "/v1/workspaces/one/exec", "",
-			[]string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="}, 426, "subprotocol_required"},
+		{
+			"exec without the subprotocol", "GET", "/v1/workspaces/one/exec", "",
+			[]string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="},
+			426, "subprotocol_required",
+		},
 		{"a template of bytes", "POST", "/v1/templates/validate", "name = \xff", []string{"Content-Type: application/toml"}, 400, "invalid_utf8"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -179,8 +182,11 @@ func TestHarmlessOddities(t *testing.T) {
 		{"28 HEAD of followed logs ends", "HEAD", "/v1/workspaces/one/logs?follow=true", "", nil, 200},
 		{"28 HEAD of a backup ends", "HEAD", "/v1/backup", "", nil, 200},
 		{"28 OPTIONS", "OPTIONS", "/v1/workspaces", "", nil, 204},
-		{"37 forwarding headers mean nothing", "GET", "/v1/status", "",
-			[]string{"X-Forwarded-For: 1.2.3.4", "X-Forwarded-Host: evil", "Forwarded: host=evil", "X-Real-IP: 1.2.3.4"}, 200},
+		{
+			"37 forwarding headers mean nothing", "GET", "/v1/status", "",
+			[]string{"X-Forwarded-For: 1.2.3.4", "X-Forwarded-Host: evil", "Forwarded: host=evil", "X-Real-IP: 1.2.3.4"},
+			200,
+		},
 		{"a charset of UTF-8", "POST", "/v1/gc", `{}`, []string{"Content-Type: application/json; charset=utf-8"}, 200},
 		{"gc without a body", "POST", "/v1/gc", "", nil, 200},
 	} {

@@ -58,9 +58,11 @@ func (f *fake) add(name, owner string) workspace.Workspace {
 
 func (f *fake) put(name, owner string) workspace.Workspace {
 	f.made++
-	w := workspace.Workspace{ID: fmt.Sprintf("w%012s", strings.Repeat("a", 11)+string(rune('a'+f.made%26))), Name: name, Owner: owner,
+	w := workspace.Workspace{
+		ID: fmt.Sprintf("w%012s", strings.Repeat("a", 11)+string(rune('a'+f.made%26))), Name: name, Owner: owner,
 		State: workspace.Running, Desired: workspace.WantRunning, Revision: 1, CreatedAt: epoch, UpdatedAt: epoch,
-		Spec: workspace.Spec{Image: "wsd:base", Port: 8080}}
+		Spec: workspace.Spec{Image: "wsd:base", Port: 8080},
+	}
 	f.workspaces = append(f.workspaces, w)
 	slices.SortFunc(f.workspaces, func(a, b workspace.Workspace) int { return strings.Compare(a.Name, b.Name) })
 	return w

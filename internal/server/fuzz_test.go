@@ -17,8 +17,10 @@ import (
 // when it is sent again, and names every member once; whatever is refused is the
 // client's fault and says so briefly.
 func FuzzDecode(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"name":"a"}`, `{"name":"a","name":"b"}`, `{"limits":{"cpus":1e400}}`, `null`, `{"env":{"A":"1"}}{}`,
-		"\ufeff{}", `{"name":"\ud800"}`, `{"params":{"a":[[[[]]]]}}`, "{\"name\":\"\xff\"}", `{"port":-0}`, `{"NAME":"x"}`} {
+	for _, seed := range []string{
+		`{}`, `{"name":"a"}`, `{"name":"a","name":"b"}`, `{"limits":{"cpus":1e400}}`, `null`, `{"env":{"A":"1"}}{}`,
+		"\ufeff{}", `{"name":"\ud800"}`, `{"params":{"a":[[[[]]]]}}`, "{\"name\":\"\xff\"}", `{"port":-0}`, `{"NAME":"x"}`,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

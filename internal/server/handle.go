@@ -174,8 +174,10 @@ func (s *Server) readBody(c *call, want body) ([]byte, error) {
 	case errors.As(err, &max):
 		return nil, tooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, &statusFault{http.StatusRequestTimeout,
-			fault.New(fault.Timeout, "body_timeout", "the body did not come within %v", s.times.Body)}
+		return nil, &statusFault{
+			http.StatusRequestTimeout,
+			fault.New(fault.Timeout, "body_timeout", "the body did not come within %v", s.times.Body),
+		}
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, fault.New(fault.Invalid, "body_incomplete", "the body ended early")
 	}

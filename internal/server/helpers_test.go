@@ -95,8 +95,10 @@ func (s *syncBuffer) String() string {
 func newRig(t *testing.T, a workspace.Actor, change ...func(*Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, fake: newFake(), pipes: newPipes(), stopped: make(chan error, 1), log: &syncBuffer{}}
-	o := Options{Backend: r.fake, Templates: catalogue{}, Version: "test",
-		Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	o := Options{
+		Backend: r.fake, Templates: catalogue{}, Version: "test",
+		Log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
 	for _, c := range change {
 		c(&o)
 	}

@@ -33,8 +33,10 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 	cfg := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
-			Info: &huma.Info{Title: "wsd", Version: version,
-				Description: "The local API of the workspace daemon, over its unix socket. Contract version " + api.Version + "."},
+			Info: &huma.Info{
+				Title: "wsd", Version: version,
+				Description: "The local API of the workspace daemon, over its unix socket. Contract version " + api.Version + ".",
+			},
 			Servers:    []*huma.Server{{URL: "http://wsd", Description: "Through the daemon's unix socket"}},
 			Components: &huma.Components{Schemas: huma.NewMapRegistry(schemaPrefix, schemaName)},
 		},

@@ -51,8 +51,10 @@ func watchParams() []param {
 }
 
 func jobParams() []param {
-	states := []workspace.JobState{workspace.JobWaiting, workspace.JobDelayed, workspace.JobActive,
-		workspace.JobCompleted, workspace.JobFailed, workspace.JobCancelled}
+	states := []workspace.JobState{
+		workspace.JobWaiting, workspace.JobDelayed, workspace.JobActive,
+		workspace.JobCompleted, workspace.JobFailed, workspace.JobCancelled,
+	}
 	return []param{
 		{name: "state", kind: text, many: true, words: words(states), doc: "Only jobs in one of these states"},
 		workspaceParam(),

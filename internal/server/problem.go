@@ -45,7 +45,8 @@ func problemOf(err error, requestID string) api.Problem {
 	}
 	for _, field := range f.Fields {
 		p.Errors = append(p.Errors, fault.Field{
-			Pointer: clean(field.Pointer, maxField), Code: field.Code, Detail: clean(field.Detail, maxField)})
+			Pointer: clean(field.Pointer, maxField), Code: field.Code, Detail: clean(field.Detail, maxField),
+		})
 	}
 	if f.Kind == fault.Internal {
 		p.Detail = "something went wrong inside wsd"

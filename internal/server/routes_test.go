@@ -172,9 +172,22 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	r := newRig(t, root)
 	r.fake.add("one", root.ID)
 	for _, tt := range []struct{ method, path string }{
-		{"GET", "/v1/status"}, {"GET", "/v1/workspaces"}, {"GET", "/v1/workspaces/one"}, {"GET", "/v1/nothing"}, {"PUT", "/v1/jobs"},
-		{"GET", "/v1/templates/static"}, {"GET", "/v1/workspaces/one/logs"}, {"GET", "/v1/openapi.json"}, {"GET", "/v1/ports"}, {"GET", "/v1/jobs/stats"},
-		{"GET", "/v1/doctor"}, {"GET", "/v1/events"}, {"GET", "/v1/jobs"}, {"GET", "/v1/jobs/jaaaaaaaaaaaa"}, {"GET", "/v1/workspaces/one/usage"}, {"GET", "/v1/templates"},
+		{"GET", "/v1/status"},
+		{"GET", "/v1/workspaces"},
+		{"GET", "/v1/workspaces/one"},
+		{"GET", "/v1/nothing"},
+		{"PUT", "/v1/jobs"},
+		{"GET", "/v1/templates/static"},
+		{"GET", "/v1/workspaces/one/logs"},
+		{"GET", "/v1/openapi.json"},
+		{"GET", "/v1/ports"},
+		{"GET", "/v1/jobs/stats"},
+		{"GET", "/v1/doctor"},
+		{"GET", "/v1/events"},
+		{"GET", "/v1/jobs"},
+		{"GET", "/v1/jobs/jaaaaaaaaaaaa"},
+		{"GET", "/v1/workspaces/one/usage"},
+		{"GET", "/v1/templates"},
 	} {
 		a := r.do(tt.method, tt.path, "", "Wsd-Request-Id: my.id-1")
 		h := a.header
@@ -307,8 +320,10 @@ func filterReaches(t *testing.T, path string) {
 	t.Helper()
 	r := newRig(t, alice)
 	r.do("GET", path+"?state=running,stopped&state=failed&label=a%3Db,c&label=d!%3De&owner=uid:7", "")
-	want := api.Filter{States: []workspace.State{"running", "stopped", "failed"}, Owner: "uid:7",
-		Labels: []workspace.Selector{{Key: "a", Value: "b", Exact: true}, {Key: "c"}, {Key: "d", Value: "e", Exact: true, Not: true}}}
+	want := api.Filter{
+		States: []workspace.State{"running", "stopped", "failed"}, Owner: "uid:7",
+		Labels: []workspace.Selector{{Key: "a", Value: "b", Exact: true}, {Key: "c"}, {Key: "d", Value: "e", Exact: true, Not: true}},
+	}
 	if !reflect.DeepEqual(r.fake.lastFilter, want) {
 		t.Errorf("got %+v, want %+v", r.fake.lastFilter, want)
 	}

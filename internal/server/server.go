@@ -63,8 +63,14 @@ func DefaultTimes() Times {
 func (t Times) orDefault() Times {
 	d := DefaultTimes()
 	for _, p := range []struct{ v, def *time.Duration }{
-		{&t.Header, &d.Header}, {&t.Body, &d.Body}, {&t.Idle, &d.Idle}, {&t.Handle, &d.Handle},
-		{&t.Write, &d.Write}, {&t.Quiet, &d.Quiet}, {&t.Exec, &d.Exec}, {&t.Shutdown, &d.Shutdown},
+		{&t.Header, &d.Header},
+		{&t.Body, &d.Body},
+		{&t.Idle, &d.Idle},
+		{&t.Handle, &d.Handle},
+		{&t.Write, &d.Write},
+		{&t.Quiet, &d.Quiet},
+		{&t.Exec, &d.Exec},
+		{&t.Shutdown, &d.Shutdown},
 	} {
 		if *p.v <= 0 {
 			*p.v = *p.def

@@ -39,8 +39,12 @@ func checkDue(t *testing.T, s *Store) {
 	t.Helper()
 	at := func(n int) time.Time { return epoch.Add(time.Duration(n) * time.Nanosecond) }
 	want := []Deadline{
-		{time.Time{}, DeadlinePhase, "zero"}, {time.Unix(-5, 0).UTC(), DeadlinePhase, "negative"}, {at(1), DeadlinePhase, "w1"},
-		{at(3), DeadlineTombstone, "w1"}, {at(4), DeadlinePhase, "w2"}, {at(9), DeadlineIdempotency, "uid:1\x00k"},
+		{time.Time{}, DeadlinePhase, "zero"},
+		{time.Unix(-5, 0).UTC(), DeadlinePhase, "negative"},
+		{at(1), DeadlinePhase, "w1"},
+		{at(3), DeadlineTombstone, "w1"},
+		{at(4), DeadlinePhase, "w2"},
+		{at(9), DeadlineIdempotency, "uid:1\x00k"},
 	}
 	due := func(now time.Time, limit int) (out []Deadline) {
 		mustView(t, s, func(tx *Tx) (err error) {

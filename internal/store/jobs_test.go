@@ -263,8 +263,10 @@ func TestStatsCountEveryKind(t *testing.T) {
 			switch st.Kind {
 			case workspace.JobStart:
 				total := 400 * time.Millisecond
-				want = workspace.JobStats{Kind: st.Kind, Active: 1, Completed: 3, Failed: 1, Cancelled: 1, Retried: 2,
-					MeanMS: 400.0 / 3, TotalTime: total}
+				want = workspace.JobStats{
+					Kind: st.Kind, Active: 1, Completed: 3, Failed: 1, Cancelled: 1, Retried: 2,
+					MeanMS: 400.0 / 3, TotalTime: total,
+				}
 			case workspace.JobStop:
 				want.Waiting = 1
 			case "transmogrify":

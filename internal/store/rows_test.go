@@ -54,7 +54,8 @@ func TestARowOfANewerMinorVersionKeepsWhatWeKnow(t *testing.T) {
 
 func TestTimeKeysSortAsTimesDo(t *testing.T) {
 	times := []time.Time{
-		{}, time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC), firstTime.Add(1), time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(0, -1),
+		{},
+		time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC), firstTime.Add(1), time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC), time.Unix(0, -1),
 		time.Unix(0, 0), time.Unix(0, 1), epoch, epoch.Add(1), lastTime, lastTime.AddDate(1, 0, 0), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC),
 	}
 	if !slices.IsSortedFunc(times, func(a, b time.Time) int { return bytes.Compare(timeKey(a), timeKey(b)) }) {

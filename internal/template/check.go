@@ -183,8 +183,11 @@ func (r *reader) timeouts() {
 		given *string
 		to    *workspace.Duration
 	}{
-		{"create", t.Create, &out.Create}, {"initialize", t.Initialize, &out.Initialize}, {"start", t.Start, &out.Start},
-		{"stop", t.Stop, &out.Stop}, {"pre_stop", t.PreStop, &out.PreStop},
+		{"create", t.Create, &out.Create},
+		{"initialize", t.Initialize, &out.Initialize},
+		{"start", t.Start, &out.Start},
+		{"stop", t.Stop, &out.Stop},
+		{"pre_stop", t.PreStop, &out.PreStop},
 	} {
 		if row.given == nil {
 			continue

@@ -87,15 +87,19 @@ func (t Template) values(v Values) (map[string]string, error) {
 			value = p.Default
 		}
 		if problem := p.check(value); problem != "" {
-			wrong = append(wrong, fault.Field{Pointer: "/params/" + p.Name, Code: "param_invalid",
-				Detail: fmt.Sprintf("parameter %s = %.80q %s", p.Name, value, problem)})
+			wrong = append(wrong, fault.Field{
+				Pointer: "/params/" + p.Name, Code: "param_invalid",
+				Detail: fmt.Sprintf("parameter %s = %.80q %s", p.Name, value, problem),
+			})
 		}
 		values[p.Name] = value
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.Params)) {
 		if !slices.ContainsFunc(t.Params, func(p Param) bool { return p.Name == name }) {
-			wrong = append(wrong, fault.Field{Pointer: "/params", Code: "param_unknown",
-				Detail: fmt.Sprintf("template %s has no parameter %.60q", t.Name, name)})
+			wrong = append(wrong, fault.Field{
+				Pointer: "/params", Code: "param_unknown",
+				Detail: fmt.Sprintf("template %s has no parameter %.60q", t.Name, name),
+			})
 		}
 	}
 	if len(wrong) > 0 {

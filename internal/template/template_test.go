@@ -269,14 +269,28 @@ default = 2
 		}
 	}
 	for _, c := range []struct{ name, key, value, code string }{
-		{"text", "s", "any", ""}, {"text with a NUL", "s", "a\x00b", "param_invalid"}, {"text that is not UTF-8", "s", "\xff", "param_invalid"},
-		{"text that is too long", "s", strings.Repeat("a", 4097), "param_invalid"}, {"the longest text", "s", strings.Repeat("a", 4096), ""},
-		{"a number", "n", "-12", ""}, {"a fraction", "n", "1.5", "param_invalid"}, {"a number with a plus", "n", "+1", "param_invalid"},
-		{"a number with zeros before", "n", "007", "param_invalid"}, {"a number in hexadecimal", "n", "0x1", "param_invalid"},
-		{"2^63", "n", "9223372036854775808", "param_invalid"}, {"no number", "n", "", "param_invalid"},
-		{"true", "b", "true", ""}, {"yes", "b", "yes", "param_invalid"}, {"1", "b", "1", "param_invalid"}, {"True", "b", "True", "param_invalid"},
-		{"an option", "o", "two", ""}, {"no option", "o", "three", "param_invalid"}, {"an option of numbers", "on", "1", ""}, {"none of numbers", "on", "3", "param_invalid"},
-		{"an unknown name", "z", "1", "param_unknown"}, {"a name that templates have anyway", "workspace", "x", "param_unknown"},
+		{"text", "s", "any", ""},
+		{"text with a NUL", "s", "a\x00b", "param_invalid"},
+		{"text that is not UTF-8", "s", "\xff", "param_invalid"},
+		{"text that is too long", "s", strings.Repeat("a", 4097), "param_invalid"},
+		{"the longest text", "s", strings.Repeat("a", 4096), ""},
+		{"a number", "n", "-12", ""},
+		{"a fraction", "n", "1.5", "param_invalid"},
+		{"a number with a plus", "n", "+1", "param_invalid"},
+		{"a number with zeros before", "n", "007", "param_invalid"},
+		{"a number in hexadecimal", "n", "0x1", "param_invalid"},
+		{"2^63", "n", "9223372036854775808", "param_invalid"},
+		{"no number", "n", "", "param_invalid"},
+		{"true", "b", "true", ""},
+		{"yes", "b", "yes", "param_invalid"},
+		{"1", "b", "1", "param_invalid"},
+		{"True", "b", "True", "param_invalid"},
+		{"an option", "o", "two", ""},
+		{"no option", "o", "three", "param_invalid"},
+		{"an option of numbers", "on", "1", ""},
+		{"none of numbers", "on", "3", "param_invalid"},
+		{"an unknown name", "z", "1", "param_unknown"},
+		{"a name that templates have anyway", "workspace", "x", "param_unknown"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := tpl.Spec(map[string]string{c.key: c.value})

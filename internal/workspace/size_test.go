@@ -17,8 +17,10 @@ func TestParseSize(t *testing.T) {
 			t.Errorf("%s is %d, %v; want %d", in, got, err, want)
 		}
 	}
-	for _, in := range []string{"", "1", "512", "MiB", "-1MiB", "+1MiB", "1e3MB", "0x1MB", "NaNMB", "InfMB", ".5GB", "1.GB", "1.2.3GB",
-		"1  GB", " 1GB", "1GB ", "1PB", "1EiB", "9000TiB", "9999999TiB", "1MBB", "1iB", "1G B", "1_000MB", "1,5GB", "١MB", "1M\x00B", strings.Repeat("9", 400) + "B"} {
+	for _, in := range []string{
+		"", "1", "512", "MiB", "-1MiB", "+1MiB", "1e3MB", "0x1MB", "NaNMB", "InfMB", ".5GB", "1.GB", "1.2.3GB",
+		"1  GB", " 1GB", "1GB ", "1PB", "1EiB", "9000TiB", "9999999TiB", "1MBB", "1iB", "1G B", "1_000MB", "1,5GB", "١MB", "1M\x00B", strings.Repeat("9", 400) + "B",
+	} {
 		if got, err := ParseSize(in); !fault.HasCode(err, "size_invalid") || got != 0 {
 			t.Errorf("%.40q is accepted as %d (%v)", in, got, err)
 		}

@@ -43,14 +43,21 @@ func baseImage(arch string, applets []string) (madeImage, error) {
 		fmt.Fprintf(&group, "workspace:x:%d:\n", firstUID+i)
 	}
 	files := []entry{
-		{name: "bin", dir: true, mode: 0o755}, {name: "usr", dir: true, mode: 0o755}, {name: "usr/bin", dir: true, mode: 0o755},
+		{name: "bin", dir: true, mode: 0o755},
+		{name: "usr", dir: true, mode: 0o755},
+		{name: "usr/bin", dir: true, mode: 0o755},
 		{name: "etc", dir: true, mode: 0o755},
-		{name: "etc/passwd", mode: 0o644, data: passwd.Bytes()}, {name: "etc/group", mode: 0o644, data: group.Bytes()},
+		{name: "etc/passwd", mode: 0o644, data: passwd.Bytes()},
+		{name: "etc/group", mode: 0o644, data: group.Bytes()},
 		{name: "etc/nsswitch.conf", mode: 0o644, data: []byte("hosts: files dns\n")},
 		{name: "etc/os-release", mode: 0o644, data: []byte("NAME=\"wsd base\"\nID=wsd\nPRETTY_NAME=\"wsd base image\"\n")},
-		{name: "home", dir: true, mode: 0o755}, {name: "root", dir: true, mode: 0o700}, {name: "run", dir: true, mode: 0o755},
-		{name: "tmp", dir: true, mode: 0o1777}, {name: "workspace", dir: true, mode: 0o1777},
-		{name: "opt", dir: true, mode: 0o755}, {name: "opt/wsd", dir: true, mode: 0o755},
+		{name: "home", dir: true, mode: 0o755},
+		{name: "root", dir: true, mode: 0o700},
+		{name: "run", dir: true, mode: 0o755},
+		{name: "tmp", dir: true, mode: 0o1777},
+		{name: "workspace", dir: true, mode: 0o1777},
+		{name: "opt", dir: true, mode: 0o755},
+		{name: "opt/wsd", dir: true, mode: 0o755},
 		{name: strings.TrimPrefix(agentPath, "/"), mode: 0o755}, // mount point
 	}
 	for _, a := range applets {
@@ -99,8 +106,10 @@ func makeImage(name, arch string, config map[string]any, files []entry) (madeIma
 		return madeImage{}, err
 	}
 	archive, err := tarOf([]entry{
-		{name: digest(cfg) + ".json", mode: 0o644, data: cfg}, {name: diff, dir: true, mode: 0o755},
-		{name: diff + "/layer.tar", mode: 0o644, data: layer}, {name: "manifest.json", mode: 0o644, data: manifest},
+		{name: digest(cfg) + ".json", mode: 0o644, data: cfg},
+		{name: diff, dir: true, mode: 0o755},
+		{name: diff + "/layer.tar", mode: 0o644, data: layer},
+		{name: "manifest.json", mode: 0o644, data: manifest},
 	})
 	return madeImage{tag: tag, content: content, archive: archive}, err
 }

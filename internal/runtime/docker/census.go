@@ -23,8 +23,10 @@ func (d *Driver) describe(all []container.Summary, nets []network.Summary, vols 
 	var out []runtime.Object
 	owners := map[string]runtime.Object{} // network id -> its sandbox
 	for _, c := range all {
-		o := runtime.Object{Kind: kindContainer, ID: c.ID, Name: summaryName(c), Workspace: c.Labels[labelWorkspace],
-			CreatedAt: unixTime(c.Created), InUse: c.State == container.StateRunning || c.State == container.StatePaused}
+		o := runtime.Object{
+			Kind: kindContainer, ID: c.ID, Name: summaryName(c), Workspace: c.Labels[labelWorkspace],
+			CreatedAt: unixTime(c.Created), InUse: c.State == container.StateRunning || c.State == container.StatePaused,
+		}
 		if d.ours(c.Labels, roleSandbox) {
 			o.Kind, o.Workspace = kindSandbox, users[c.ID]
 			o.InUse = o.Workspace != "" || d.pool.spare(c.ID)
@@ -34,13 +36,17 @@ func (d *Driver) describe(all []container.Summary, nets []network.Summary, vols 
 	}
 	for _, n := range nets {
 		box := owners[n.ID]
-		out = append(out, runtime.Object{Kind: kindNetwork, ID: n.ID, Name: n.Name, Workspace: box.Workspace,
-			CreatedAt: n.Created, InUse: box.InUse || d.pool.isMaking(n.Name)})
+		out = append(out, runtime.Object{
+			Kind: kindNetwork, ID: n.ID, Name: n.Name, Workspace: box.Workspace,
+			CreatedAt: n.Created, InUse: box.InUse || d.pool.isMaking(n.Name),
+		})
 	}
 	for _, v := range vols {
 		w := v.Labels[labelWorkspace]
-		out = append(out, runtime.Object{Kind: kindVolume, ID: v.Name, Name: v.Name, Workspace: w,
-			CreatedAt: parseTime(v.CreatedAt), InUse: exists[w]})
+		out = append(out, runtime.Object{
+			Kind: kindVolume, ID: v.Name, Name: v.Name, Workspace: w,
+			CreatedAt: parseTime(v.CreatedAt), InUse: exists[w],
+		})
 	}
 	return out
 }

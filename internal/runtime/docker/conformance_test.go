@@ -51,8 +51,10 @@ func TestDriverKeepsTheContract(t *testing.T) {
 				c := testContainer(name)
 				c.Slot = int(slot.Add(1))
 				c.Spec.Command = []string{"httpd", "-port", "8080"}
-				c.Spec.Files = []workspace.File{{Path: "index.html", Content: "<p>hello</p>\n"},
-					{Path: "deaf", Mode: 0o755, Content: string(deafProgram())}}
+				c.Spec.Files = []workspace.File{
+					{Path: "index.html", Content: "<p>hello</p>\n"},
+					{Path: "deaf", Mode: 0o755, Content: string(deafProgram())},
+				}
 				return c
 			},
 			Deaf: deafCommand(),

@@ -31,8 +31,10 @@ type Config struct {
 
 // DefaultApplets are the commands in /bin of the image wsd:base.
 func DefaultApplets() []string {
-	return []string{"sh", "ls", "cat", "echo", "cp", "mv", "rm", "mkdir", "touch", "chmod", "find", "head", "tail", "wc",
-		"grep", "env", "sleep", "true", "false", "ps", "id", "uname", "date", "sort"}
+	return []string{
+		"sh", "ls", "cat", "echo", "cp", "mv", "rm", "mkdir", "touch", "chmod", "find", "head", "tail", "wc",
+		"grep", "env", "sleep", "true", "false", "ps", "id", "uname", "date", "sort",
+	}
 }
 
 // Driver is the Docker Engine.

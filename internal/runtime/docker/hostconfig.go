@@ -63,8 +63,10 @@ func hostConfig(c runtime.Container, p place) *container.HostConfig {
 	}
 	h.Mounts = []mount.Mount{
 		{Type: mount.TypeVolume, Source: p.volume, Target: "/workspace", VolumeOptions: &mount.VolumeOptions{NoCopy: true}},
-		{Type: mount.TypeBind, Source: p.agent, Target: agentPath, ReadOnly: true,
-			BindOptions: &mount.BindOptions{Propagation: mount.PropagationRPrivate}},
+		{
+			Type: mount.TypeBind, Source: p.agent, Target: agentPath, ReadOnly: true,
+			BindOptions: &mount.BindOptions{Propagation: mount.PropagationRPrivate},
+		},
 	}
 	return h
 }

@@ -40,8 +40,10 @@ func TestTheHostConfigurationOfEachProfile(t *testing.T) {
 	img := imageFacts{id: "sha256:IMAGE", command: []string{"nginx", "-g", "daemon off;"}, dir: "/srv"}
 	for _, profile := range []workspace.Profile{workspace.Strict, workspace.Writable, workspace.Admin} {
 		t.Run(string(profile), func(t *testing.T) {
-			c := runtime.Container{Ref: runtime.Ref{Workspace: "waaaaaaaaaaaa", Generation: 3}, Name: "demo", Owner: "uid:1000", Slot: 12,
-				Spec: workspace.Spec{Image: "nginx", Port: 80, Profile: profile, Limits: workspace.Limits{CPUs: 1.5, Memory: 1 << 30, Pids: 256}}}
+			c := runtime.Container{
+				Ref: runtime.Ref{Workspace: "waaaaaaaaaaaa", Generation: 3}, Name: "demo", Owner: "uid:1000", Slot: 12,
+				Spec: workspace.Spec{Image: "nginx", Port: 80, Profile: profile, Limits: workspace.Limits{CPUs: 1.5, Memory: 1 << 30, Pids: 256}},
+			}
 			got, err := json.MarshalIndent(map[string]any{
 				"Config": containerConfig(c, img, map[string]string{"wsd.instance": "i"}), "HostConfig": hostConfig(c, p),
 			}, "", "  ")

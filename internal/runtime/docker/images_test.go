@@ -114,8 +114,10 @@ func registry(t *testing.T) (host string) {
 		return map[string]any{"mediaType": "application/vnd.docker." + kind, "size": len(b), "digest": "sha256:" + digest(b)}
 	}
 	const manifestType = "application/vnd.docker.distribution.manifest.v2+json"
-	manifest, err := json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": manifestType,
-		"config": part("container.image.v1+json", config), "layers": []any{part("image.rootfs.diff.tar.gzip", packed.Bytes())}})
+	manifest, err := json.Marshal(map[string]any{
+		"schemaVersion": 2, "mediaType": manifestType,
+		"config": part("container.image.v1+json", config), "layers": []any{part("image.rootfs.diff.tar.gzip", packed.Bytes())},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -144,7 +144,8 @@ func (l *link) close() error {
 // call makes one request within budget and turns its error into ours. What
 // completes the sentence "cannot ...".
 func call[T any](ctx context.Context, l *link, budget time.Duration, what string,
-	f func(context.Context, *session) (T, error)) (T, error) {
+	f func(context.Context, *session) (T, error),
+) (T, error) {
 	inner, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
 	s, err := l.session(inner)
@@ -167,7 +168,8 @@ func do(ctx context.Context, l *link, budget time.Duration, what string, f func(
 // stream starts a request whose answer has no end: only its start is bounded. The
 // returned cancel ends it.
 func stream[T any](ctx context.Context, l *link, what string,
-	f func(context.Context, *session) (T, error)) (T, *session, context.CancelFunc, error) {
+	f func(context.Context, *session) (T, error),
+) (T, *session, context.CancelFunc, error) {
 	inner, cancel := context.WithCancelCause(ctx)
 	late := time.AfterFunc(quick, func() { cancel(context.DeadlineExceeded) })
 	s, err := l.session(inner)

@@ -36,6 +36,7 @@ const (
 )
 
 func containerName(r runtime.Ref) string { return fmt.Sprintf("wsd-%s-%d", r.Workspace, r.Generation) }
+
 func volumeName(workspaceID string) string {
 	return "wsd-" + workspaceID
 }

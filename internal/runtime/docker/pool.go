@@ -35,8 +35,10 @@ type pool struct {
 func newPool() *pool {
 	idle := make(chan struct{})
 	close(idle)
-	return &pool{kick: make(chan struct{}, 1), idle: idle, held: map[string]time.Time{}, changed: map[string]uint64{},
-		used: map[string]time.Time{}, names: map[string]bool{}}
+	return &pool{
+		kick: make(chan struct{}, 1), idle: idle, held: map[string]time.Time{}, changed: map[string]uint64{},
+		used: map[string]time.Time{}, names: map[string]bool{},
+	}
 }
 
 // wake makes Warm look again soon.

@@ -76,8 +76,10 @@ func (d *Driver) sandboxOn(ctx context.Context, image, name, netID string) (id s
 		_ = d.removeNetwork(undo, netID)
 	}()
 	created, err := call(ctx, d.link, slow, "create a network sandbox", func(ctx context.Context, s *session) (container.CreateResponse, error) {
-		cfg := &container.Config{Image: image, Hostname: "workspace", StopSignal: "SIGKILL",
-			Labels: map[string]string{labelInstance: d.cfg.Instance, labelRole: roleSandbox}}
+		cfg := &container.Config{
+			Image: image, Hostname: "workspace", StopSignal: "SIGKILL",
+			Labels: map[string]string{labelInstance: d.cfg.Instance, labelRole: roleSandbox},
+		}
 		return s.ContainerCreate(ctx, cfg, sandboxHostConfig(netID, cgroupns(s)), nil, nil, name)
 	})
 	if err != nil {

@@ -192,8 +192,10 @@ func (g cgroup) usage(now time.Time) (workspace.Usage, error) {
 		}
 	}
 	peak, _ := readNumber(g.memory, "memory.max_usage_in_bytes")
-	return workspace.Usage{Time: now, CPUSeconds: float64(cpu) / 1e9, Memory: max(0, mem-stat["total_inactive_file"]),
-		MemoryPeak: peak, MemoryLimit: limit, Pids: pids}, nil
+	return workspace.Usage{
+		Time: now, CPUSeconds: float64(cpu) / 1e9, Memory: max(0, mem-stat["total_inactive_file"]),
+		MemoryPeak: peak, MemoryLimit: limit, Pids: pids,
+	}, nil
 }
 
 func (g cgroup) usage2(now time.Time) (workspace.Usage, error) {
@@ -208,8 +210,10 @@ func (g cgroup) usage2(now time.Time) (workspace.Usage, error) {
 	}
 	limit, _ := readNumber(g.memory, "memory.max") // "max" without a limit
 	peak, _ := readNumber(g.memory, "memory.peak") // Linux 5.19
-	return workspace.Usage{Time: now, CPUSeconds: float64(cpu["usage_usec"]) / 1e6, Memory: max(0, mem-stat["inactive_file"]),
-		MemoryPeak: peak, MemoryLimit: limit, Pids: pids}, nil
+	return workspace.Usage{
+		Time: now, CPUSeconds: float64(cpu["usage_usec"]) / 1e6, Memory: max(0, mem-stat["inactive_file"]),
+		MemoryPeak: peak, MemoryLimit: limit, Pids: pids,
+	}, nil
 }
 
 func readNumber(dir, name string) (int64, error) {

@@ -22,11 +22,15 @@ func TestWhereACgroupIs(t *testing.T) {
 		own, mounts string
 		want        cgroup
 	}{
-		"version 1": {"5:pids:/docker/" + id + "\n4:memory:/docker/" + id + "\n3:cpu,cpuacct:/docker/" + id + "\n0::/docker/" + id + "\n", v1mounts,
-			cgroup{cpu: "/sys/fs/cgroup/cpu,cpuacct/docker/" + id, memory: "/sys/fs/cgroup/memory/docker/" + id, pids: "/sys/fs/cgroup/pids/docker/" + id}},
-		"version 2": {"0::/system.slice/docker-" + id + ".scope\n", v2mounts, cgroup{unified: true,
-			cpu: "/sys/fs/cgroup/system.slice/docker-" + id + ".scope", memory: "/sys/fs/cgroup/system.slice/docker-" + id + ".scope",
-			pids: "/sys/fs/cgroup/system.slice/docker-" + id + ".scope"}},
+		"version 1": {
+			"5:pids:/docker/" + id + "\n4:memory:/docker/" + id + "\n3:cpu,cpuacct:/docker/" + id + "\n0::/docker/" + id + "\n", v1mounts,
+			cgroup{cpu: "/sys/fs/cgroup/cpu,cpuacct/docker/" + id, memory: "/sys/fs/cgroup/memory/docker/" + id, pids: "/sys/fs/cgroup/pids/docker/" + id},
+		},
+		"version 2": {"0::/system.slice/docker-" + id + ".scope\n", v2mounts, cgroup{
+			unified: true,
+			cpu:     "/sys/fs/cgroup/system.slice/docker-" + id + ".scope", memory: "/sys/fs/cgroup/system.slice/docker-" + id + ".scope",
+			pids: "/sys/fs/cgroup/system.slice/docker-" + id + ".scope",
+		}},
 		"another container's":   {"0::/docker/fedcba\n", v2mounts, cgroup{}},
 		"hidden by a namespace": {"0::/\n", v2mounts, cgroup{}},
 		"only part is mounted":  {"0::/docker/" + id + "\n", "31 30 0:27 /docker /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", cgroup{}},
@@ -48,12 +52,22 @@ func TestTheNumbersOfBothCgroupVersions(t *testing.T) {
 		files   map[string]string
 		want    workspace.Usage
 	}{
-		"version 1": {false, map[string]string{"cpuacct.usage": "2500000000\n", "memory.usage_in_bytes": "1000\n", "memory.limit_in_bytes": "4000\n",
-			"memory.stat": "cache 500\ntotal_inactive_file 300\n", "pids.current": "4\n", "memory.max_usage_in_bytes": "1500\n"},
-			workspace.Usage{Time: now, CPUSeconds: 2.5, Memory: 700, MemoryPeak: 1500, MemoryLimit: 4000, Pids: 4}},
-		"version 2": {true, map[string]string{"cpu.stat": "usage_usec 2500000\nuser_usec 1\n", "memory.current": "1000\n", "memory.max": "4000\n",
-			"memory.stat": "anon 700\ninactive_file 300\n", "pids.current": "4\n"},
-			workspace.Usage{Time: now, CPUSeconds: 2.5, Memory: 700, MemoryLimit: 4000, Pids: 4}},
+		"version 1": {
+			false,
+			map[string]string{
+				"cpuacct.usage": "2500000000\n", "memory.usage_in_bytes": "1000\n", "memory.limit_in_bytes": "4000\n",
+				"memory.stat": "cache 500\ntotal_inactive_file 300\n", "pids.current": "4\n", "memory.max_usage_in_bytes": "1500\n",
+			},
+			workspace.Usage{Time: now, CPUSeconds: 2.5, Memory: 700, MemoryPeak: 1500, MemoryLimit: 4000, Pids: 4},
+		},
+		"version 2": {
+			true,
+			map[string]string{
+				"cpu.stat": "usage_usec 2500000\nuser_usec 1\n", "memory.current": "1000\n", "memory.max": "4000\n",
+				"memory.stat": "anon 700\ninactive_file 300\n", "pids.current": "4\n",
+			},
+			workspace.Usage{Time: now, CPUSeconds: 2.5, Memory: 700, MemoryLimit: 4000, Pids: 4},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -190,11 +190,14 @@ func (d *Driver) fillRemote(ctx context.Context, c runtime.Container, uid int, f
 	}
 	res, err := call(ctx, d.link, slow, "create the volume's writer", func(ctx context.Context, s *session) (container.CreateResponse, error) {
 		cfg := &container.Config{Image: img.id, Labels: map[string]string{
-			labelInstance: d.cfg.Instance, labelRole: roleWriter, labelWorkspace: c.Workspace}}
+			labelInstance: d.cfg.Instance, labelRole: roleWriter, labelWorkspace: c.Workspace,
+		}}
 		host := hardened(cgroupns(s))
 		host.NetworkMode = "none"
-		host.Mounts = []mount.Mount{{Type: mount.TypeVolume, Source: volumeName(c.Workspace), Target: "/volume/workspace",
-			VolumeOptions: &mount.VolumeOptions{NoCopy: true}}}
+		host.Mounts = []mount.Mount{{
+			Type: mount.TypeVolume, Source: volumeName(c.Workspace), Target: "/volume/workspace",
+			VolumeOptions: &mount.VolumeOptions{NoCopy: true},
+		}}
 		return s.ContainerCreate(ctx, cfg, host, nil, nil, "")
 	})
 	if err != nil {

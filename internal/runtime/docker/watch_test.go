@@ -61,9 +61,12 @@ func pretendDriver(t *testing.T, version func() string, events string) *Driver {
 
 func TestABrokenStreamOfEventsIsUnreachable(t *testing.T) {
 	message := func(instance, role, workspace string) string {
-		b, _ := json.Marshal(map[string]any{"Type": "container", "Action": "die", "timeNano": 1_700_000_000_000_000_001,
+		b, _ := json.Marshal(map[string]any{
+			"Type": "container", "Action": "die", "timeNano": 1_700_000_000_000_000_001,
 			"Actor": map[string]any{"ID": "x", "Attributes": map[string]string{
-				labelInstance: instance, labelRole: role, labelWorkspace: workspace, labelGeneration: "3"}}})
+				labelInstance: instance, labelRole: role, labelWorkspace: workspace, labelGeneration: "3",
+			}},
+		})
 		return string(b) + "\n"
 	}
 	events := message("other", roleWorkspace, "wa") + message("me", roleSandbox, "") + message("me", roleWorkspace, "wb") + `{"Type": "conta`
