@@ -46,8 +46,9 @@ func runProgram() {
 
 func runDaemon() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(daemon.Main(ctx, os.Args[1:], "v0-test", daemon.Streams{Out: os.Stdout, Err: os.Stderr}))
+	code := daemon.Main(ctx, os.Args[1:], "v0-test", daemon.Streams{Out: os.Stdout, Err: os.Stderr})
+	stop()
+	os.Exit(code)
 }
 
 // host is a place with a wsd of its own over the memory driver, which is not started

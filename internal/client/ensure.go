@@ -19,7 +19,7 @@ import (
 // EnsureTimeout bounds EnsureDaemon when the options do not.
 const EnsureTimeout = 15 * time.Second
 
-// Options of EnsureDaemon.
+// DaemonOptions are what EnsureDaemon needs; only Socket is required.
 type DaemonOptions struct {
 	Socket   string
 	StateDir string        // given to wsd as WSD_STATE_DIR; "": wsd decides

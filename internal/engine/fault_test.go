@@ -247,9 +247,9 @@ func TestJobIsRetriedThenKeptAsFailed(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		broken := errors.New("no space left on device")
 		r.box.SetFaults(memory.Faults{Script: []memory.Fault{{Op: memory.OpEnsure, Err: broken}}})
-		w := r.begin("demo")
+		r.begin("demo")
 		r.settle()
-		w = r.want("demo", workspace.Failed)
+		w := r.want("demo", workspace.Failed)
 		if c, ok := w.Condition(workspace.Attention); !ok || !c.Status {
 			t.Error("nothing says what went wrong")
 		}

@@ -89,8 +89,8 @@ func TestAPortThatIsLeasedAgainAtOnceStaysOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		release := r.holdLoop()
-		time.Sleep(2 * time.Second) // the end of the delete waits for its turn
-		go r.begin("new")           // and this behind it: both share a commit
+		time.Sleep(2 * time.Second)                                                // the end of the delete waits for its turn
+		go func() { _, _, _ = r.Create(r.t.Context(), alice, plain("new"), "") }() // and this behind it: both share a commit
 		synctest.Wait()
 		release()
 		r.settle()

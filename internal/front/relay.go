@@ -17,7 +17,7 @@ const halfOpen = 5 * time.Minute
 // and the other is silent for longer than linger.
 func relay(a, b net.Conn, linger time.Duration) {
 	ends := make(chan error, 2)
-	half := func(dst, src net.Conn) {
+	oneWay := func(dst, src net.Conn) {
 		err := copyHalf(dst, src, linger)
 		if err == nil {
 			// The other direction goes on, but not for ever.
@@ -29,8 +29,8 @@ func relay(a, b net.Conn, linger time.Duration) {
 		}
 		ends <- err
 	}
-	go half(a, b)
-	half(b, a)
+	go oneWay(a, b)
+	oneWay(b, a)
 	<-ends
 	<-ends
 }

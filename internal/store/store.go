@@ -128,7 +128,7 @@ func (s *Store) Update(fn func(*Tx) error) error {
 		return nil
 	case err == inner:
 		return err
-	case err == errNothing:
+	case errors.Is(err, errNothing):
 		return nil
 	case fault.HasCode(err, "store_damaged"):
 		s.broken.Store(true)

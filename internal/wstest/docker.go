@@ -147,9 +147,12 @@ func (e *PrivateEngine) Inside() []string { return []string{"nsenter", "--net=/r
 // fail on what it left behind, so a second one is made.
 func (e *PrivateEngine) Start() {
 	e.tb.Helper()
-	if !e.tryStart() && !e.tryStart() {
-		e.tb.Fatalf("the engine does not start:\n%s", e.out)
+	for range 2 {
+		if e.tryStart() {
+			return
+		}
 	}
+	e.tb.Fatalf("the engine does not start:\n%s", e.out)
 }
 
 func (e *PrivateEngine) tryStart() bool {

@@ -106,7 +106,7 @@ func NewProcess(tb testing.TB, env ...string) *Process {
 // until it answers. With a wrapper it may also have died by then.
 func (p *Process) Start(wrapper ...string) {
 	p.tb.Helper()
-	args := append(wrapper, filepath.Join(Binaries(p.tb), "wsd"), "serve")
+	args := slices.Concat(wrapper, []string{filepath.Join(Binaries(p.tb), "wsd"), "serve"})
 	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = p.env, p.out, p.out
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

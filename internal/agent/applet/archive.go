@@ -270,8 +270,9 @@ func recode(o options, w io.Writer, r io.Reader) error {
 
 // gzipInPlace replaces file by its other form.
 func gzipInPlace(o options, file string) error {
-	to, ok := file+".gz", true
+	to := file + ".gz"
 	if o.has("d") {
+		var ok bool
 		if to, ok = strings.CutSuffix(file, ".gz"); !ok {
 			return errors.New("the name does not end with .gz")
 		}

@@ -15,11 +15,11 @@ import (
 
 // copier is one call of cp or mv.
 type copier struct {
-	s                                 Streams
-	name                              string
-	recurse, follow, preserve         bool
-	force, keep, newer, verbose, into bool
-	status                            int
+	s                           Streams
+	name                        string
+	recurse, follow, preserve   bool
+	force, keep, newer, verbose bool
+	status                      int
 }
 
 func cp(s Streams, args []string) int {

@@ -85,7 +85,8 @@ func readlink(s Streams, args []string) int {
 	}
 	status := 0
 	for _, p := range o.rest {
-		target, err := p, error(nil)
+		var target string
+		var err error
 		if o.has("f", "e") || args[0] == "realpath" {
 			if target, err = filepath.Abs(p); err == nil {
 				target, err = filepath.EvalSymlinks(target)

@@ -18,7 +18,6 @@ type process struct {
 	state     string
 	rssKiB    int64
 	ticks     int64 // of 10 ms, user and system together
-	tty       string
 	command   string
 }
 

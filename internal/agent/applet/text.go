@@ -89,13 +89,19 @@ func tee(s Streams, args []string) int {
 		mode = os.O_APPEND
 	}
 	out := []io.Writer{s.Out}
+	var files []*os.File
+	defer func() {
+		for _, f := range files {
+			_ = f.Close()
+		}
+	}()
 	for _, file := range o.rest {
 		f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|mode, 0o666)
 		if err != nil {
 			status = fail(s, "tee", "%s: %v", file, why(err))
 			continue
 		}
-		defer f.Close()
+		files = append(files, f)
 		out = append(out, f)
 	}
 	if _, err := io.Copy(io.MultiWriter(out...), s.In); err != nil {

@@ -60,7 +60,7 @@ func xargsOptions(args []string) int {
 			return i + 1
 		case !strings.HasPrefix(a, "-"):
 			return i
-		case len(a) == 2 && strings.Contains("nIdLP", a[1:]):
+		case len(a) == 2 && strings.IndexByte("nIdLP", a[1]) >= 0:
 			i++
 		}
 	}

@@ -60,7 +60,7 @@ func (e *editor) readLine() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer term.Restore(fd, state)
+	defer func() { _ = term.Restore(fd, state) }()
 	if width, height, err := term.GetSize(fd); err == nil && width > 0 {
 		_ = e.terminal.SetSize(width, height)
 	}

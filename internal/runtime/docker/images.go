@@ -227,7 +227,7 @@ func (d *Driver) pull(ctx context.Context, ref string, report func(runtime.Progr
 		})
 		_ = body.Close()
 	}
-	if context.Cause(inner) == errStalled {
+	if errors.Is(context.Cause(inner), errStalled) {
 		return registryUnreachable(ref, errStalled)
 	}
 	return d.pullFault(ctx, s, ref, err)

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -180,7 +181,7 @@ func stream[T any](ctx context.Context, l *link, what string,
 	if !late.Stop() && err == nil {
 		err = context.DeadlineExceeded
 	}
-	if err != nil && context.Cause(inner) == context.DeadlineExceeded {
+	if err != nil && errors.Is(context.Cause(inner), context.DeadlineExceeded) {
 		err = context.DeadlineExceeded
 	}
 	if err != nil {

@@ -42,8 +42,7 @@ func (s *subnets) take(used []netip.Prefix) (netip.Prefix, error) {
 	for range count {
 		p := nthSubnet(s.from, s.next%count)
 		s.next = (s.next + 1) % count
-		overlaps := func(q netip.Prefix) bool { return p.Overlaps(q) }
-		if !slices.ContainsFunc(used, overlaps) && !slices.ContainsFunc(s.taken, overlaps) {
+		if !slices.ContainsFunc(used, p.Overlaps) && !slices.ContainsFunc(s.taken, p.Overlaps) {
 			s.taken = append(s.taken, p)
 			return p, nil
 		}

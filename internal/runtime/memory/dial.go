@@ -72,7 +72,8 @@ func (e *Engine) serve(c *conn, life *run, v *volume) {
 			return
 		}
 		resp := e.answer(req, v, life.root)
-		if err := resp.Write(c.server); err != nil || resp.Close {
+		err = resp.Write(c.server)
+		if cerr := resp.Body.Close(); err != nil || cerr != nil || resp.Close {
 			return
 		}
 	}

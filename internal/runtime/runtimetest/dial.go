@@ -41,6 +41,7 @@ func request(ctx context.Context, d runtime.Driver, c runtime.Container, path st
 	if err != nil {
 		return 0, "", err
 	}
+	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	return resp.StatusCode, string(text), err
 }
@@ -74,7 +75,7 @@ func checkDialMany(w *world) {
 	for range 3 {
 		idle, err := w.Driver.Dial(w.ctx, c.Ref, c.Spec.Port)
 		w.must(err, "dial")
-		defer idle.Close()
+		w.Cleanup(func() { _ = idle.Close() })
 	}
 	if code, _, err := request(w.ctx, w.Driver, c, ""); err != nil || code != http.StatusOK {
 		w.Errorf("beside idle connections: got %d, %v", code, err)
