@@ -141,6 +141,7 @@ func (e *Engine) stop(t *turn, w *workspace.Workspace, actor string) error {
 	if err := e.promise(t, w, workspace.JobStop, actor, false); err != nil {
 		return err
 	}
+	w.DropCondition(workspace.Ready)
 	return t.move(w, workspace.StopAsked, actor)
 }
 

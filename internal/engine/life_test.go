@@ -23,7 +23,9 @@ func TestLifeOfAWorkspace(t *testing.T) {
 		}
 		first := w.Run
 
-		r.command("demo", api.Stop)
+		if w = r.command("demo", api.Stop); len(w.Conditions) != 0 {
+			t.Errorf("it is to stop and is still %+v", w.Conditions)
+		}
 		r.settle()
 		w = r.want("demo", workspace.Stopped)
 		if w.Stop == nil || w.Stop.Reason != workspace.StoppedByUser || w.Stop.Actor != alice.ID || w.Stop.Run != first {
