@@ -49,12 +49,20 @@ answers() {
 	esac
 }
 
+# gone reports whether a process has ended, also where nobody has asked for its status yet.
+gone() {
+	case $(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) in
+	'' | Z | X) true ;;
+	*) false ;;
+	esac
+}
+
 # wait_for_answer polls until the engine answers or, while it must live, process $2 is gone.
 wait_for_answer() {
 	tries=$(($1 * 4))
 	while [ "$tries" -gt 0 ]; do
 		answers && return 0
-		if [ -n "${2:-}" ] && ! kill -0 "$2" 2>/dev/null; then return 1; fi
+		if [ -n "${2:-}" ] && gone "$2"; then return 1; fi
 		tries=$((tries - 1))
 		sleep 0.25
 	done
@@ -65,7 +73,7 @@ wait_for_answer() {
 dockerd_pid() {
 	[ -r "$DAEMON_PID" ] || return 1
 	pid=$(cat "$DAEMON_PID" 2>/dev/null)
-	[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] && echo "$pid"
+	[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] && ! gone "$pid" && echo "$pid"
 }
 
 is_debian() {
@@ -154,7 +162,7 @@ start_detached() {
 		echo "$pid" >"$ENGINE_PID"
 		wait_for_answer "$WAIT" "$pid" && return 0
 		# Alive but silent: a second one could only make it worse.
-		kill -0 "$pid" 2>/dev/null && break
+		gone "$pid" || break
 		if [ "$attempt" = 1 ]; then say "it ended before it answered; trying once more"; fi
 	done
 	tail -n 20 "$ENGINE_LOG" >&2
@@ -164,9 +172,10 @@ start_detached() {
 start_engine() {
 	if pid=$(dockerd_pid); then
 		say "dockerd runs (pid $pid) but does not answer yet; waiting"
-		wait_for_answer "$WAIT" && return 0
-		unreachable "dockerd (pid $pid) runs but did not answer within $WAIT s" \
+		wait_for_answer "$WAIT" "$pid" && return 0
+		gone "$pid" || unreachable "dockerd (pid $pid) runs but did not answer within $WAIT s" \
 			"look at its log, and restart it yourself: this script never stops an engine that it did not start"
+		say "it has ended"
 	fi
 	if systemd_runs; then start_with_systemd; else start_detached; fi
 }
