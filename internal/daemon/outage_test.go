@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"fmt"
 	"syscall"
 	"testing"
 	"time"
@@ -46,7 +47,7 @@ func inState(t *testing.T, p *wstest.Process, name string, s workspace.State) wo
 	return w
 }
 
-func container(w workspace.Workspace) string { return "wsd-" + w.ID + "-1" }
+func container(w workspace.Workspace) string { return fmt.Sprintf("wsd-%s-%d", w.ID, w.Generation) }
 
 // wantAway checks what an outage looks like from outside: reads answer quickly and
 // say that they are the last known, writes say when to try again.
@@ -153,9 +154,9 @@ func TestEngineKilledInTheMiddleOfACreate(t *testing.T) {
 			return err == nil && w.State == workspace.Running && w.Job == "" && e.State(container(w)).Status == "running"
 		})
 	}
-	if got := e.Objects("container", wstest.InstanceOf(p), "workspace"); len(got) != 3 {
-		t.Errorf("the engine has %q", got)
-	}
+	wstest.Until(t, 30*time.Second, "the engine has one container for each", func(context.Context) bool {
+		return len(e.Objects("container", wstest.InstanceOf(p), "workspace")) == 3
+	})
 }
 
 func TestContainerdKilledUnderTheEngineInventsNoState(t *testing.T) {

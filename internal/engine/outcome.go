@@ -17,6 +17,9 @@ func (e *Engine) started(t *turn, w *workspace.Workspace, j workspace.Job) error
 	if w.State == workspace.Creating {
 		return e.moved(t, w, workspace.HasStopped, j.Actor)
 	}
+	if w.Generation > 1 {
+		t.after(e.recheck) // the generation before may still be there
+	}
 	w.ReadyAt = t.now
 	w.Death = nil
 	w.SetCondition(t.now, workspace.Condition{Type: workspace.Ready, Status: true, Reason: string(w.Spec.Ready)})

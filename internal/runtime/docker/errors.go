@@ -74,6 +74,12 @@ func refused(what string, err error) error {
 	return fault.New(kind, code, "the container engine could not %s", what).WithHint("%s", hint).WithCause(err)
 }
 
+// leftTask reports whether err is the engine's "task ID: already exists", which has no
+// status code of its own.
+func leftTask(err error) bool {
+	return err != nil && strings.Contains(err.Error(), ": task ") && strings.Contains(err.Error(), ": already exists")
+}
+
 // foreign is the fault for an object with our name that is not ours.
 func foreign(kind, name string) error {
 	return fault.New(fault.Conflict, "foreign_object", "the %s %s exists at the engine and is not of this daemon", kind, name).

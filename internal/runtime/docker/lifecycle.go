@@ -36,7 +36,7 @@ func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
 	}
 	if !box.State.Running {
 		if err := d.startSandbox(ctx, sandbox); err != nil {
-			return err
+			return d.orphaned(err)
 		}
 	}
 	err = do(ctx, d.link, slow, "start the container", func(ctx context.Context, s *session) error {
@@ -50,7 +50,18 @@ func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
 	if ip, ok := address(box); err == nil && ok {
 		d.addrs.set(r, ip) // the first connection follows at once
 	}
-	return err
+	return d.orphaned(err)
+}
+
+// orphaned turns the refusal of a start into a lost container where an engine that was
+// killed in the middle of an earlier start has forgotten the process but its container
+// service has not: under this id the engine never starts anything again.
+func (d *Driver) orphaned(err error) error {
+	if err == nil || !leftTask(err) {
+		return err
+	}
+	d.log.Warn("the engine has lost a process of an earlier start; it may still run", "err", err)
+	return lost("the engine has lost the process of an earlier start")
 }
 
 // Stop sends SIGTERM and, after grace (rounded up to whole seconds, as the engine
