@@ -179,7 +179,7 @@ func (e *Engine) askPause(t *turn, w *workspace.Workspace, actor string) (bool, 
 
 // busyCheck refuses what cannot be done beside an open job.
 func busyCheck(t *turn, w workspace.Workspace, c api.Command) error {
-	j, open, err := t.OpenJob(w.ID)
+	j, open, err := openJob(t, w.ID)
 	if err != nil || !open {
 		return err
 	}
@@ -193,7 +193,7 @@ func stateFault(w *workspace.Workspace, c api.Command, hint string, args ...any)
 
 // settle makes the state follow what is desired once no job is open.
 func (e *Engine) settle(t *turn, w *workspace.Workspace) error {
-	if _, open, err := t.OpenJob(w.ID); err != nil || open {
+	if _, open, err := openJob(t, w.ID); err != nil || open {
 		return err
 	}
 	up := w.State == workspace.Running || w.State == workspace.Paused
@@ -212,16 +212,19 @@ func (e *Engine) settle(t *turn, w *workspace.Workspace) error {
 	return e.mend(t, w)
 }
 
+// jobOf is the job without which a workspace cannot leave a state.
+var jobOf = map[workspace.State]workspace.JobKind{
+	workspace.Creating:     workspace.JobProvision,
+	workspace.Initializing: workspace.JobStart,
+	workspace.Stopping:     workspace.JobStop,
+	workspace.Deleting:     workspace.JobDelete,
+}
+
 // mend promises again the work of a state that only a job can end, for when its
 // job is gone.
 func (e *Engine) mend(t *turn, w *workspace.Workspace) error {
-	kind := map[workspace.State]workspace.JobKind{
-		workspace.Creating:     workspace.JobProvision,
-		workspace.Initializing: workspace.JobStart,
-		workspace.Stopping:     workspace.JobStop,
-		workspace.Deleting:     workspace.JobDelete,
-	}[w.State]
-	if kind == "" {
+	kind, ok := jobOf[w.State]
+	if !ok {
 		return nil
 	}
 	return e.assign(t, w, kind, workspace.Daemon)

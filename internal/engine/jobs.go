@@ -16,6 +16,10 @@ import (
 // attempt, and the engine's return makes every such job due at once.
 const awayDelay = 5 * time.Second
 
+// storeRest is how long a worker rests at most before it tries again to record its
+// result: a disk that is full must not be filled by the log.
+const storeRest = 30 * time.Second
+
 // work is a worker on one attempt of one job.
 type work struct {
 	job    workspace.Job
@@ -40,6 +44,9 @@ func (e *Engine) promise(t *turn, w *workspace.Workspace, kind workspace.JobKind
 // revoke ends the open job of w, if there is one; its worker is told to let go.
 func (e *Engine) revoke(t *turn, w *workspace.Workspace) error {
 	j, open, err := t.OpenJob(w.ID)
+	if unreadable(err) {
+		j, open, err = lostJob(w), w.Job != "", nil
+	}
 	if err != nil || !open {
 		return err
 	}
@@ -51,6 +58,27 @@ func (e *Engine) revoke(t *turn, w *workspace.Workspace) error {
 		}
 	}
 	return e.endJob(t, w, j, workspace.JobCancelled, nil)
+}
+
+// openJob returns the open job of a workspace. One whose row is damaged can never run:
+// it counts as none, and the next promise ends it.
+func openJob(t *turn, id string) (workspace.Job, bool, error) {
+	j, open, err := t.OpenJob(id)
+	if unreadable(err) {
+		return workspace.Job{}, false, nil
+	}
+	return j, open, err
+}
+
+func unreadable(err error) bool { return fault.HasCode(err, "record_damaged") }
+
+// lostJob stands for a job of w whose row is damaged.
+func lostJob(w *workspace.Workspace) workspace.Job {
+	kind, ok := jobOf[w.State]
+	if !ok {
+		kind = workspace.JobResize
+	}
+	return workspace.Job{ID: w.Job, Kind: kind, Workspace: w.ID, Name: w.Name, Run: w.Run, Actor: workspace.Daemon, CreatedAt: w.UpdatedAt}
 }
 
 // letGo cancels the worker of j if it still works.
@@ -132,7 +160,7 @@ func (e *Engine) run(ctx context.Context, b *work) {
 		log.Warn("job attempt failed", "err", err)
 	}
 	b.cancel()
-	for e.ctx.Err() == nil {
+	for wait := storeFloor; e.ctx.Err() == nil; wait = min(2*wait, storeRest) {
 		e2 := e.do(e.ctx, func(t *turn) error {
 			// At once, not after the commit: a job that waits for this worker may start
 			// in the same transaction.
@@ -144,8 +172,8 @@ func (e *Engine) run(ctx context.Context, b *work) {
 		if e2 == nil {
 			return
 		}
-		log.Error("cannot record a job's result", "err", e2)
-		pause(e.ctx, storeFloor)
+		log.Error("cannot record a job's result", "err", e2, "again_in", wait)
+		pause(e.ctx, wait)
 	}
 }
 
@@ -169,7 +197,7 @@ func (e *Engine) attempt(ctx context.Context, b *work) error {
 
 // finish records the outcome of an attempt, unless the job is over by now.
 func (e *Engine) finish(t *turn, b *work, cause error) error {
-	j, open, err := t.OpenJob(b.job.Workspace)
+	j, open, err := openJob(t, b.job.Workspace)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (e *Engine) observe(t *turn, asked workspace.Workspace, s seen) error {
 	if err != nil {
 		return nil // deleted meanwhile
 	}
-	if _, open, err := t.OpenJob(w.ID); err != nil || open {
+	if _, open, err := openJob(t, w.ID); err != nil || open {
 		t.after(func() { e.hints[w.ID] = struct{}{} })
 		return err
 	}

@@ -138,7 +138,7 @@ func (e *Engine) ensure(ctx context.Context, b *work) error {
 	if err != nil {
 		return err
 	}
-	return e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error { return provisioned(t, w, st, img) })
+	return e.record(ctx, b, func(t *turn, w *workspace.Workspace) error { return provisioned(t, w, st, img) })
 }
 
 // image makes the image present, pinned to what was used first.
@@ -162,11 +162,11 @@ func (e *Engine) image(ctx context.Context, b *work) (rt.Image, error) {
 		WithHint("delete the workspace and create it again to take the new image")
 }
 
-// update1 writes what a step found, if the job is still the open one, and takes
+// record writes what a step found, if the job is still the open one, and takes
 // the workspace as it is then.
-func (e *Engine) update1(ctx context.Context, b *work, fn func(*turn, *workspace.Workspace) error) error {
+func (e *Engine) record(ctx context.Context, b *work, fn func(*turn, *workspace.Workspace) error) error {
 	return e.do(ctx, func(t *turn) error {
-		j, open, err := t.OpenJob(b.job.Workspace)
+		j, open, err := openJob(t, b.job.Workspace)
 		if err != nil {
 			return err
 		}
@@ -203,7 +203,7 @@ func provisioned(t *turn, w *workspace.Workspace, st rt.Status, img rt.Image) er
 // nextGeneration gives the container its next name. What the last name stands for is
 // removed by reconcile.
 func (e *Engine) nextGeneration(ctx context.Context, b *work) error {
-	return e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error {
+	return e.record(ctx, b, func(t *turn, w *workspace.Workspace) error {
 		w.Generation++
 		w.Container = ""
 		return t.put(w)
@@ -215,7 +215,7 @@ func (e *Engine) applyLimits(ctx context.Context, b *work) error {
 	if err != nil {
 		return err
 	}
-	return e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error {
+	return e.record(ctx, b, func(t *turn, w *workspace.Workspace) error {
 		w.DropCondition(workspace.LimitsPending)
 		w.DropCondition(workspace.LimitsSoft)
 		if len(soft) > 0 {
@@ -306,7 +306,7 @@ func (e *Engine) halt(ctx context.Context, b *work, peak int64) error {
 		return fmt.Errorf("cannot stop: the engine says that the container is %s", st.State)
 	}
 	death := e.certificate(ctx, b.w, st, peak)
-	return e.update1(ctx, b, func(t *turn, w *workspace.Workspace) error {
+	return e.record(ctx, b, func(t *turn, w *workspace.Workspace) error {
 		w.Death = &death
 		return t.put(w)
 	})

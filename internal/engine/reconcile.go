@@ -98,6 +98,9 @@ func differs(w workspace.Workspace, st rt.Status, found bool) bool {
 	if w.Job != "" {
 		return false
 	}
+	if _, stuck := jobOf[w.State]; stuck { // only a job can end it, and there is none
+		return true
+	}
 	if !found {
 		return w.Container != ""
 	}
@@ -111,7 +114,7 @@ func differs(w workspace.Workspace, st rt.Status, found bool) bool {
 	case workspace.Failed:
 		return up(st)
 	}
-	return true // a state that only a job can end, without a job
+	return false
 }
 
 func up(st rt.Status) bool { return st.State == rt.ObservedRunning || st.State == rt.ObservedPaused }
@@ -125,6 +128,9 @@ func (e *Engine) rows() ([]workspace.Workspace, map[string]bool, error) {
 			if err != nil {
 				e.log.Error("cannot read a workspace", "err", err)
 				continue
+			}
+			if _, _, err := tx.OpenJob(w.ID); unreadable(err) {
+				w.Job = "" // nobody will ever do it
 			}
 			rows = append(rows, w)
 		}
