@@ -7,6 +7,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,18 +70,32 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	p, err := wire(o, db)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.driver.Close()) }()
 	if err := claim(ctx, o, db); err != nil {
 		return err
 	}
-	if err := p.engine.Recover(); err != nil {
+	driver, err := newDriver(o, db.Instance())
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, driver.Close()) }()
+	p, err := wire(o, db, driver)
+	if err != nil {
+		return err
+	}
+	if p.listen, err = listen(o); err != nil { // who connects now waits until requests are answered
+		return err
+	}
+	if err := p.engine.Recover(); err != nil {
+		return errors.Join(err, p.listen.Close())
+	}
 	return p.run(ctx, o)
+}
+
+func listen(o Options) (net.Listener, error) {
+	if o.Listen != nil {
+		return o.Listen()
+	}
+	return server.Listen(o.Config.Socket)
 }
 
 // openStore checks the file in a child process and opens it.
@@ -96,7 +111,6 @@ func openStore(ctx context.Context, o Options) (*store.Store, error) {
 
 // parts are the wired parts of a daemon.
 type parts struct {
-	driver rt.Driver
 	engine *engine.Engine
 	front  *front.Door // nil when Options.Door replaces it
 	server *server.Server
@@ -104,13 +118,9 @@ type parts struct {
 	log    *slog.Logger
 }
 
-func wire(o Options, db *store.Store) (*parts, error) {
+func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 	cfg := o.Config
 	p := &parts{log: o.Log}
-	var err error
-	if p.driver, err = newDriver(o, db.Instance()); err != nil {
-		return nil, err
-	}
 	templates, err := template.Load(cfg.Templates)
 	if err != nil {
 		return nil, err
@@ -125,7 +135,7 @@ func wire(o Options, db *store.Store) (*parts, error) {
 		return nil, err
 	}
 	p.engine = engine.New(engine.Config{
-		Store: db, Driver: p.driver, Door: door, Templates: templates, Log: o.Log,
+		Store: db, Driver: driver, Door: door, Templates: templates, Log: o.Log,
 		PortFirst: cfg.Ports.First, PortLast: cfg.Ports.Last,
 		Defaults: engine.Defaults{Template: cfg.Defaults.Template, Limits: limits, Timeouts: cfg.Timeouts.Workspace()},
 		Workers:  cfg.Jobs.Workers, Attempts: cfg.Jobs.Attempts,
@@ -137,12 +147,7 @@ func wire(o Options, db *store.Store) (*parts, error) {
 	p.server = server.New(server.Options{
 		Backend: p.engine, Templates: catalogue{templates, o.Log}, Log: o.Log, Version: o.Version,
 	})
-	listen := o.Listen
-	if listen == nil {
-		listen = func() (net.Listener, error) { return server.Listen(cfg.Socket) }
-	}
-	p.listen, err = listen()
-	return p, err
+	return p, nil
 }
 
 // connections is how many connections the front door may carry when the process may
@@ -153,16 +158,16 @@ func connections(files int) int {
 	return min(max((files-share)/2, 16), 10_000)
 }
 
-// run starts every part and returns after the last has ended. The first that fails
-// ends the others.
+// run starts every part and returns after the last has ended. The first that ends by
+// itself ends the others.
 func (p *parts) run(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var group sync.WaitGroup
 	start := func(name string, run func(context.Context) error) {
 		group.Go(func() {
-			if err := run(ctx); err != nil && ctx.Err() == nil {
-				cancel(fmt.Errorf("%s ended: %w", name, err))
+			if err := run(ctx); ctx.Err() == nil {
+				cancel(fmt.Errorf("the %s has ended by itself: %w", name, cmp.Or(err, errors.New("without a reason"))))
 			}
 		})
 	}

@@ -60,6 +60,35 @@ func TestSameKeyMakesOneWorkspace(t *testing.T) {
 	})
 }
 
+func TestAReplayNeedsNoEngineAndIsGoneWithItsWorkspace(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		first, _, err := r.Create(r.t.Context(), alice, plain(""), "key")
+		must(t, err)
+		r.settle()
+		r.box.Down()
+		time.Sleep(10 * time.Second)
+		again, created, err := r.Create(r.t.Context(), alice, plain(""), "key")
+		if err != nil || created || again.ID != first.ID || again.State != workspace.Running {
+			t.Errorf("in an outage it is answered %+v, %t, %v", again, created, err)
+		}
+		_, _, err = r.Create(r.t.Context(), alice, plain("other"), "other key")
+		r.wantCode(err, "engine_unreachable")
+		if r.door.count() != 1 {
+			t.Errorf("%d ports are held", r.door.count())
+		}
+		r.box.Up()
+		time.Sleep(10 * time.Second)
+		if _, err := r.Delete(r.t.Context(), alice, first.ID, 0, true); err != nil {
+			t.Fatal(err)
+		}
+		r.settle()
+		_, created, err = r.Create(r.t.Context(), alice, plain(""), "key")
+		if r.wantCode(err, "workspace_deleted"); created {
+			t.Error("it is called new")
+		}
+	})
+}
+
 func TestDryRunChangesNothing(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.create("taken")

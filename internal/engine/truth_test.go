@@ -2,10 +2,10 @@ package engine
 
 import (
 	"bytes"
-	"io"
-	"os"
 	"context"
 	"errors"
+	"io"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
