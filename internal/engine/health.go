@@ -215,6 +215,9 @@ func reread(t *turn) error {
 		if err := t.put(&w); err != nil {
 			return err
 		}
+		if err := t.tell(&w, workspace.Daemon, event.WorkspaceUpdated, map[string]string{"stop": string(w.Stop.Reason)}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

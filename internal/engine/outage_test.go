@@ -145,8 +145,13 @@ func TestAStopOfWhatHasJustEndedHolds(t *testing.T) {
 			r.want(name, workspace.Stopped)
 		}
 		r.command("told", api.Stop)
+		var got []api.Message
+		defer r.watch(-1, &got)()
 		r.box.Down() // so the engine itself may have ended both
 		time.Sleep(10 * time.Second)
+		if list := events(got); len(list) == 0 || list[0].Workspace == nil || list[0].Workspace.Stop.Reason != workspace.StoppedInterrupt {
+			t.Errorf("watchers are not told what its stop is thought to be now: %+v", list)
+		}
 		r.box.Up()
 		time.Sleep(30 * time.Second)
 		r.settle()

@@ -20,7 +20,7 @@ type Kind string
 const (
 	WorkspaceCreated   Kind = "workspace.created"
 	WorkspaceState     Kind = "workspace.state"     // detail: from, to, trigger
-	WorkspaceUpdated   Kind = "workspace.updated"   // name, labels or limits
+	WorkspaceUpdated   Kind = "workspace.updated"   // name, labels, limits, or why it is thought to have stopped
 	WorkspaceCondition Kind = "workspace.condition" // detail: type, status, reason
 	WorkspaceDeleted   Kind = "workspace.deleted"
 	CommandAccepted    Kind = "command.accepted" // detail: command
