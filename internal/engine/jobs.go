@@ -332,7 +332,7 @@ func (e *Engine) giveUp(t *turn, w *workspace.Workspace, j workspace.Job, cause 
 		return nil
 	}
 	w.Desired = desired // it has ended meanwhile: what that means is decided when it is looked at
-	t.after(func() { e.lookSoon(w.ID) })
+	t.after(func() { e.lookSoon(w.ID, false) })
 	return t.put(w)
 }
 

@@ -163,7 +163,7 @@ func (e *Engine) CancelJob(ctx context.Context, a workspace.Actor, id string) (w
 		}); err != nil {
 			return err
 		}
-		t.after(func() { e.lookSoon(w.ID) }) // how far had it come?
+		t.after(func() { e.lookSoon(w.ID, false) }) // how far had it come?
 		j, err = t.Job(id)
 		return err
 	})

@@ -40,8 +40,8 @@ func (e *Engine) look(ctx context.Context, id string, byHand bool) {
 }
 
 // lookSoon looks at a workspace from outside of the loop.
-func (e *Engine) lookSoon(id string) {
-	e.spawn(func() { e.look(e.ctx, id, false) })
+func (e *Engine) lookSoon(id string, byHand bool) {
+	e.spawn(func() { e.look(e.ctx, id, byHand) })
 }
 
 func (e *Engine) row(id string) (workspace.Workspace, error) {
@@ -81,7 +81,7 @@ func (e *Engine) observe(t *turn, asked workspace.Workspace, s seen) error {
 	}
 	if w.Revision != asked.Revision {
 		e.stale.Add(1)
-		t.after(func() { e.lookSoon(w.ID) })
+		t.after(func() { e.lookSoon(w.ID, s.byHand) })
 		return nil
 	}
 	w = w.Clone()
@@ -122,8 +122,11 @@ func (e *Engine) sawPaused(t *turn, w *workspace.Workspace, s seen) error {
 		}
 		return e.moved(t, w, workspace.SeenPaused, workspace.Daemon)
 	case workspace.Stopped, workspace.Failed:
-		t.after(func() { e.lookSoon(w.ID) }) // once it counts as running, as paused
-		return e.sawUp(t, w, s)
+		err := e.sawUp(t, w, s)
+		if w.State == workspace.Running { // paused comes next
+			t.after(func() { e.lookSoon(w.ID, s.byHand) })
+		}
+		return err
 	}
 	return e.settle(t, w)
 }
@@ -254,7 +257,7 @@ func classify(s seen) workspace.Stop {
 func (e *Engine) rehint(id string) {
 	if _, ok := e.hints[id]; ok {
 		delete(e.hints, id)
-		e.lookSoon(id)
+		e.lookSoon(id, false) // signals meanwhile were the job's own
 	}
 }
 

@@ -67,6 +67,19 @@ func TestAWorkspaceThatCannotBeStoppedStaysFailed(t *testing.T) {
 	})
 }
 
+func TestAPausedWorkspaceThatCannotBeStoppedStaysFailed(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.create("demo")
+		r.command("demo", api.Pause)
+		r.settle()
+		r.box.SetFaults(memory.Faults{Script: []memory.Fault{{Op: memory.OpStop, Err: errors.New("it does not die")}}})
+		r.command("demo", api.Stop)
+		r.settle()
+		time.Sleep(5 * time.Minute) // which passes only if nothing spins
+		r.want("demo", workspace.Failed)
+	})
+}
+
 func TestStartedAndPausedByHand(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		w := r.create("demo")
