@@ -159,6 +159,24 @@ func TestEngineKilledInTheMiddleOfACreate(t *testing.T) {
 	})
 }
 
+// An engine that was restarted answers the creation of a volume that is there, and that
+// no container has, without its labels: it must not be taken for somebody else's.
+func TestVolumeWithoutAContainerIsOursAfterAnEngineRestart(t *testing.T) {
+	e := wstest.StartPrivateEngine(t, false)
+	p, w := startBeside(t, e)
+	if _, errs, status := p.Wsctl("stop", "demo"); status != 0 {
+		t.Fatalf("stop ends with %d: %s", status, errs)
+	}
+	e.Run("rm", "-f", container(w))
+	e.Kill()
+	e.Start()
+	wantBack(t, p)
+	if _, errs, status := p.Wsctl("start", "demo"); status != 0 {
+		t.Fatalf("start ends with %d: %s", status, errs)
+	}
+	inState(t, p, "demo", workspace.Running)
+}
+
 func TestContainerdKilledUnderTheEngineInventsNoState(t *testing.T) {
 	e := wstest.StartPrivateEngine(t, false)
 	p, w := startBeside(t, e)

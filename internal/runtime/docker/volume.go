@@ -35,7 +35,16 @@ func (d *Driver) ensureVolume(ctx context.Context, c runtime.Container) error {
 	if err != nil {
 		return err
 	}
-	// An existing volume of that name is returned as if it had been made, old labels and all.
+	// An existing volume of that name is returned as if it had been made, old labels and
+	// all; without any if it was there when the engine started (Docker 20.10): ask again.
+	if len(v.Labels) == 0 {
+		v, err = call(ctx, d.link, quick, "look at the volume", func(ctx context.Context, s *session) (volume.Volume, error) {
+			return s.VolumeInspect(ctx, name)
+		})
+		if err != nil {
+			return err
+		}
+	}
 	if !d.ours(v.Labels, roleVolume) || v.Labels[labelWorkspace] != c.Workspace {
 		return foreign("volume", name)
 	}
