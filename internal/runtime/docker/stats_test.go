@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -94,19 +95,23 @@ func TestFilesAndEngineAgreeOnUsage(t *testing.T) {
 	d := newDriver(t)
 	c := testContainer("used", "wait")
 	st := up(t, d, c)
-	files, err := d.Stats(t.Context(), c.Ref)
-	if err != nil {
-		t.Fatal(err)
-	}
+	// Two samples are of two moments: they can only agree while nothing moves.
+	eventually(t, 10*time.Second, func() error {
+		files, err := d.Stats(t.Context(), c.Ref)
+		if err != nil {
+			return err
+		}
+		asked, err := d.askStats(t.Context(), st.ID)
+		if err != nil {
+			return err
+		}
+		if files.Pids != asked.Pids || files.MemoryLimit != asked.MemoryLimit || files.Memory <= 0 || asked.Memory <= 0 || files.CPUSeconds <= 0 {
+			return fmt.Errorf("files %+v, engine %+v", files, asked)
+		}
+		return nil
+	})
 	if g, ok := d.cgs.get(c.Ref); !ok || g == (cgroup{}) {
 		t.Error("the cgroup's files were not used")
-	}
-	asked, err := d.askStats(t.Context(), st.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if files.Pids != asked.Pids || files.MemoryLimit != asked.MemoryLimit || files.Memory <= 0 || asked.Memory <= 0 || files.CPUSeconds <= 0 {
-		t.Errorf("files %+v, engine %+v", files, asked)
 	}
 	if err := d.Stop(t.Context(), c.Ref, 0); err != nil {
 		t.Fatal(err)
