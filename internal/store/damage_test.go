@@ -296,7 +296,7 @@ func TestADamagedIndexEntryIsToldFromTheRows(t *testing.T) {
 		wantCode(t, tx.PutWorkspace(thief), fault.Conflict, "name_taken")
 		wantCode(t, tx.PutJob(sampleJob(9, w)), fault.Conflict, "job_open")
 		w.State = workspace.Stopped // any write mends its entries
-		return errors.Join(tx.PutWorkspace(w), tx.PutJob(sampleJob(2, w)), tx.PutDeadline(Deadline{epoch, DeadlinePhase, w.ID}))
+		return errors.Join(tx.PutWorkspace(w), tx.PutJob(sampleJob(2, w)), tx.PutDeadline(Deadline{epoch, DeadlineLate, w.ID}))
 	})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

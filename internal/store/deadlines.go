@@ -17,7 +17,6 @@ const (
 	DeadlineIdempotency DeadlineKind = "idempotency" // IdempotencyKey: see DropIdempotent
 	DeadlineFacts       DeadlineKind = "facts"       // no key: the oldest facts may go
 	DeadlineLate        DeadlineKind = "late"        // workspace id: calls that were cut off come through no more
-	DeadlinePhase       DeadlineKind = "phase"       // workspace id: a phase of its life takes too long
 )
 
 // Deadline is a reminder: at At somebody looks at Key. There is one for each kind

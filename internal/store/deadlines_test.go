@@ -15,16 +15,16 @@ func TestDeadlinesComeInOrderAndOncePerKey(t *testing.T) {
 			t.Error("an empty store has a deadline")
 		}
 		return errors.Join(
-			tx.PutDeadline(Deadline{at(5), DeadlinePhase, "w1"}),
+			tx.PutDeadline(Deadline{at(5), DeadlineLate, "w1"}),
 			tx.PutDeadline(Deadline{at(3), DeadlineTombstone, "w1"}),
-			tx.PutDeadline(Deadline{at(4), DeadlinePhase, "w2"}),
+			tx.PutDeadline(Deadline{at(4), DeadlineLate, "w2"}),
 			tx.PutDeadline(Deadline{at(9), DeadlineIdempotency, IdempotencyKey("uid:1", "k")}),
-			tx.PutDeadline(Deadline{at(1), DeadlinePhase, "w1"}), // in place of 5
-			tx.PutDeadline(Deadline{time.Time{}, DeadlinePhase, "zero"}),
-			tx.PutDeadline(Deadline{time.Unix(-5, 0).UTC(), DeadlinePhase, "negative"}),
-			tx.PutDeadline(Deadline{at(2), DeadlinePhase, "gone"}),
-			tx.DropDeadline(DeadlinePhase, "gone"),
-			tx.DropDeadline(DeadlinePhase, "never"),
+			tx.PutDeadline(Deadline{at(1), DeadlineLate, "w1"}), // in place of 5
+			tx.PutDeadline(Deadline{time.Time{}, DeadlineLate, "zero"}),
+			tx.PutDeadline(Deadline{time.Unix(-5, 0).UTC(), DeadlineLate, "negative"}),
+			tx.PutDeadline(Deadline{at(2), DeadlineLate, "gone"}),
+			tx.DropDeadline(DeadlineLate, "gone"),
+			tx.DropDeadline(DeadlineLate, "never"),
 		)
 	})
 	checkDue(t, s)
@@ -39,11 +39,11 @@ func checkDue(t *testing.T, s *Store) {
 	t.Helper()
 	at := func(n int) time.Time { return epoch.Add(time.Duration(n) * time.Nanosecond) }
 	want := []Deadline{
-		{time.Time{}, DeadlinePhase, "zero"},
-		{time.Unix(-5, 0).UTC(), DeadlinePhase, "negative"},
-		{at(1), DeadlinePhase, "w1"},
+		{time.Time{}, DeadlineLate, "zero"},
+		{time.Unix(-5, 0).UTC(), DeadlineLate, "negative"},
+		{at(1), DeadlineLate, "w1"},
 		{at(3), DeadlineTombstone, "w1"},
-		{at(4), DeadlinePhase, "w2"},
+		{at(4), DeadlineLate, "w2"},
 		{at(9), DeadlineIdempotency, "uid:1\x00k"},
 	}
 	due := func(now time.Time, limit int) (out []Deadline) {
@@ -82,9 +82,9 @@ func checkDue(t *testing.T, s *Store) {
 
 func TestADeadlineThatCannotBeKeptLeavesTheOldOne(t *testing.T) {
 	s := newStore(t)
-	mustUpdate(t, s, func(tx *Tx) error { return tx.PutDeadline(Deadline{epoch, DeadlinePhase, "w1"}) })
+	mustUpdate(t, s, func(tx *Tx) error { return tx.PutDeadline(Deadline{epoch, DeadlineLate, "w1"}) })
 	mustUpdate(t, s, func(tx *Tx) error {
-		if err := tx.PutDeadline(Deadline{epoch.AddDate(9000, 0, 0), DeadlinePhase, "w1"}); err == nil {
+		if err := tx.PutDeadline(Deadline{epoch.AddDate(9000, 0, 0), DeadlineLate, "w1"}); err == nil {
 			t.Error("the year 11026 is accepted")
 		}
 		if at, ok := tx.NextDeadline(); !ok || !at.Equal(epoch) {

@@ -188,7 +188,7 @@ func (m *model) dropJob(t *rapid.T) {
 
 func drawDeadline(t *rapid.T) Deadline {
 	at := rapid.SampledFrom([]time.Time{{}, time.Unix(-1, 0).UTC(), epoch, epoch.Add(1), epoch.Add(time.Hour)}).Draw(t, "at")
-	kind := rapid.SampledFrom([]DeadlineKind{DeadlinePhase, DeadlineTombstone}).Draw(t, "kind")
+	kind := rapid.SampledFrom([]DeadlineKind{DeadlineLate, DeadlineTombstone}).Draw(t, "kind")
 	return Deadline{at, kind, rapid.SampledFrom([]string{"w1", "w11", "x\x00w1"}).Draw(t, "key")}
 }
 

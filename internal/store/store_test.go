@@ -103,7 +103,7 @@ func fill(t testing.TB, s *Store, n int) {
 			if i%2 == 0 {
 				err = errors.Join(err, tx.PutJob(sampleJob(i, w)))
 			}
-			err = errors.Join(err, tx.PutDeadline(Deadline{At: w.UpdatedAt, Kind: DeadlinePhase, Key: w.ID}),
+			err = errors.Join(err, tx.PutDeadline(Deadline{At: w.UpdatedAt, Kind: DeadlineLate, Key: w.ID}),
 				tx.KeepIdempotent(w.Owner, w.Name, Kept{Hash: "h", Workspace: w.ID, At: epoch}))
 			if err != nil {
 				return err
