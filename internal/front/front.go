@@ -2,8 +2,8 @@
 // carries each connection to the workspace behind it.
 //
 // A port is held from the moment of its lease until its workspace is deleted,
-// whether the workspace runs or not, so that no other program takes it. The
-// bytes are copied as they come, and a connection to a workspace that does not run is
+// whether the workspace runs or not, so that no other program takes it.
+// Bytes are copied as they come, and a connection to a workspace that does not run is
 // closed at once.
 //
 // It decides nothing: where a port leads is asked of the Dialer for each

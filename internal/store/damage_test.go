@@ -282,7 +282,7 @@ func TestADamagedIndexEntryIsToldFromTheRows(t *testing.T) {
 	w := sample(2)
 	raw(t, s, func(b *bbolt.Tx) error {
 		return errors.Join(flip(b, bName, []byte(w.Name), rowHeader), flip(b, bPort, numberKey(w.Port), 1),
-			flip(b, bJobWorkspace, []byte(w.ID), rowHeader), flip(b, bDeadline, []byte("phase\x00"+w.ID), rowHeader+1))
+			flip(b, bJobWorkspace, []byte(w.ID), rowHeader), flip(b, bDeadline, []byte("late\x00"+w.ID), rowHeader+1))
 	})
 	mustUpdate(t, s, func(tx *Tx) error {
 		if got, err := tx.Resolve(w.Name); got.ID != w.ID {
