@@ -46,7 +46,7 @@ func child(mode string, args []string) int {
 	case "die":
 		n, _ := strconv.Atoi(args[0])
 		_ = syscall.Kill(os.Getpid(), syscall.Signal(n))
-		select {}
+		forever()
 	case "signals": // tells each signal; SIGTERM ends it with status 7
 		c := make(chan os.Signal, 16)
 		signal.Notify(c)
@@ -63,7 +63,7 @@ func child(mode string, args []string) int {
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("ready")
-		select {}
+		forever()
 	case "orphans": // each one's parent ends at once, so the init inherits it
 		n, _ := strconv.Atoi(args[0])
 		parents := make([]*exec.Cmd, n)
@@ -79,7 +79,7 @@ func child(mode string, args []string) int {
 		cmd := exec.Command(os.Args[0], "test-child", "signals")
 		cmd.Stdout = os.Stdout
 		_ = cmd.Start()
-		select {}
+		forever()
 	case "fork":
 		cmd := exec.Command(os.Args[0], append([]string{"test-child"}, args...)...)
 		_ = cmd.Start()
@@ -88,6 +88,14 @@ func child(mode string, args []string) int {
 		fmt.Println(os.Getpid(), syscall.Getpgrp() == os.Getpid(), os.Getuid())
 	}
 	return 0
+}
+
+// forever blocks in a way that the Go runtime does not take for a deadlock, which would
+// end the process.
+func forever() {
+	for {
+		time.Sleep(time.Hour)
+	}
 }
 
 func TestNothingElseIsHandled(t *testing.T) {

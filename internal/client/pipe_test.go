@@ -18,6 +18,7 @@ import (
 type pipes struct {
 	mu    sync.Mutex
 	down  bool
+	left  int // so many more dials are refused
 	conns chan net.Conn
 	done  chan struct{}
 	open  []net.Conn
@@ -29,7 +30,8 @@ func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), done: make(ch
 
 func (p *pipes) dial(ctx context.Context) (net.Conn, error) {
 	p.mu.Lock()
-	down := p.down
+	down := p.down || p.left > 0
+	p.left = max(0, p.left-1)
 	p.mu.Unlock()
 	if down {
 		return nil, errRefused
@@ -54,6 +56,13 @@ func (p *pipes) set(down bool) {
 	if down {
 		p.cut()
 	}
+}
+
+// refuse lets the next n dials fail.
+func (p *pipes) refuse(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left = n
 }
 
 func (p *pipes) cut() {

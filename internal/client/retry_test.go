@@ -81,8 +81,7 @@ func TestRetryAfterLostConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &flaky{good: 1}
 		c, p := serve(t, server)
-		p.set(true)
-		go func() { time.Sleep(100 * time.Millisecond); p.set(false) }()
+		p.refuse(DefaultRetry.Attempts - 1)
 		// A command may be repeated here: the dial failed, so it was never sent.
 		if _, err := c.Command(t.Context(), "demo", api.Restart); err != nil {
 			t.Fatal(err)
