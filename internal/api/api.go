@@ -56,6 +56,7 @@ type Create struct {
 	Limits   PartialLimits     `json:"limits,omitzero"`
 	Stopped  bool              `json:"stopped,omitempty" doc:"Make it, but do not start it"`
 	DryRun   bool              `json:"dry_run,omitempty" doc:"Validate and answer with what would be made; change nothing"`
+	CreateSource
 }
 
 // PartialLimits are limits of which unset ones keep their default or present value.
@@ -70,6 +71,7 @@ type Update struct {
 	Name   *string            `json:"name,omitempty"`
 	Labels map[string]*string `json:"labels,omitempty" doc:"null removes a label"`
 	Limits *PartialLimits     `json:"limits,omitempty"`
+	Wake   *workspace.Wake    `json:"wake,omitempty"`
 }
 
 // Command names what POST /v1/workspaces/{id}/COMMAND does.
@@ -301,9 +303,10 @@ type ExecStart struct {
 
 // ExecControl is every other text message of exec.
 type ExecControl struct {
-	Type    string   `json:"type" doc:"client: resize, eof; server: exit, error"`
+	Type    string   `json:"type" doc:"client: resize, eof, signal; server: exit, error, detached"`
 	Cols    uint16   `json:"cols,omitempty"`
 	Rows    uint16   `json:"rows,omitempty"`
+	Signal  string   `json:"signal,omitempty" doc:"INT, TERM, ..."`
 	Code    int      `json:"code" doc:"Exit status, with exit"`
 	Problem *Problem `json:"problem,omitempty"`
 }

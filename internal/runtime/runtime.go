@@ -30,6 +30,9 @@ var (
 	ErrNotFound    = errors.New("no such object at the container engine")
 	ErrNotRunning  = errors.New("the container does not run")
 	ErrPaused      = errors.New("the container is paused")
+	// ErrNoAgent means that the workspace runs without an agent that listens: made by an
+	// older version, or by a driver that has none. Exec and Dial still work.
+	ErrNoAgent = errors.New("the workspace has no agent that can be reached")
 )
 
 // Ref names the objects of one workspace at the engine.
@@ -120,6 +123,26 @@ type Process interface {
 	Close() error
 }
 
+// Signaler is a Process that can be sent a signal by name ("INT", "TERM", ...).
+type Signaler interface {
+	Signal(ctx context.Context, name string) error
+}
+
+// Build says how an image is made.
+type Build struct {
+	Ref        string    // name that the image gets
+	Context    io.Reader // tar
+	Dockerfile string    // path inside Context
+	Target     string
+	Args       map[string]string
+}
+
+// Builder is a driver that can make images from a Dockerfile. Base images that are
+// missing are pulled. output gets the build's own lines, as hostile as their makers.
+type Builder interface {
+	Build(ctx context.Context, b Build, output func(line string)) (Image, error)
+}
+
 // Change is a hint that a container changed. The list is the truth: a driver may
 // lose, repeat or reorder changes.
 type Change struct {
@@ -167,6 +190,9 @@ type Driver interface {
 	// Dial connects to a TCP port inside the workspace. Where the way is known it works
 	// while the engine is away.
 	Dial(ctx context.Context, r Ref, port int) (net.Conn, error)
+	// DialAgent connects to the agent of a running workspace (package agentapi). Where the
+	// way is known it costs no request to the engine and works while that is away.
+	DialAgent(ctx context.Context, r Ref) (net.Conn, error)
 	Stats(ctx context.Context, r Ref) (workspace.Usage, error)
 	// Watch calls tell for every change until ctx or the stream ends. Changes after since
 	// are replayed as far as the engine remembers. Connected is called once the stream stands.

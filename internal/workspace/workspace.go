@@ -25,6 +25,7 @@ type Workspace struct {
 	Desired    Desired           `json:"desired" doc:"What the last accepted command asked for"`
 	Run        string            `json:"run,omitempty" doc:"Run id, new at every start; decisions are pinned to it"`
 	Generation int               `json:"generation" doc:"Grows when the container has to be made anew"`
+	Prepared   bool              `json:"prepared,omitempty" doc:"Hooks that run once have run"`
 	Revision   uint64            `json:"revision" doc:"Grows with every committed change; the ETag"`
 	Slot       int               `json:"slot" doc:"Leased number from which the container's uid is derived"`
 	Port       int               `json:"port,omitempty" doc:"Leased port on 127.0.0.1"`

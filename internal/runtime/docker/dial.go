@@ -137,3 +137,8 @@ func address(box container.InspectResponse) (netip.Addr, bool) {
 	}
 	return netip.Addr{}, false
 }
+
+// DialAgent implements runtime.Driver.
+func (d *Driver) DialAgent(context.Context, runtime.Ref) (net.Conn, error) {
+	return nil, runtime.ErrNoAgent
+}

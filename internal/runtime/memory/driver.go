@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"net"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/fault"
@@ -225,4 +226,9 @@ func (d *Driver) Update(ctx context.Context, r runtime.Ref, l workspace.Limits) 
 		return nil
 	})
 	return discarded, err
+}
+
+// DialAgent implements runtime.Driver: the containers of this engine have no agent.
+func (d *Driver) DialAgent(context.Context, runtime.Ref) (net.Conn, error) {
+	return nil, runtime.ErrNoAgent
 }

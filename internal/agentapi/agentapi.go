@@ -1,0 +1,162 @@
+// Package agentapi is the contract between wsd and the agent, which is process 1 of
+// every workspace container: paths, requests, reports and the frames of its streams.
+//
+// The agent serves HTTP/1.1 on the unix socket Socket. A request that asks for
+// "Upgrade: wsd-frames" is answered 101 and carries frames (see Frame) in both
+// directions from then on; "Upgrade: wsd-raw" carries plain bytes. The first frame of
+// a client is always a Control frame that holds the JSON of what it asks for.
+//
+// wsd does not trust what an agent says: it bounds every read and uses no path or text
+// of it unescaped. A newer wsd works with an older agent: members are only added, an
+// unknown path is 404, and Hello tells what the agent can do.
+package agentapi
+
+import "time"
+
+// Version is the version of this contract. An agent with a lower one still works; wsd
+// says that a restart of the workspace brings the newer one.
+const Version = 1
+
+// Where the agent listens inside the workspace.
+const (
+	Dir    = "/run/wsd"
+	Socket = Dir + "/agent.sock"
+)
+
+// Paths. A query is noted behind each.
+const (
+	PathHello     = "/v1/hello"     // GET: Hello
+	PathReport    = "/v1/report"    // GET: Report; ?follow=1: one JSON Report a line, at once and after each change of ports, command or terminals
+	PathDial      = "/v1/dial"      // POST ?port=N, upgrade wsd-raw: bytes of a TCP connection to 127.0.0.1:N, else [::1]:N; 502 where it is refused
+	PathExec      = "/v1/exec"      // POST, upgrade wsd-frames: first ExecStart
+	PathTerminals = "/v1/terminals" // GET: []Terminal; POST ?name=N, upgrade wsd-frames: first TerminalStart; DELETE ?name=N: ends it
+	PathFile      = "/v1/file"      // GET ?path=P: bytes; PUT ?path=P&mode=OCTAL: temp file, then rename; HEAD: FileInfo in the header Wsd-File; DELETE
+	PathList      = "/v1/list"      // GET ?path=P: []FileInfo, sorted by name
+	PathTree      = "/v1/tree"      // GET ?path=P: a tar of P; PUT ?path=P: unpacks a tar into the folder P
+	PathWatch     = "/v1/watch"     // GET ?path=P: one JSON FileChange a line
+	PathSSH       = "/v1/ssh"       // POST, upgrade wsd-raw: one line of JSON SSHStart, then an SSH connection of which the agent is the server
+	PathSecrets   = "/v1/secrets"   // PUT: JSON object of name to value, replaces all files in SecretsDir
+)
+
+// The values of the header Upgrade.
+const (
+	UpgradeFrames = "wsd-frames"
+	UpgradeRaw    = "wsd-raw"
+)
+
+// SecretsDir holds one file a secret, on a tmpfs.
+const SecretsDir = "/run/secrets"
+
+// Hello is the agent's answer to who it is.
+type Hello struct {
+	Version   int       `json:"version"`
+	Build     string    `json:"build"`    // version of the program
+	Features  []string  `json:"features"` // "exec", "terminals", "files", "watch", "ssh", "dial"
+	StartedAt time.Time `json:"started_at"`
+}
+
+// Report is what the agent sees of its workspace.
+type Report struct {
+	Time      time.Time  `json:"time"`
+	Command   Command    `json:"command"`
+	Ports     []Port     `json:"ports"`     // in order of number
+	Terminals []Terminal `json:"terminals"` // in order of name
+	Execs     int        `json:"execs"`     // that run
+	Processes int        `json:"processes"` // without the agent
+	CPU       float64    `json:"cpu"`       // seconds used by the whole workspace since its start
+}
+
+// Command is the main process that the agent supervises.
+type Command struct {
+	PID       int       `json:"pid,omitempty"` // 0: it does not run
+	Restarts  int       `json:"restarts"`      // since the agent began
+	CrashLoop bool      `json:"crash_loop"`    // it ended early several times in a row and waits for its next start
+	Status    int       `json:"status"`        // of its last end
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+	NextStart time.Time `json:"next_start,omitzero"`
+	LastLines []string  `json:"last_lines,omitempty"` // its last output, with CrashLoop
+}
+
+// Port is a TCP port that something inside listens on.
+type Port struct {
+	Port    int    `json:"port"`
+	Address string `json:"address"` // "127.0.0.1", "::", ...
+	PID     int    `json:"pid,omitempty"`
+	Process string `json:"process,omitempty"` // its command name
+}
+
+// Terminal is a named terminal that outlives who looks at it.
+type Terminal struct {
+	Name       string    `json:"name"`
+	Command    []string  `json:"command"`
+	PID        int       `json:"pid"`
+	Cols       uint16    `json:"cols"`
+	Rows       uint16    `json:"rows"`
+	Viewers    int       `json:"viewers"` // attached, writers included
+	Writers    int       `json:"writers"`
+	CreatedAt  time.Time `json:"created_at"`
+	LastInput  time.Time `json:"last_input,omitzero"`
+	LastOutput time.Time `json:"last_output,omitzero"`
+	Foreground string    `json:"foreground,omitempty"` // command name of its foreground job, where that is not the shell
+}
+
+// ExecStart asks for a command.
+type ExecStart struct {
+	Command []string `json:"command"`
+	Env     []string `json:"env,omitempty"` // KEY=value, over the workspace's own
+	Dir     string   `json:"dir,omitempty"` // "": the folder in which the main process was started
+	TTY     bool     `json:"tty,omitempty"`
+	Stdin   bool     `json:"stdin,omitempty"`
+	Cols    uint16   `json:"cols,omitempty"`
+	Rows    uint16   `json:"rows,omitempty"`
+	Login   bool     `json:"login,omitempty"` // with an empty Command: the user's shell as a login shell
+}
+
+// TerminalStart attaches to a terminal and makes it where there is none.
+type TerminalStart struct {
+	ExecStart
+	View   bool `json:"view,omitempty"`   // read only: input and sizes are ignored
+	Attach bool `json:"attach,omitempty"` // only to one that is there: else the error no_terminal
+	Detach bool `json:"detach,omitempty"` // detach everybody else
+}
+
+// Control is every other Control frame. Type is one of
+//
+//	client: resize (Cols, Rows), eof (no more input), signal (Signal: "INT", "TERM", ...)
+//	server: started (PID), exit (Code), error (Error), detached (Error says why; the terminal lives on)
+type Control struct {
+	Type   string `json:"type"`
+	Cols   uint16 `json:"cols,omitempty"`
+	Rows   uint16 `json:"rows,omitempty"`
+	Signal string `json:"signal,omitempty"`
+	PID    int    `json:"pid,omitempty"`
+	Code   int    `json:"code"`
+	Error  *Error `json:"error,omitempty"`
+}
+
+// Error is the body of every refusal, and the Error of a Control frame.
+type Error struct {
+	Code string `json:"code"` // stable word
+	Text string `json:"text"` // one sentence
+}
+
+// FileInfo describes one file.
+type FileInfo struct {
+	Name    string    `json:"name"` // last element, may hold any byte but / and NUL; invalid UTF-8 is replaced
+	Size    int64     `json:"size"`
+	Mode    uint32    `json:"mode"` // permission bits, and fs.ModeDir, fs.ModeSymlink ... as in io/fs
+	ModTime time.Time `json:"mod_time"`
+	Target  string    `json:"target,omitempty"` // of a symbolic link
+}
+
+// FileChange is one line of PathWatch. Paths are relative to the watched folder.
+type FileChange struct {
+	Type  string   `json:"type"` // "ready": the watch stands; "change": Paths changed; "rescan": changes were lost, look again
+	Paths []string `json:"paths,omitempty"`
+}
+
+// SSHStart is the first line of PathSSH.
+type SSHStart struct {
+	HostKey []byte   `json:"host_key"` // PEM of the private key (OpenSSH format)
+	Env     []string `json:"env,omitempty"`
+}

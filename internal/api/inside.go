@@ -1,0 +1,102 @@
+package api
+
+import (
+	"time"
+
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// A terminal is attached to over GET /v1/workspaces/{ref}/terminals/{name}, a WebSocket
+// of ExecProtocol whose first message is a TerminalStart. Scrollback comes first as
+// ordinary output. It ends with exit when the terminal's command has ended, and with
+// detached when it lives on without this client; closing the socket detaches.
+//
+// GET /v1/workspaces/{ref}/forward/{port} and GET /v1/workspaces/{ref}/ssh are
+// WebSockets of RawProtocol: binary messages are the bytes of a connection, an empty
+// one ends its sender's half, and closing ends both. ssh starts a stopped workspace.
+const RawProtocol = "wsd.raw.v1"
+
+// TerminalStart says how to attach.
+type TerminalStart struct {
+	ExecStart
+	View   bool `json:"view,omitempty" doc:"Read only: input and sizes are ignored"`
+	Attach bool `json:"attach,omitempty" doc:"Only to a terminal that is there"`
+	Detach bool `json:"detach,omitempty" doc:"Detach everybody else"`
+}
+
+// Terminal is one named terminal of a workspace.
+type Terminal struct {
+	Name       string    `json:"name"`
+	Command    []string  `json:"command"`
+	Cols       uint16    `json:"cols"`
+	Rows       uint16    `json:"rows"`
+	Viewers    int       `json:"viewers" doc:"Who is attached, writers included"`
+	Writers    int       `json:"writers"`
+	CreatedAt  time.Time `json:"created_at"`
+	LastInput  time.Time `json:"last_input,omitzero"`
+	LastOutput time.Time `json:"last_output,omitzero"`
+	Foreground string    `json:"foreground,omitempty" doc:"Its foreground job, where that is not the shell"`
+}
+
+// TerminalList is the answer to GET /v1/workspaces/{ref}/terminals.
+type TerminalList struct {
+	Terminals []Terminal `json:"terminals"`
+}
+
+// Listening is one TCP port on which something inside a workspace listens.
+type Listening struct {
+	Port    int    `json:"port"`
+	Address string `json:"address"`
+	Process string `json:"process,omitempty"`
+	Label   string `json:"label,omitempty" doc:"From the template or devcontainer.json"`
+	URL     string `json:"url,omitempty" doc:"Where the front door answers for it"`
+}
+
+// ListeningList is the answer to GET /v1/workspaces/{ref}/listening; with ?follow=true
+// each change is one more line.
+type ListeningList struct {
+	Ports []Listening `json:"ports"`
+}
+
+// SSHKey is the answer to GET /v1/workspaces/{ref}/ssh-key.
+type SSHKey struct {
+	HostKey string `json:"host_key" doc:"Public host key in the format of known_hosts: TYPE BASE64"`
+	User    string `json:"user" doc:"User name that fits"`
+}
+
+// Secret is what can be told of a secret: everything but its value.
+type Secret struct {
+	Name      string    `json:"name"`
+	Owner     string    `json:"owner"`
+	Size      int       `json:"size" doc:"Bytes"`
+	ChangedAt time.Time `json:"changed_at"`
+}
+
+// SecretList is the answer to GET /v1/secrets.
+type SecretList struct {
+	Secrets []Secret `json:"secrets"`
+}
+
+// Devcontainer is a devcontainer.json that wsctl found.
+type Devcontainer struct {
+	Text   string `json:"text" doc:"The file as it is, comments included"`
+	Path   string `json:"path" doc:"Of the file, relative to the folder of the project"`
+	Folder string `json:"folder,omitempty" doc:"Name of the project's folder on the client, for ${localWorkspaceFolder}"`
+}
+
+// GitCredential is used for one clone and never stored.
+type GitCredential struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// CreateSource is the part of Create that says where files and configuration come from.
+type CreateSource struct {
+	Source        *workspace.Source `json:"source,omitempty"`
+	Build         *workspace.Build  `json:"build,omitempty" doc:"Make the image from an uploaded context instead of image or template"`
+	Devcontainer  *Devcontainer     `json:"devcontainer,omitempty"`
+	Consent       string            `json:"consent,omitempty" doc:"Hash from the error consent_required: its lifecycle commands may run"`
+	GitCredential *GitCredential    `json:"git_credential,omitempty"`
+	Secrets       []string          `json:"secrets,omitempty" doc:"Names of secrets to give besides those that the template wants"`
+	Wake          workspace.Wake    `json:"wake,omitempty"`
+}
