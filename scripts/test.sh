@@ -52,8 +52,8 @@ formatted() {
 # small_tools installs the programs that tests and examples call, where that can be done.
 small_tools() {
 	local missing=() tool
-	for tool in jq curl strace; do
-		command -v "$tool" >/dev/null || missing+=("$tool")
+	for tool in jq curl strace tmux rsync ssh:openssh-client; do
+		command -v "${tool%:*}" >/dev/null || missing+=("${tool#*:}")
 	done
 	[ "${#missing[@]}" = 0 ] && return
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -90,6 +90,7 @@ if ! part "container engine" 400 scripts/engine.sh; then
 	summary
 	exit 5
 fi
+part "test image" 300 scripts/testimage.sh
 part "build" 600 "${MAKE:-make}" --no-print-directory build || { summary; exit 1; }
 part "vet" 300 "$go" vet ./...
 part "format" 60 bash -c formatted

@@ -60,6 +60,7 @@ var Imports = []Row{
 	{"config/layered", []string{"fault", "config"}, "the struct, for the daemon"},
 	{"daemon", []string{anything}, "the one place that knows every part of wsd"},
 	{"wstest", []string{anything}, "a whole daemon inside a test"},
+	{"e2e", nil, "tests alone"},
 	{"archtest", nil, "reads text, not packages"},
 	{"cmd/wsctl", []string{"cli"}, "only starts the program"},
 	{"cmd/wsd", []string{"daemon", "agent"}, "only starts the program"},

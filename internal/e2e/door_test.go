@@ -1,0 +1,120 @@
+package e2e_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// get asks the front door at address for host.
+func get(address, host string) (int, string, error) {
+	req, err := http.NewRequest(http.MethodGet, "http://"+address+"/", nil)
+	if err != nil {
+		return 0, "", err
+	}
+	req.Host = host
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	return res.StatusCode, string(body), err
+}
+
+// doored is a house whose name door listens on a free port.
+func doored(t *testing.T) (h *house, door string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	door = l.Addr().String()
+	_ = l.Close()
+	return newHouse(t, "WSD_FRONT_ADDRESS="+door), door
+}
+
+func TestAStoppedWorkspaceAnswersItsFirstRequest(t *testing.T) {
+	h, door := doored(t)
+	w := h.create("page", "--template", "static")
+	_, port, _ := net.SplitHostPort(door)
+	for _, way := range []struct{ name, address, host string }{
+		{"the leased port", fmt.Sprintf("127.0.0.1:%d", w.Port), "127.0.0.1"},
+		{"its name", door, "page.localhost:" + port},
+		{"its name and port", door, fmt.Sprintf("%d.page.localhost:%s", w.Spec.Port, port)},
+	} {
+		h.ok("stop", "page")
+		if status, body, err := get(way.address, way.host); status != http.StatusOK || !strings.Contains(body, "<title>") {
+			t.Errorf("%s: %d %.200s %v", way.name, status, body, err)
+		}
+	}
+	h.ok("pause", "page")
+	if status, _, err := get(door, "page.localhost:"+port); status != http.StatusOK {
+		t.Errorf("paused: %d %v", status, err)
+	}
+	if status, _, err := get(door, "evil.example.org"); status != http.StatusMisdirectedRequest {
+		t.Errorf("another host: %d %v", status, err)
+	}
+}
+
+func TestFiftyRequestsCauseOneStart(t *testing.T) {
+	h, _ := doored(t)
+	w := h.create("page", "--template", "static")
+	h.ok("stop", "page")
+	var group sync.WaitGroup
+	for range 50 {
+		group.Go(func() {
+			if status, body, err := get(fmt.Sprintf("127.0.0.1:%d", w.Port), "127.0.0.1"); status != http.StatusOK {
+				t.Errorf("%d %.100s %v", status, body, err)
+			}
+		})
+	}
+	group.Wait()
+	starts := 0
+	for _, line := range strings.Split(h.ok("jobs", "ls", "--all", "--json"), "\n") {
+		if strings.Contains(line, `"kind": "`+string(workspace.JobStart)+`"`) {
+			starts++
+		}
+	}
+	if starts != 1 {
+		t.Errorf("there were %d starts:\n%s", starts, h.ok("jobs", "ls", "--all", "--json"))
+	}
+}
+
+// A Vite project listens on localhost inside; nothing is configured for the door.
+func TestAViteProjectServesThroughTheDoorWithItsSocket(t *testing.T) {
+	h, door := doored(t)
+	h.ordinary("app", "--port", "5173", "--env", "NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt", "--memory", "1g")
+	h.ok("exec", "app", "--", "sh", "-ec", `npm create vite@latest site -- --template vanilla </dev/null
+cd site && npm install --no-audit --no-fund
+nohup npx vite >/tmp/vite.log 2>&1 &`)
+	_, port, _ := net.SplitHostPort(door)
+	host := "app.localhost:" + port
+	var body string
+	for end := time.Now().Add(patience); !strings.Contains(body, "/@vite/client"); time.Sleep(50 * time.Millisecond) {
+		if _, body, _ = get(door, host); time.Now().After(end) {
+			t.Fatalf("vite does not answer: %.300s\n%s", body, h.ok("exec", "app", "--", "cat", "/tmp/vite.log"))
+		}
+	}
+	c, err := net.Dial("tcp", door)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: vite-hmr\r\n\r\n", host)
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		t.Errorf("the socket is not upgraded: %+v, %v", res, err)
+	}
+}

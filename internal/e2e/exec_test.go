@@ -1,0 +1,62 @@
+package e2e_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/wstest"
+)
+
+func TestExecPassesBytesAndStatusesExactly(t *testing.T) {
+	h := newHouse(t)
+	h.ordinary("t")
+	sent := make([]byte, 50<<20)
+	_, _ = rand.Read(sent)
+	cmd := h.Command("wsctl", "exec", "t", "--", "cat")
+	var got bytes.Buffer
+	cmd.Stdin, cmd.Stdout = bytes.NewReader(sent), &got
+	if _, errs, status := wstest.Output(t, cmd); status != 0 || sha256.Sum256(got.Bytes()) != sha256.Sum256(sent) {
+		t.Errorf("of %d bytes %d came back, status %d: %s", len(sent), got.Len(), status, errs)
+	}
+	for code := 0; code < 256; code += 5 {
+		if _, errs, status := h.Wsctl("exec", "t", "--", "sh", "-c", "exit "+strconv.Itoa(code)); status != code {
+			t.Errorf("exit %d became %d: %s", code, status, errs)
+		}
+	}
+	out, errs, status := h.Wsctl("exec", "t", "--", "sh", "-c", "echo out; echo err >&2; exit 3")
+	if out != "out\n" || errs != "err\n" || status != 3 {
+		t.Errorf("got %q, %q, %d", out, errs, status)
+	}
+}
+
+func TestAnInterruptReachesTheCommand(t *testing.T) {
+	h := newHouse(t)
+	h.ordinary("t")
+	cmd := h.Command("wsctl", "exec", "t", "--", "sh", "-c", `trap 'echo caught; exit 42' INT; echo ready; while :; do sleep 0.1; done`)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Close()
+	defer cmd.Process.Kill() //nolint:errcheck // it may have ended
+	buf := make([]byte, 64)
+	_ = r.SetReadDeadline(time.Now().Add(patience))
+	if n, err := r.Read(buf); string(buf[:n]) != "ready\n" {
+		t.Fatalf("it wrote %q, %v", buf[:n], err)
+	}
+	_ = cmd.Process.Signal(os.Interrupt)
+	n, _ := r.Read(buf)
+	_ = cmd.Wait()
+	if string(buf[:n]) != "caught\n" || cmd.ProcessState.ExitCode() != 42 {
+		t.Errorf("it wrote %q and ended with %d", buf[:n], cmd.ProcessState.ExitCode())
+	}
+}
