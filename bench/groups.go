@@ -16,6 +16,7 @@ func groups() []group {
 	return []group{
 		{"create", measureCreate},
 		{"start", measureStart},
+		{"exec", measureExec},
 		{"list", measureList},
 		{"stored", measureStored},
 		{"cli", measureCLI},
