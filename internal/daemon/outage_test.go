@@ -3,6 +3,11 @@ package daemon_test
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -201,5 +206,69 @@ func TestContainerdKilledUnderTheEngineInventsNoState(t *testing.T) {
 	}
 	if syscall.Kill(before.Pid, 0) == nil {
 		t.Errorf("it is told to be stopped while its process %d runs", before.Pid)
+	}
+}
+
+// An engine on its way back answers with errors for a while: nothing is given up, nothing
+// is invented, and its real return is noticed.
+func TestEngineThatComesBackSlowlyIsWaitedFor(t *testing.T) {
+	e := wstest.StartPrivateEngine(t, true)
+	p, w := startBeside(t, e)
+	e.Kill()
+	path := strings.TrimPrefix(e.Host, "unix://")
+	_ = os.Remove(path)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int32
+	sick := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { //nolint:gosec // ends with the test
+		asked.Add(1)
+		http.Error(rw, `{"message":"timeout waiting for containerd"}`, http.StatusInternalServerError)
+	})}
+	go func() { _ = sick.Serve(l) }()
+	wantAway(t, p)
+	before := asked.Load()
+	wstest.Until(t, patienceWithEngine, "it is asked again and again", func(context.Context) bool { return asked.Load() > before+2 })
+	if got, err := p.Workspace(t.Context(), "demo"); err != nil || got.State != workspace.Running || got.Run != w.Run {
+		t.Errorf("it is told to be %s: %+v, %v", got.State, got.Stop, err)
+	}
+	_ = sick.Close()
+	_ = os.Remove(path)
+	e.Start()
+	wantBack(t, p)
+	if got := inState(t, p, "demo", workspace.Running); got.Run != w.Run {
+		t.Errorf("its run changed: %+v", got.Stop)
+	}
+}
+
+// patienceWithEngine bounds waits for what the daemon does by itself, with back-off.
+const patienceWithEngine = time.Minute
+
+// Without its shim the engine cannot end a process, and says that it has: a workspace is
+// stopped only once its process is gone.
+func TestStopEndsAProcessThatItsEngineHasLost(t *testing.T) {
+	e := wstest.StartPrivateEngine(t, false)
+	p, w := startBeside(t, e)
+	pid := e.State(container(w)).Pid
+	shim := e.ShimOf(pid)
+	containerd := e.Containerd()
+	if err := syscall.Kill(containerd, syscall.SIGSTOP); err != nil { // so that it cannot tidy up
+		t.Fatal(err)
+	}
+	for _, kill := range []int{shim, containerd} {
+		if err := syscall.Kill(kill, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if syscall.Kill(pid, 0) != nil {
+		t.Skip("this engine's processes end with their shim")
+	}
+	wstest.Until(t, 2*time.Minute, "it stops", func(context.Context) bool {
+		_, _, status := p.Wsctl("stop", "demo")
+		return status == 0
+	})
+	if syscall.Kill(pid, 0) == nil {
+		t.Errorf("it is told to be stopped while its process %d runs", pid)
 	}
 }

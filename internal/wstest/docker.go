@@ -287,3 +287,19 @@ func (e *PrivateEngine) Containerd() int {
 	}
 	return pid
 }
+
+// ShimOf is the process id of the shim that holds a container's main process.
+func (e *PrivateEngine) ShimOf(pid int) int {
+	e.tb.Helper()
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		e.tb.Fatal(err)
+	}
+	// The name in parentheses may hold anything; the parent is the second field behind it.
+	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	shim, err := strconv.Atoi(fields[1])
+	if err != nil {
+		e.tb.Fatal(err)
+	}
+	return shim
+}
