@@ -38,7 +38,7 @@ func Main(args []string) (code int, handled bool) {
 	}
 	if name == initWord {
 		economize()
-		return pid1.Run(trimDashes(rest), pid1.Builtins{Has: isApplet, Inside: inside}), true
+		return pid1.Run(rest, pid1.Builtins{Has: isApplet, Inside: inside}), true
 	}
 	run, ok := find(name)
 	if !ok {
@@ -63,13 +63,6 @@ func mode(args []string) (name string, rest []string, ok bool) {
 		return args[2], args[3:], true
 	}
 	return "", nil, false
-}
-
-func trimDashes(args []string) []string {
-	if len(args) > 0 && args[0] == "--" {
-		return args[1:]
-	}
-	return args
 }
 
 // economize trades a little speed for memory: the agent shares the limit of its

@@ -1,18 +1,20 @@
 // Package pid1 is the init of a workspace: it starts one command, passes signals on to
-// it, reaps every process that loses its parent and ends with the command's status.
+// it, reaps every process that loses its parent, answers wsd (package serve) and ends
+// with the command's status.
 //
 // Contract: the command runs in a session of its own (or, on a terminal, as its
 // foreground process group), so that a signal for it never comes back to the init. A
 // SIGTERM that the command ignores is not answered: the init keeps waiting, and the
 // engine ends the container with SIGKILL when its patience is over. Once the command
 // has ended after a stop was asked for, whatever else still runs is told to end and
-// given lingerBudget.
+// given lingerBudget. A command that is to be restarted is started again after a pause
+// that grows; see restart.go.
 //
 // A command that the agent's own binary provides needs no second process: where Builtins
 // has it, it runs inside process 1, which halves the time to start and the memory.
 //
-// It may not start anything by itself, and it may not touch a process outside its own
-// PID namespace: where it is not process 1 it only adopts its own descendants.
+// It may not touch a process outside its own PID namespace: where it is not process 1 it
+// only adopts its own descendants.
 package pid1
 
 import (
@@ -24,6 +26,10 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/wsctl/wsctl/internal/agent/proc"
+	"github.com/wsctl/wsctl/internal/agent/serve"
+	"github.com/wsctl/wsctl/internal/agentapi"
 )
 
 // lingerBudget is how long the command's left-over descendants get to end by themselves
@@ -37,25 +43,6 @@ func forwarded() []os.Signal {
 	}
 }
 
-// Run starts command and waits for it; without a command it waits for a signal that
-// asks it to stop. The result is the status to exit with: the command's own, 128+n
-// where signal n killed it, 127 where it was not found, 126 where it cannot be executed.
-func Run(command []string, own Builtins) int {
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, forwarded()...)
-	children := make(chan os.Signal, 1)
-	signal.Notify(children, unix.SIGCHLD)
-	adopt()
-	in := &initProcess{}
-	if len(command) > 0 {
-		if code, err := in.start(command, own); err != nil {
-			fmt.Fprintf(os.Stderr, "wsd agent: %v\n", err)
-			return code
-		}
-	}
-	return in.loop(signals, children)
-}
-
 // Builtins are the commands that the agent's own binary provides.
 type Builtins struct {
 	// Has tells whether `agent-applet NAME` is one.
@@ -65,6 +52,41 @@ type Builtins struct {
 	Inside func(name string) func(ctx context.Context, args []string) int
 }
 
+// Run is `agent [--restart=never|on_failure|always] [--socket=PATH] [--dir=DIR] [--]
+// [COMMAND...]`: it starts COMMAND and waits for it; without one it waits for a signal
+// that asks it to stop. The result is the status to exit with: the command's own, 128+n
+// where signal n killed it, 127 where it was not found, 126 where it cannot be executed,
+// 2 for options that it does not know.
+func Run(args []string, own Builtins) int {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, forwarded()...)
+	o, err := parse(args)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "wsd agent: %v\n", err)
+		return 2
+	}
+	adopt()
+	in := &initProcess{options: o, own: own, table: proc.NewTable()}
+	if o.dir != "" {
+		if err := os.Chdir(o.dir); err != nil {
+			fmt.Fprintf(os.Stderr, "wsd agent: cannot work in %q: %s\n", o.dir, proc.Reason(err))
+		}
+	}
+	server, err := serve.Start(serve.Options{Socket: o.socket, Table: in.table, Command: in.status.get, Applet: own.Has})
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "wsd agent: cannot listen for wsd: %v\n", err)
+	}
+	defer server.Close()
+	in.server = server
+	if len(o.command) > 0 {
+		if code, err := in.start(); err != nil {
+			fmt.Fprintf(os.Stderr, "wsd agent: %v\n", err)
+			return code
+		}
+	}
+	return in.loop(signals)
+}
+
 // adopt makes the process inherit its orphaned descendants where it is not process 1.
 func adopt() {
 	if os.Getpid() != 1 {
@@ -72,29 +94,48 @@ func adopt() {
 	}
 }
 
-// initProcess is the state of the loop; one goroutine owns it.
+// initProcess is the state of the loop; one goroutine owns it, but for status.
 type initProcess struct {
-	pid      int // of the command; 0 if there is none
-	stopping bool
+	options
+	own    Builtins
+	table  *proc.Table
+	server *serve.Server
+
+	main     *proc.Process      // the command; nil where there is none now
 	inside   <-chan int         // the status of a command that runs in this process; else nil
 	cancel   context.CancelFunc // ends it
+	began    time.Time          // of the command's last start
+	early    int                // ends in a row that came soon after their start
+	again    <-chan time.Time   // when the command is started next; nil: it is not
+	stopping bool
+	tail     tail
+	status   status
 }
 
-func (in *initProcess) loop(signals, children <-chan os.Signal) int {
+func (in *initProcess) loop(signals <-chan os.Signal) int {
 	for {
-		status, done, _ := in.reap()
-		if done {
-			if in.stopping {
-				in.linger(children)
-			}
-			return status
+		var ended <-chan struct{}
+		if in.main != nil {
+			ended = in.main.Ended()
 		}
 		select {
-		case <-children:
-		case status := <-in.inside:
-			return status
+		case <-ended:
+			if code, over := in.end(in.main.Status()); over {
+				return code
+			}
+		case code := <-in.inside:
+			if code, over := in.end(code); over {
+				return code
+			}
+		case <-in.again:
+			in.again = nil
+			if code, err := in.start(); err != nil {
+				fmt.Fprintf(os.Stderr, "wsd agent: %v\n", err)
+				in.end(code)
+			}
 		case s := <-signals:
 			if in.idle() && asksToStop(s) {
+				in.server.Hangup()
 				return 0
 			}
 			in.forward(s)
@@ -102,71 +143,53 @@ func (in *initProcess) loop(signals, children <-chan os.Signal) int {
 	}
 }
 
-// idle tells that there is no command.
-func (in *initProcess) idle() bool { return in.pid == 0 && in.inside == nil }
+// idle tells that no command runs.
+func (in *initProcess) idle() bool { return in.main == nil && in.inside == nil }
+
+// end takes the end of the command; over tells that the init ends with it.
+func (in *initProcess) end(code int) (_ int, over bool) {
+	in.main, in.inside = nil, nil
+	if in.stopping {
+		in.server.Hangup()
+		in.linger()
+		return code, true
+	}
+	if !in.restarts(code) {
+		in.server.Hangup()
+		return code, true
+	}
+	in.schedule(code)
+	return 0, false
+}
 
 // forward passes s on to the command.
 func (in *initProcess) forward(s os.Signal) {
+	in.stopping = in.stopping || asksToStop(s)
 	if in.inside != nil && asksToStop(s) {
 		in.cancel()
 	}
-	n, ok := s.(syscall.Signal)
-	if !ok || in.pid == 0 {
-		return
+	if n, ok := s.(syscall.Signal); ok && in.main != nil {
+		_ = unix.Kill(in.main.PID, n) // the command may have ended meanwhile; then that is told next
 	}
-	in.stopping = in.stopping || asksToStop(s)
-	_ = unix.Kill(in.pid, n) // the command may have ended meanwhile; the next reap tells
 }
 
 func asksToStop(s os.Signal) bool {
 	return s == unix.SIGTERM || s == unix.SIGINT || s == unix.SIGQUIT
 }
 
-// reap collects every process that has ended. done reports that the command is one of
-// them; status is its exit status then. alone reports that no child is left.
-func (in *initProcess) reap() (status int, done, alone bool) {
-	for {
-		var ws unix.WaitStatus
-		pid, err := unix.Wait4(-1, &ws, unix.WNOHANG, nil)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return status, done, true
-		case pid == 0:
-			return status, done, false
-		case pid == in.pid:
-			status, done = exitStatus(ws), true
-		}
-	}
-}
-
-// exitStatus is the status by which a shell would report ws.
-func exitStatus(ws unix.WaitStatus) int {
-	if ws.Signaled() {
-		return 128 + int(ws.Signal())
-	}
-	return ws.ExitStatus()
-}
-
 // linger asks the remaining processes of the container to end and waits for those that
 // are ours, at most lingerBudget. Outside a PID namespace of its own it does nothing:
 // kill(-1) would reach every process of the user there.
-func (in *initProcess) linger(children <-chan os.Signal) {
+func (in *initProcess) linger() {
 	if os.Getpid() != 1 {
 		return
 	}
 	_ = unix.Kill(-1, unix.SIGTERM)
-	budget := time.NewTimer(lingerBudget)
-	defer budget.Stop()
-	for {
-		if _, _, alone := in.reap(); alone {
-			return
-		}
-		select {
-		case <-children:
-		case <-budget.C:
-			return
-		}
+	select {
+	case <-in.table.Alone():
+	case <-time.After(lingerBudget):
 	}
 }
+
+// now is the report's view of the command.
+func (in *initProcess) now(change func(*agentapi.Command)) { in.status.set(change) }

@@ -1,0 +1,321 @@
+package serve
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/agent/proc"
+	"github.com/wsctl/wsctl/internal/agentapi"
+)
+
+const hangup = syscall.SIGHUP
+
+// What becomes of a command whose caller is gone: it is hung up, and killed when it runs
+// on after killAfter.
+const killAfter = 10 * time.Second
+
+// outputGrace is how long output is waited for once the command itself has ended: what it
+// wrote is in the pipe by then, and what it left in the background may hold the pipe open
+// for ever. maxLate is more than a pipe can hold, in bytes.
+const (
+	outputGrace = 250 * time.Millisecond
+	maxLate     = 2 << 20
+)
+
+// exec runs one command for one connection.
+func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
+	conn, ok := s.upgrade(w, r, agentapi.UpgradeFrames)
+	if !ok {
+		return
+	}
+	defer conn.Close()
+	l := newLink(conn)
+	var start agentapi.ExecStart
+	if !l.first(&start) {
+		return
+	}
+	c, err := s.begin(start)
+	if err != nil {
+		l.fail(startCode(err), "cannot start "+quoted(start.Command)+": "+proc.Reason(err))
+		return
+	}
+	defer c.close()
+	_ = l.control(agentapi.Control{Type: "started", PID: c.PID})
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		c.input(l)
+	}()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.copyOut(l)
+	}()
+	select {
+	case <-c.Ended():
+	case <-gone:
+		s.abandon(c.Process)
+		return
+	}
+	c.drain(done)
+	_ = l.control(agentapi.Control{Type: "exit", Code: c.Status()})
+}
+
+// startCode tells apart why a command did not start.
+func startCode(err error) string {
+	if proc.Missing(err) {
+		return "command_not_found"
+	}
+	return "command_not_executable"
+}
+
+func quoted(command []string) string {
+	if len(command) == 0 {
+		return "a shell"
+	}
+	b, _ := json.Marshal(command[0])
+	return string(b)
+}
+
+// command is a process with the agent's ends of its streams.
+type command struct {
+	*proc.Process
+	pty         *os.File // master; nil without a terminal
+	stdin       *os.File // nil: none, or closed
+	out, errOut *os.File // reading ends; nil with a terminal
+}
+
+// begin starts what start says.
+func (s *Server) begin(start agentapi.ExecStart) (*command, error) {
+	argv, env, path, err := s.resolve(start)
+	if err != nil {
+		return nil, err
+	}
+	spec := proc.Spec{Path: path, Args: argv, Env: env, Dir: start.Dir, TTY: start.TTY}
+	c := &command{}
+	var theirs []*os.File
+	defer func() {
+		for _, f := range theirs {
+			_ = f.Close()
+		}
+	}()
+	if start.TTY {
+		slave, err := c.openPTY(start.Cols, start.Rows)
+		if err != nil {
+			return nil, err
+		}
+		theirs, spec.Files = []*os.File{slave}, []*os.File{slave, slave, slave}
+	} else {
+		if theirs, err = c.openPipes(start.Stdin); err != nil {
+			c.close()
+			return nil, err
+		}
+		spec.Files = theirs
+	}
+	if c.Process, err = s.o.Table.Start(spec); err != nil {
+		c.close()
+		return nil, err
+	}
+	s.note(c.Process)
+	return c, nil
+}
+
+// resolve finds the program, its arguments and its environment.
+func (s *Server) resolve(start agentapi.ExecStart) (argv, env []string, path string, err error) {
+	env = merged(os.Environ(), start.Env)
+	argv = start.Command
+	if len(argv) == 0 {
+		path, argv = s.shell(env)
+		return argv, withTerm(env, start.TTY), path, nil
+	}
+	path, err = proc.LookPath(argv[0])
+	if err != nil && proc.Missing(err) && !strings.Contains(argv[0], "/") {
+		// An image without any program still has the agent's own.
+		if self, ok := s.applet(argv[0]); ok {
+			return slices.Concat([]string{"wsd", "agent-applet"}, argv), withTerm(env, start.TTY), self, nil
+		}
+	}
+	return argv, withTerm(env, start.TTY), path, err
+}
+
+// note keeps p among the commands that run, until it ends.
+func (s *Server) note(p *proc.Process) {
+	s.mu.Lock()
+	s.execs[p] = struct{}{}
+	s.mu.Unlock()
+	go func() {
+		<-p.Ended()
+		s.mu.Lock()
+		delete(s.execs, p)
+		s.mu.Unlock()
+	}()
+}
+
+func (s *Server) running() []*proc.Process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*proc.Process, 0, len(s.execs))
+	for p := range s.execs {
+		out = append(out, p)
+	}
+	return out
+}
+
+// abandon ends a command that nobody waits for any more.
+func (s *Server) abandon(p *proc.Process) {
+	p.Signal(hangup)
+	select {
+	case <-p.Ended():
+	case <-time.After(killAfter):
+		p.Signal(syscall.SIGKILL)
+	}
+}
+
+func (c *command) openPipes(stdin bool) (theirs []*os.File, err error) {
+	var in *os.File
+	if stdin {
+		in, c.stdin, err = os.Pipe()
+	} else {
+		in, err = os.Open(os.DevNull)
+	}
+	if err != nil {
+		return nil, err
+	}
+	theirs = append(theirs, in)
+	for _, mine := range []**os.File{&c.out, &c.errOut} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return theirs, err
+		}
+		*mine = r
+		theirs = append(theirs, w)
+	}
+	return theirs, nil
+}
+
+// input takes frames until the connection ends.
+func (c *command) input(l *link) {
+	for {
+		kind, p, err := l.frames.Next()
+		if err != nil {
+			return
+		}
+		switch kind {
+		case agentapi.Stdin:
+			c.feed(p)
+		case agentapi.Ctl:
+			var ctl agentapi.Control
+			if json.Unmarshal(p, &ctl) == nil {
+				c.control(ctl)
+			}
+		}
+	}
+}
+
+// feed writes input; what a command does not want is dropped, as a closed pipe does.
+func (c *command) feed(p []byte) {
+	switch {
+	case c.pty != nil:
+		_, _ = c.pty.Write(p)
+	case c.stdin != nil:
+		_, _ = c.stdin.Write(p)
+	}
+}
+
+func (c *command) control(ctl agentapi.Control) {
+	switch ctl.Type {
+	case "eof":
+		if c.pty != nil {
+			_, _ = c.pty.Write([]byte{4}) // ^D, the only end that a terminal knows
+		} else if c.stdin != nil {
+			_ = c.stdin.Close()
+			c.stdin = nil
+		}
+	case "signal":
+		if n, ok := signals()[strings.TrimPrefix(ctl.Signal, "SIG")]; ok {
+			c.Signal(n)
+		}
+	case "resize":
+		if c.pty != nil {
+			_ = resize(c.pty, ctl.Cols, ctl.Rows)
+		}
+	}
+}
+
+// signals are those that people send by name.
+func signals() map[string]syscall.Signal {
+	return map[string]syscall.Signal{
+		"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT, "KILL": syscall.SIGKILL,
+		"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "TERM": syscall.SIGTERM, "CONT": syscall.SIGCONT,
+		"STOP": syscall.SIGSTOP, "TSTP": syscall.SIGTSTP, "WINCH": syscall.SIGWINCH, "PIPE": syscall.SIGPIPE,
+	}
+}
+
+// copyOut carries output until it ends.
+func (c *command) copyOut(l *link) {
+	if c.pty != nil {
+		c.carry(l.writer(agentapi.Stdout), c.pty)
+		return
+	}
+	both := make(chan struct{})
+	go func() {
+		defer close(both)
+		c.carry(l.writer(agentapi.Stderr), c.errOut)
+	}()
+	c.carry(l.writer(agentapi.Stdout), c.out)
+	<-both
+}
+
+// copySize is how much output is carried at a time, in bytes.
+const copySize = 32 << 10
+
+// carry copies from f until it ends. Once the command has ended, silence for outputGrace
+// or maxLate more bytes are the end too.
+func (c *command) carry(to io.Writer, f *os.File) {
+	buf := make([]byte, copySize)
+	for late := 0; late < maxLate; {
+		ended := false
+		select {
+		case <-c.Ended():
+			ended = true
+			_ = f.SetReadDeadline(time.Now().Add(outputGrace))
+		default:
+		}
+		n, err := f.Read(buf)
+		if ended {
+			late += n
+		}
+		if n > 0 {
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// drain waits for the output that is on its way, once the command has ended.
+func (c *command) drain(done <-chan struct{}) {
+	for _, f := range []*os.File{c.out, c.errOut, c.pty} {
+		if f != nil {
+			_ = f.SetReadDeadline(time.Now().Add(outputGrace)) // for a read that waits already
+		}
+	}
+	<-done
+}
+
+func (c *command) close() {
+	for _, f := range []*os.File{c.stdin, c.out, c.errOut, c.pty} {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}

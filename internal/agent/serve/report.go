@@ -1,0 +1,95 @@
+package serve
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/agentapi"
+)
+
+// followEvery is how often a report is made for who follows. Nobody follows, nothing is
+// looked at.
+const followEvery = time.Second
+
+// report answers what there is to see; with ?follow=1 again after each change.
+func (s *Server) report(w http.ResponseWriter, r *http.Request) {
+	last := s.now()
+	if r.URL.Query().Get("follow") == "" {
+		answer(w, last)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	lines, flush := json.NewEncoder(w), http.NewResponseController(w)
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		if lines.Encode(last) != nil || flush.Flush() != nil {
+			return
+		}
+		for next := last; ; {
+			select {
+			case <-tick.C:
+			case <-r.Context().Done():
+				return
+			}
+			if next = s.now(); differs(last, next) {
+				last = next
+				break
+			}
+		}
+	}
+}
+
+// differs compares what a follower is told of: not times, and not what moves all the time.
+func differs(a, b agentapi.Report) bool {
+	plain := func(r agentapi.Report) agentapi.Report {
+		terminals := make([]agentapi.Terminal, len(r.Terminals))
+		for i, t := range r.Terminals {
+			terminals[i] = agentapi.Terminal{Name: t.Name, Viewers: t.Viewers, Writers: t.Writers, Foreground: t.Foreground}
+		}
+		return agentapi.Report{Command: r.Command, Ports: r.Ports, Terminals: terminals}
+	}
+	return !reflect.DeepEqual(plain(a), plain(b))
+}
+
+func (s *Server) now() agentapi.Report {
+	s.mu.Lock()
+	execs := len(s.execs)
+	s.mu.Unlock()
+	r := agentapi.Report{Time: time.Now(), Ports: s.ports.list(), Terminals: s.terminals.list(), CPU: cpuSeconds(), Processes: processes()}
+	r.Execs = max(0, execs-len(r.Terminals))
+	if s.o.Command != nil {
+		r.Command = s.o.Command()
+	}
+	return r
+}
+
+// processes counts them, without the agent itself.
+func processes() int {
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	return max(0, len(dirs)-1)
+}
+
+// cpuSeconds is what the workspace has used, as its cgroup says (v2, else v1).
+func cpuSeconds() float64 {
+	if b, err := os.ReadFile("/sys/fs/cgroup/cpu.stat"); err == nil {
+		for line := range strings.Lines(string(b)) {
+			if v, ok := strings.CutPrefix(line, "usage_usec "); ok {
+				n, _ := strconv.ParseFloat(strings.TrimSpace(v), 64)
+				return n / 1e6
+			}
+		}
+	}
+	b, err := os.ReadFile("/sys/fs/cgroup/cpuacct/cpuacct.usage")
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.ParseFloat(strings.TrimSpace(string(b)), 64)
+	return n / 1e9
+}
