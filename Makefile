@@ -22,9 +22,9 @@ export CGO_ENABLED = 0
 # A tree that belongs to somebody else must build too, so git is not asked for more than the version.
 GOFLAGS_BUILD = -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
 
-build: bin/wsd bin/wsctl ## build bin/wsd and bin/wsctl
+build: bin/wsd bin/wsd-agent bin/wsctl ## build bin/wsd, its bin/wsd-agent, and bin/wsctl
 
-bin/wsd bin/wsctl: FORCE
+bin/wsd bin/wsd-agent bin/wsctl: FORCE
 	@mkdir -p bin
 	@$(GO) build $(GOFLAGS_BUILD) -o $@ ./cmd/$(@F)
 

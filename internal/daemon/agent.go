@@ -10,17 +10,13 @@ import (
 	"path/filepath"
 )
 
-// installAgent keeps a copy of this very program under a name that follows its
+// installAgent keeps a copy of the agent's program under a name that follows its
 // bytes, and returns its path: containers mount it, and must not change when wsd is
 // upgraded under them.
 func installAgent(stateDir, version string) (string, error) {
-	self, err := os.Executable()
+	self, info, err := agentProgram()
 	if err != nil {
-		return "", fmt.Errorf("cannot find this program's own file: %w", err)
-	}
-	info, err := os.Stat(self)
-	if err != nil {
-		return "", fmt.Errorf("cannot look at this program's own file: %w", err)
+		return "", err
 	}
 	key := sha256.Sum256(fmt.Append(nil, version, info.Size(), info.ModTime().UnixNano()))
 	path := filepath.Join(stateDir, "agent", hex.EncodeToString(key[:8]), "wsd")
@@ -31,6 +27,27 @@ func installAgent(stateDir, version string) (string, error) {
 		return "", err
 	}
 	return path, copyProgram(self, path)
+}
+
+// agentProgram is wsd-agent beside this program, else this program, which can do the same
+// with more memory.
+func agentProgram() (path string, info os.FileInfo, err error) {
+	self, err := os.Executable()
+	if err == nil {
+		self, err = filepath.EvalSymlinks(self)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("cannot find this program's own file: %w", err)
+	}
+	small := filepath.Join(filepath.Dir(self), "wsd-agent")
+	if info, err := os.Stat(small); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+		return small, info, nil
+	}
+	info, err = os.Stat(self)
+	if err != nil {
+		return "", nil, fmt.Errorf("cannot look at this program's own file: %w", err)
+	}
+	return self, info, nil
 }
 
 func copyProgram(from, to string) (err error) {

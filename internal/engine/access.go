@@ -33,7 +33,10 @@ func (e *Engine) Exec(ctx context.Context, a workspace.Actor, name string, x rt.
 	if err := workspace.ValidateCommand(x.Command); err != nil {
 		return nil, err
 	}
-	p, err := e.cfg.Driver.Exec(ctx, ref(w), x)
+	if w.State == workspace.Paused {
+		return nil, e.explain(w, rt.ErrPaused) // its agent would not answer
+	}
+	p, err := e.startInside(ctx, w, x)
 	return p, e.explain(w, err)
 }
 
@@ -70,7 +73,7 @@ func (e *Engine) explain(w workspace.Workspace, err error) error {
 
 // runInside runs a command to its end and throws its output away.
 func (e *Engine) runInside(ctx context.Context, w workspace.Workspace, command []string) (int, error) {
-	p, err := e.cfg.Driver.Exec(ctx, ref(w), rt.ExecSpec{Command: command})
+	p, err := e.startInside(ctx, w, rt.ExecSpec{Command: command})
 	if err != nil {
 		return 0, err
 	}

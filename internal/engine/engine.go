@@ -57,6 +57,14 @@ type Config struct {
 	Resync              time.Duration // how often the list is compared when nothing else asks for it
 	KeepFacts           int           // how many of the newest facts are kept at least; 0: 100,000
 	Identity            Identity
+	HostKeys            HostKeys                           // of ssh, by id of the workspace
+	DoorURL             func(name string, port int) string // where the front door answers for a port; nil: nowhere
+}
+
+// HostKeys are the keys by which ssh clients know a workspace again.
+type HostKeys interface {
+	Private(workspaceID string) ([]byte, error) // PEM
+	Public(workspaceID string) (string, error)  // TYPE BASE64
 }
 
 // Defaults fill what a create leaves open.

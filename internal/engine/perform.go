@@ -233,7 +233,7 @@ func (e *Engine) awaitReady(ctx context.Context, b *work) error {
 	wait := 2 * time.Millisecond
 	for n := 0; ; n++ {
 		if byPort {
-			conn, err := e.cfg.Driver.Dial(ctx, ref(b.w), b.w.Spec.Port)
+			conn, err := e.dialInside(ctx, b.w, b.w.Spec.Port)
 			if err == nil {
 				_ = conn.Close()
 				return nil

@@ -194,5 +194,5 @@ func (e *Engine) DialPort(ctx context.Context, port int) (net.Conn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
-	return e.cfg.Driver.Dial(ctx, ref(w), w.Spec.Port)
+	return e.dialInside(ctx, w, w.Spec.Port)
 }

@@ -53,7 +53,7 @@ var build = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", dir+"/", "github.com/wsctl/wsctl/cmd/wsd", "github.com/wsctl/wsctl/cmd/wsctl")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", dir+"/", "github.com/wsctl/wsctl/cmd/wsd", "github.com/wsctl/wsctl/cmd/wsd-agent", "github.com/wsctl/wsctl/cmd/wsctl")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", errors.New(string(out))

@@ -137,8 +137,3 @@ func address(box container.InspectResponse) (netip.Addr, bool) {
 	}
 	return netip.Addr{}, false
 }
-
-// DialAgent implements runtime.Driver.
-func (d *Driver) DialAgent(context.Context, runtime.Ref) (net.Conn, error) {
-	return nil, runtime.ErrNoAgent
-}

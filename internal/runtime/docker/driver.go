@@ -22,6 +22,7 @@ type Config struct {
 	Host     string       // unix:///path or tcp://host:port; "": DOCKER_HOST, else the default socket
 	Instance string       // value of the label wsd.instance; only objects that carry it are ours
 	Agent    string       // absolute path, on the engine's host, of the static wsd binary
+	Sockets  string       // absolute path of a folder for the agents' sockets, below a closed one; "": agents cannot be reached
 	Subnets  netip.Prefix // IPv4, at most /28; each workspace gets a /28 of it
 	Spare    int          // sandboxes kept ready ahead of use
 	Keep     int          // sandboxes kept running for stopped workspaces

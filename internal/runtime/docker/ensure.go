@@ -114,8 +114,12 @@ func (d *Driver) create(ctx context.Context, c runtime.Container, img imageFacts
 		labelGeneration: strconv.Itoa(c.Generation), labelSpec: hash, labelOwner: c.Owner,
 	}
 	name := containerName(c.Ref)
+	sockets, err := d.ensureAgentFolder(ctx, c.Ref, userID(c))
+	if err != nil {
+		return runtime.Status{}, err
+	}
 	res, err := call(ctx, d.link, slow, "create the container", func(ctx context.Context, s *session) (container.CreateResponse, error) {
-		p := place{sandbox: sandbox, volume: volumeName(c.Workspace), agent: d.cfg.Agent, cgroupns: cgroupns(s)}
+		p := place{sandbox: sandbox, volume: volumeName(c.Workspace), agent: d.cfg.Agent, sockets: sockets, cgroupns: cgroupns(s)}
 		return s.ContainerCreate(ctx, containerConfig(c, img, labels), hostConfig(c, p), nil, nil, name)
 	})
 	switch {

@@ -29,12 +29,13 @@ type place struct {
 	sandbox  string // id of the container whose network it joins
 	volume   string // name of the volume at /workspace
 	agent    string // path of the agent on the engine's host
+	sockets  string // folder on the engine's host for the agent's socket; "": none
 	cgroupns bool   // the engine knows CgroupnsMode (Docker API 1.41)
 }
 
 // hostConfig is the only source of a workspace's HostConfig. It is pure and takes
 // typed values only: no input can make it privileged, join a namespace of the
-// host, see a device, mount anything but its volume and the agent, publish a port
+// host, see a device, mount anything but its volume, the agent and its socket's folder, publish a port
 // or relax the seccomp profile. A profile that is not known counts as strict.
 func hostConfig(c runtime.Container, p place) *container.HostConfig {
 	uid := userID(c)
@@ -67,6 +68,12 @@ func hostConfig(c runtime.Container, p place) *container.HostConfig {
 			Type: mount.TypeBind, Source: p.agent, Target: agentPath, ReadOnly: true,
 			BindOptions: &mount.BindOptions{Propagation: mount.PropagationRPrivate},
 		},
+	}
+	if p.sockets != "" {
+		h.Mounts = append(h.Mounts, mount.Mount{
+			Type: mount.TypeBind, Source: p.sockets, Target: socketDir,
+			BindOptions: &mount.BindOptions{Propagation: mount.PropagationRPrivate},
+		})
 	}
 	return h
 }
@@ -136,12 +143,25 @@ func containerConfig(c runtime.Container, img imageFacts, labels map[string]stri
 			dir = img.dir
 		}
 	}
+	if c.Spec.Dir != "" {
+		dir = c.Spec.Dir
+	}
 	return &container.Config{
 		Image: img.id, User: uid + ":" + uid, WorkingDir: dir, Labels: labels, Env: environment(c),
-		Entrypoint: []string{agentPath, "agent", "--"}, Cmd: command, StopSignal: "SIGTERM",
+		Entrypoint: entrypoint(c.Spec), Cmd: command, StopSignal: "SIGTERM",
 		// An image's own health check would run for ever and flood the events.
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 	}
+}
+
+// entrypoint is the agent with the options that the spec asks for. What is usual is not
+// said, so that an older agent understands it.
+func entrypoint(s workspace.Spec) []string {
+	words := []string{agentPath, "agent"}
+	if s.Restart != "" && s.Restart != workspace.RestartNever {
+		words = append(words, "--restart="+string(s.Restart))
+	}
+	return append(words, "--")
 }
 
 // environment returns KEY=value, sorted: ours where the spec does not say otherwise.

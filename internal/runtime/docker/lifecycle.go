@@ -26,6 +26,9 @@ func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
 	if in.State.Running {
 		return nil
 	}
+	if err := d.healAgentFolder(ctx, r, in); err != nil {
+		return err
+	}
 	sandbox := sandboxOf(string(in.HostConfig.NetworkMode))
 	defer d.locks.lock(sandbox)()
 	d.addrs.forget(r)

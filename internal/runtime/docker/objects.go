@@ -35,6 +35,9 @@ func (d *Driver) Remove(ctx context.Context, workspaceID string) error {
 		}
 	}
 	d.pool.wake()
+	if err := d.removeAgentFolders(workspaceID); err != nil {
+		return err
+	}
 	return d.removeVolume(ctx, volumeName(workspaceID), workspaceID)
 }
 
