@@ -9,8 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sys/unix"
@@ -18,108 +19,247 @@ import (
 	"github.com/wsctl/wsctl/internal/runtime"
 )
 
-// socketDir is where the agent of one container listens inside: a folder that only this
-// container and wsd have.
-const socketDir = "/run/wsd"
+// Where the agent listens inside (package agentapi says the same to the agent).
+const (
+	socketDir  = "/run/wsd"
+	socketName = "agent.sock"
+)
 
-// socketName is the agent's socket in that folder.
-const socketName = "agent.sock"
+// justStarted is how long after a start a refused connection means only that the agent
+// does not listen yet, which is not worth a request to the engine.
+const justStarted = time.Second
 
-// agentFolder is the folder on this machine, "" where there can be none: the engine is on
-// another one.
-func (d *Driver) agentFolder(r runtime.Ref) string {
-	if d.cfg.Sockets == "" || !d.link.local {
-		return ""
-	}
-	return filepath.Join(d.cfg.Sockets, r.Workspace+"-"+strconv.Itoa(r.Generation))
+// agentDirs are the private folders, one for each container, in which agents listen.
+// They lie in one folder that only we may enter, so their own modes may be open. What
+// is in them is the workspace's: nothing there is followed or believed.
+type agentDirs struct {
+	parent string // "": none
+
+	mu      sync.Mutex
+	seen    map[string]bool // made or kept in this life: not a leftover
+	started map[string]time.Time
 }
 
-// ensureAgentFolder makes the folder of a container whose processes have this uid. Other
-// users of this machine do not get to it: its parent is closed to them.
-func (d *Driver) ensureAgentFolder(ctx context.Context, r runtime.Ref, uid int) (string, error) {
-	dir := d.agentFolder(r)
-	if dir == "" {
-		return "", nil
+// dirName is the name of a container's folder. It is false for what is no id of ours.
+func dirName(r runtime.Ref) (string, bool) {
+	ok := r.Workspace != "" && strings.Trim(r.Workspace, "abcdefghijklmnopqrstuvwxyz0123456789") == "" && r.Generation > 0
+	return fmt.Sprintf("%s-%d", r.Workspace, r.Generation), ok
+}
+
+// ensure makes the folder of r for a user and returns its path. With open, or where this
+// process cannot give the folder away, everybody may write to it.
+func (a *agentDirs) ensure(r runtime.Ref, who identity, open bool) (string, error) {
+	name, ok := dirName(r)
+	if !ok {
+		return "", fmt.Errorf("cannot make a folder for the agent: %q is no id", r.Workspace)
 	}
-	if err := os.MkdirAll(d.cfg.Sockets, 0o700); err != nil {
-		return "", fmt.Errorf("cannot make the folder of the agents' sockets: %w", err)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.seen == nil {
+		a.seen, a.started = map[string]bool{}, map[string]time.Time{}
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("cannot make the folder of an agent's socket: %w", err)
+	a.seen[name] = true
+	if err := os.MkdirAll(a.parent, 0o700); err != nil {
+		return "", fmt.Errorf("cannot make the folder of the agents: %w", err)
 	}
-	mapped, err := d.mapsUsers(ctx)
+	root, err := os.OpenRoot(a.parent)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("cannot open the folder of the agents: %w", err)
 	}
-	if os.Geteuid() == 0 && !mapped {
-		return dir, os.Lchown(dir, uid, uid)
+	defer func() { _ = root.Close() }()
+	mode := os.FileMode(0o777)
+	if os.Geteuid() == 0 && !open {
+		mode = 0o700
 	}
-	return dir, os.Chmod(dir, 0o777) //nolint:gosec // the parent keeps others out; the uid inside is not one that we can give it to
+	if err := root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("cannot make a folder for the agent: %w", err)
+	}
+	if mode == 0o700 {
+		err = root.Lchown(name, who.uid, who.gid)
+	}
+	if err = errors.Join(err, root.Chmod(name, mode)); err != nil {
+		return "", fmt.Errorf("cannot give the agent its folder: %w", err)
+	}
+	return filepath.Join(a.parent, name), nil
 }
 
-// healAgentFolder makes the folder again where somebody has removed it: the container would
-// not start without it. One that was made by an older version has none.
-func (d *Driver) healAgentFolder(ctx context.Context, r runtime.Ref, in container.InspectResponse) error {
-	dir := d.agentFolder(r)
-	if dir == "" || !slices.ContainsFunc(in.Mounts, func(m container.MountPoint) bool { return m.Source == dir }) {
-		return nil
+// missing reports whether r should have a folder and has none.
+func (a *agentDirs) missing(r runtime.Ref) bool {
+	name, ok := dirName(r)
+	if a.parent == "" || !ok {
+		return false
 	}
-	if _, err := os.Lstat(dir); err == nil {
-		return nil
-	}
-	user, _, _ := strings.Cut(in.Config.User, ":")
-	uid, err := strconv.Atoi(user)
-	if err != nil {
-		return fmt.Errorf("cannot tell whose folder the agent's is: %w", err)
-	}
-	_, err = d.ensureAgentFolder(ctx, r, uid)
-	return err
+	_, err := os.Lstat(filepath.Join(a.parent, name))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
-// removeAgentFolders removes the folders of all generations of a workspace. What is in
-// them was put there by the workspace: links are removed, not followed.
-func (d *Driver) removeAgentFolders(workspaceID string) error {
-	if d.cfg.Sockets == "" {
+// remove removes the folders of all generations of a workspace.
+func (a *agentDirs) remove(workspaceID string) error {
+	return a.clear(func(name string) bool {
+		id, _, _ := strings.Cut(name, "-")
+		return id == workspaceID
+	})
+}
+
+// clearLeft removes the folders of earlier lives that used does not know.
+func (a *agentDirs) clearLeft(used func(path string) bool) error {
+	return a.clear(func(name string) bool { return !a.seen[name] && !used(filepath.Join(a.parent, name)) })
+}
+
+// clear removes the folders that are chosen; with a lock, so that none is made meanwhile.
+func (a *agentDirs) clear(chosen func(name string) bool) error {
+	if a.parent == "" {
 		return nil
 	}
-	entries, err := os.ReadDir(d.cfg.Sockets)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	root, err := os.OpenRoot(a.parent)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), workspaceID+"-") {
-			err = errors.Join(err, os.RemoveAll(filepath.Join(d.cfg.Sockets, e.Name())))
+	if err != nil {
+		return fmt.Errorf("cannot open the folder of the agents: %w", err)
+	}
+	defer func() { _ = root.Close() }()
+	all, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return fmt.Errorf("cannot list the folders of the agents: %w", err)
+	}
+	for _, e := range all {
+		if !chosen(e.Name()) {
+			continue
 		}
+		if rerr := root.RemoveAll(e.Name()); rerr != nil { // os.Root: a planted link leads nowhere
+			err = errors.Join(err, fmt.Errorf("cannot remove the folder of an agent: %w", rerr))
+		}
+		delete(a.seen, e.Name())
+		delete(a.started, e.Name())
 	}
 	return err
 }
 
-// DialAgent implements runtime.Driver. The workspace can put anything in the place of the
-// socket, so the connection is made to the very file that was looked at: a link to a
-// socket of this machine leads nowhere.
-func (d *Driver) DialAgent(ctx context.Context, r runtime.Ref) (net.Conn, error) {
-	dir := d.agentFolder(r)
-	if dir == "" {
-		return nil, runtime.ErrNoAgent
+// note records a start of r now, or its end.
+func (a *agentDirs) note(r runtime.Ref, started bool) {
+	name, _ := dirName(r)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !started {
+		delete(a.started, name)
+		return
 	}
-	fd, err := unix.Open(filepath.Join(dir, socketName), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, noAgent(err)
+	if a.started == nil {
+		a.seen, a.started = map[string]bool{}, map[string]time.Time{}
 	}
-	defer func() { _ = unix.Close(fd) }()
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, noAgent(err)
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
-		return nil, noAgent(errors.New("what is in its place is no socket"))
-	}
-	conn, err := (&net.Dialer{Timeout: dialBudget}).DialContext(ctx, "unix", "/proc/self/fd/"+strconv.Itoa(fd))
-	if err != nil {
-		return nil, noAgent(err)
-	}
-	return conn, nil
+	a.started[name] = time.Now()
 }
 
-// noAgent is ErrNoAgent with the reason.
-func noAgent(err error) error { return fmt.Errorf("%w: %w", runtime.ErrNoAgent, err) }
+func (a *agentDirs) young(r runtime.Ref) bool {
+	name, _ := dirName(r)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at, ok := a.started[name]
+	return ok && time.Since(at) < justStarted
+}
+
+// errNoSocket says that there is nothing to connect to.
+var errNoSocket = errors.New("there is no socket of an agent")
+
+// dial connects to the agent of r. The socket is opened first and connected to by its
+// descriptor, so that nothing which the workspace puts in its place can lead elsewhere.
+func (a *agentDirs) dial(ctx context.Context, r runtime.Ref) (net.Conn, error) {
+	name, ok := dirName(r)
+	if a.parent == "" || !ok {
+		return nil, errNoSocket
+	}
+	fd, err := openSocket(a.parent, name, socketName)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	conn, err := (&net.Dialer{Timeout: dialBudget}).DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d", fd))
+	switch {
+	case err == nil:
+		return conn, nil
+	case errors.Is(err, unix.ECONNREFUSED), errors.Is(err, unix.EPROTOTYPE), errors.Is(err, unix.EACCES):
+		return nil, fmt.Errorf("%w: %w", errNoSocket, err)
+	}
+	return nil, fmt.Errorf("cannot connect to the agent: %w", err)
+}
+
+// openSocket opens parent/folder/name without following a link in the last two, and makes
+// sure that it is a socket.
+func openSocket(parent, folder, name string) (int, error) {
+	at := unix.AT_FDCWD
+	for _, step := range []struct {
+		path  string
+		flags int
+	}{{parent, unix.O_DIRECTORY}, {folder, unix.O_DIRECTORY | unix.O_NOFOLLOW}, {name, unix.O_NOFOLLOW}} {
+		fd, err := unix.Openat(at, step.path, unix.O_PATH|unix.O_CLOEXEC|step.flags, 0)
+		if at != unix.AT_FDCWD {
+			_ = unix.Close(at)
+		}
+		if err != nil {
+			return -1, fmt.Errorf("%w: %w", errNoSocket, err)
+		}
+		at = fd
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(at, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		_ = unix.Close(at)
+		return -1, errNoSocket
+	}
+	return at, nil
+}
+
+// DialAgent connects to the agent of a running workspace over its socket, without a
+// request to the engine unless that fails. A paused workspace accepts connections and
+// does not answer on them.
+func (d *Driver) DialAgent(ctx context.Context, r runtime.Ref) (net.Conn, error) {
+	if err := d.link.fail(ctx, nil, "connect to the agent", ctx.Err()); err != nil {
+		return nil, err
+	}
+	conn, err := d.agents.dial(ctx, r)
+	if !errors.Is(err, errNoSocket) {
+		return conn, err
+	}
+	if d.agents.young(r) {
+		return nil, fmt.Errorf("%w: %w", runtime.ErrNoAgent, err)
+	}
+	in, ierr := d.inspect(ctx, r)
+	switch {
+	case ierr != nil:
+		return nil, ierr
+	case in.State.Paused:
+		return nil, runtime.ErrPaused
+	case !in.State.Running:
+		return nil, runtime.ErrNotRunning
+	}
+	return nil, fmt.Errorf("%w: %w", runtime.ErrNoAgent, err)
+}
+
+// ensureAgentDir makes the folder in which the agent of a container listens; "" where
+// there is none.
+func (d *Driver) ensureAgentDir(ctx context.Context, r runtime.Ref, who identity) (string, error) {
+	if d.agents.parent == "" {
+		return "", nil
+	}
+	facts, err := d.hostFacts(ctx)
+	if err != nil {
+		return "", err
+	}
+	return d.agents.ensure(r, who, facts.mapped)
+}
+
+// healAgentDir makes the folder again where somebody has removed it: the container would
+// not start without it. One that was made by an older version has none.
+func (d *Driver) healAgentDir(ctx context.Context, r runtime.Ref, in container.InspectResponse) error {
+	mounted := slices.ContainsFunc(in.Mounts, func(m container.MountPoint) bool { return m.Destination == socketDir })
+	if !mounted || !d.agents.missing(r) {
+		return nil
+	}
+	who, err := parseIDs(in.Config.User)
+	if err == nil {
+		_, err = d.ensureAgentDir(ctx, r, who)
+	}
+	return err
+}

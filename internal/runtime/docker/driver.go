@@ -22,7 +22,8 @@ type Config struct {
 	Host     string       // unix:///path or tcp://host:port; "": DOCKER_HOST, else the default socket
 	Instance string       // value of the label wsd.instance; only objects that carry it are ours
 	Agent    string       // absolute path, on the engine's host, of the static wsd binary
-	Sockets  string       // absolute path of a folder for the agents' sockets, below a closed one; "": agents cannot be reached
+	Sockets  string       // absolute path of a folder for the agents' sockets, used where the engine is local; "": none
+	Private  []string     // folders of this machine that no workspace may share, such as the daemon's state
 	Subnets  netip.Prefix // IPv4, at most /28; each workspace gets a /28 of it
 	Spare    int          // sandboxes kept ready ahead of use
 	Keep     int          // sandboxes kept running for stopped workspaces
@@ -50,10 +51,12 @@ type Driver struct {
 	addrs addresses
 	cgs   cgroups
 
-	made madeImages
+	agents agentDirs
+	users  users
+	made   madeImages
 
-	mapMu  sync.Mutex
-	mapped *bool // see mapsUsers; nil until asked
+	factsMu sync.Mutex
+	facts   *hostFacts // nil until asked
 }
 
 var (
@@ -66,6 +69,8 @@ func New(cfg Config) (*Driver, error) {
 	switch {
 	case cfg.Instance == "":
 		return nil, errors.New("cannot make a docker driver: the instance is empty")
+	case cfg.Sockets != "" && !filepath.IsAbs(cfg.Sockets):
+		return nil, errors.New("cannot make a docker driver: the folder of the sockets is not absolute")
 	case !filepath.IsAbs(cfg.Agent):
 		return nil, errors.New("cannot make a docker driver: the agent's path is not absolute")
 	case !cfg.Subnets.IsValid() || !cfg.Subnets.Addr().Is4() || cfg.Subnets.Bits() > sandboxBits:
@@ -81,7 +86,11 @@ func New(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Driver{cfg: cfg, log: cfg.Log, link: l, born: time.Now(), pool: newPool(), nets: subnets{from: cfg.Subnets.Masked()}}, nil
+	d := &Driver{cfg: cfg, log: cfg.Log, link: l, born: time.Now(), pool: newPool(), nets: subnets{from: cfg.Subnets.Masked()}}
+	if l.local {
+		d.agents.parent = cfg.Sockets
+	}
+	return d, nil
 }
 
 // Close lets go of the engine's connections; calls that are under way go on.

@@ -3,7 +3,10 @@ package docker
 import (
 	"context"
 	"errors"
+	"path"
+	"slices"
 	"strconv"
+	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -25,6 +28,14 @@ func (d *Driver) Ensure(ctx context.Context, c runtime.Container) (runtime.Statu
 	if err != nil {
 		return runtime.Status{}, err
 	}
+	who, err := d.identity(ctx, c, img)
+	if err != nil {
+		return runtime.Status{}, err
+	}
+	p, err := d.placeOf(ctx, c, who)
+	if err != nil {
+		return runtime.Status{}, err
+	}
 	hash := specHash(c, img.id)
 	in, err := d.inspect(ctx, c.Ref)
 	switch {
@@ -32,20 +43,41 @@ func (d *Driver) Ensure(ctx context.Context, c runtime.Container) (runtime.Statu
 	case err != nil:
 		return runtime.Status{}, err
 	default:
-		st, kept, err := d.keep(ctx, c, in, hash)
+		st, kept, err := d.keep(ctx, c, who, in, hash)
 		if err != nil || kept {
 			return st, err
 		}
 	}
-	if err := d.ensureVolume(ctx, c); err != nil {
+	if err := d.ensureVolumes(ctx, c, who); err != nil {
 		return runtime.Status{}, err
 	}
-	return d.make(ctx, c, img, hash)
+	return d.make(ctx, c, img, p, hash)
+}
+
+// placeOf finds out where c goes and refuses what no container may get, before anything
+// is made. The sandbox comes last.
+func (d *Driver) placeOf(ctx context.Context, c runtime.Container, who identity) (place, error) {
+	p := place{volume: volumeName(c.Workspace), agent: d.cfg.Agent, who: who, private: d.cfg.Private, cgroupns: true}
+	if dir := c.Spec.Dir; dir != "" && (!path.IsAbs(dir) || path.Clean(dir) != dir || strings.ContainsAny(dir, "\x00\n\r")) {
+		return p, fault.New(fault.Invalid, "dir_invalid", "%.200q is not an absolute path without detours", dir)
+	}
+	if len(binds(c.Spec)) > 0 {
+		facts, err := d.hostFacts(ctx)
+		if err != nil {
+			return p, err
+		}
+		p.private = slices.Concat(p.private, facts.private)
+		if err := d.checkHost(c, who, facts); err != nil {
+			return p, err
+		}
+	}
+	_, err := hostConfig(c, p)
+	return p, err
 }
 
 // keep decides about a container that is there: kept, removed because nothing of
 // it is lost, or an error.
-func (d *Driver) keep(ctx context.Context, c runtime.Container, in container.InspectResponse, hash string) (runtime.Status, bool, error) {
+func (d *Driver) keep(ctx context.Context, c runtime.Container, who identity, in container.InspectResponse, hash string) (runtime.Status, bool, error) {
 	fresh := observed(in.State) == runtime.ObservedCreated
 	same := in.Config.Labels[labelSpec] == hash
 	_, err := d.inspectSandbox(ctx, sandboxOf(string(in.HostConfig.NetworkMode)))
@@ -55,7 +87,7 @@ func (d *Driver) keep(ctx context.Context, c runtime.Container, in container.Ins
 	}
 	switch {
 	case same && whole:
-		st, err := d.refresh(ctx, c, in, fresh)
+		st, err := d.refresh(ctx, c, who, in, fresh)
 		return st, true, err
 	case fresh:
 		d.addrs.forget(c.Ref)
@@ -69,11 +101,11 @@ func (d *Driver) keep(ctx context.Context, c runtime.Container, in container.Ins
 
 // refresh brings a kept container in line: its volume may have been removed by
 // hand, its limits may have changed.
-func (d *Driver) refresh(ctx context.Context, c runtime.Container, in container.InspectResponse, fresh bool) (runtime.Status, error) {
+func (d *Driver) refresh(ctx context.Context, c runtime.Container, who identity, in container.InspectResponse, fresh bool) (runtime.Status, error) {
 	st := status(in)
 	if st.State == runtime.ObservedCreated || st.State == runtime.ObservedExited {
 		c.Origin = c.Origin && fresh // what ran has files of its own
-		if err := d.ensureVolume(ctx, c); err != nil {
+		if err := d.ensureVolumes(ctx, c, who); err != nil {
 			return st, err
 		}
 	}
@@ -88,13 +120,14 @@ func (d *Driver) refresh(ctx context.Context, c runtime.Container, in container.
 }
 
 // make creates the container in a sandbox of its own.
-func (d *Driver) make(ctx context.Context, c runtime.Container, img imageFacts, hash string) (runtime.Status, error) {
+func (d *Driver) make(ctx context.Context, c runtime.Container, img imageFacts, p place, hash string) (runtime.Status, error) {
 	sandbox, err := d.claimSandbox(ctx)
 	if err != nil {
 		return runtime.Status{}, err
 	}
 	d.pool.touch(sandbox)
-	st, err := d.create(ctx, c, img, hash, sandbox)
+	p.sandbox = sandbox
+	st, err := d.create(ctx, c, img, p, hash)
 	switch {
 	case err == nil:
 		d.addrs.forget(c.Ref)
@@ -108,19 +141,23 @@ func (d *Driver) make(ctx context.Context, c runtime.Container, img imageFacts, 
 	return st, err
 }
 
-func (d *Driver) create(ctx context.Context, c runtime.Container, img imageFacts, hash, sandbox string) (runtime.Status, error) {
+func (d *Driver) create(ctx context.Context, c runtime.Container, img imageFacts, p place, hash string) (runtime.Status, error) {
 	labels := map[string]string{
 		labelInstance: d.cfg.Instance, labelRole: roleWorkspace, labelWorkspace: c.Workspace,
 		labelGeneration: strconv.Itoa(c.Generation), labelSpec: hash, labelOwner: c.Owner,
 	}
 	name := containerName(c.Ref)
-	sockets, err := d.ensureAgentFolder(ctx, c.Ref, userID(c))
-	if err != nil {
+	var err error
+	if p.sockets, err = d.ensureAgentDir(ctx, c.Ref, p.who); err != nil {
 		return runtime.Status{}, err
 	}
 	res, err := call(ctx, d.link, slow, "create the container", func(ctx context.Context, s *session) (container.CreateResponse, error) {
-		p := place{sandbox: sandbox, volume: volumeName(c.Workspace), agent: d.cfg.Agent, sockets: sockets, cgroupns: cgroupns(s)}
-		return s.ContainerCreate(ctx, containerConfig(c, img, labels), hostConfig(c, p), nil, nil, name)
+		p.cgroupns = cgroupns(s)
+		host, err := hostConfig(c, p)
+		if err != nil {
+			return container.CreateResponse{}, err
+		}
+		return s.ContainerCreate(ctx, containerConfig(c, img, p.who, labels), host, nil, nil, name)
 	})
 	switch {
 	case err == nil:

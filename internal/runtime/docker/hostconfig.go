@@ -20,25 +20,28 @@ import (
 // agentPath is where the agent lies inside every workspace.
 const agentPath = "/opt/wsd/agent"
 
-// firstUID is the uid and gid of slot 0. Each slot has its own, because the
-// kernel counts inotify instances and processes by uid across containers.
-const firstUID = 20000
-
 // place is where a container goes: names and ids that the driver itself made.
 type place struct {
-	sandbox  string // id of the container whose network it joins
-	volume   string // name of the volume at /workspace
-	agent    string // path of the agent on the engine's host
-	sockets  string // folder on the engine's host for the agent's socket; "": none
-	cgroupns bool   // the engine knows CgroupnsMode (Docker API 1.41)
+	sandbox  string   // id of the container whose network it joins
+	volume   string   // name of the volume at /workspace
+	agent    string   // path of the agent on the engine's host
+	sockets  string   // folder on the engine's host for the agent's socket; "": none
+	who      identity // whose its processes are
+	private  []string // folders of the host that are never shared, beside the usual ones
+	cgroupns bool     // the engine knows CgroupnsMode (Docker API 1.41)
 }
 
 // hostConfig is the only source of a workspace's HostConfig. It is pure and takes
-// typed values only: no input can make it privileged, join a namespace of the
-// host, see a device, mount anything but its volume, the agent and its socket's folder, publish a port
-// or relax the seccomp profile. A profile that is not known counts as strict.
-func hostConfig(c runtime.Container, p place) *container.HostConfig {
-	uid := userID(c)
+// typed values only: no input can make it privileged, join a namespace of the host, see
+// a device, mount a place of the host that is not for workspaces or a volume of another
+// one, publish a port or relax the seccomp profile. Beside its own mounts it has the
+// agent, read-only, and the folder of the agent's socket. A profile that is not known
+// counts as strict; no capability comes with a user.
+func hostConfig(c runtime.Container, p place) (*container.HostConfig, error) {
+	own, tmpfs, err := mounts(c, p)
+	if err != nil {
+		return nil, err
+	}
 	h := hardened(p.cgroupns)
 	h.NetworkMode = container.NetworkMode("container:" + p.sandbox)
 	h.ReadonlyRootfs = c.Spec.Profile != workspace.Writable && c.Spec.Profile != workspace.Admin
@@ -56,26 +59,19 @@ func hostConfig(c runtime.Container, p place) *container.HostConfig {
 		"max-size": "5m", "max-file": "2", "mode": "non-blocking", "max-buffer-size": "1m",
 	}}
 	h.OomScoreAdj = 500 // the kernel takes a workspace before wsd or the engine
-	h.Tmpfs = map[string]string{
-		"/tmp": "rw,nosuid,nodev,exec,size=256m,mode=1777", // exec: tool chains run what they build there
-		// Owned, because runc gives a tmpfs the mode that the image's own folder has.
-		"/run":         fmt.Sprintf("rw,nosuid,nodev,noexec,size=16m,uid=%d,gid=%d,mode=0755", uid, uid),
-		"/run/secrets": fmt.Sprintf("rw,nosuid,nodev,noexec,size=1m,uid=%d,gid=%d,mode=0700", uid, uid),
-	}
-	h.Mounts = []mount.Mount{
-		{Type: mount.TypeVolume, Source: p.volume, Target: "/workspace", VolumeOptions: &mount.VolumeOptions{NoCopy: true}},
-		{
-			Type: mount.TypeBind, Source: p.agent, Target: agentPath, ReadOnly: true,
-			BindOptions: &mount.BindOptions{Propagation: mount.PropagationRPrivate},
-		},
-	}
+	h.Tmpfs = tmpfs
+	h.Tmpfs["/tmp"] = "rw,nosuid,nodev,exec,size=256m,mode=1777" // exec: tool chains run what they build there
+	// Owned, because runc gives a tmpfs the mode that the image's own folder has.
+	h.Tmpfs["/run"] = fmt.Sprintf("rw,nosuid,nodev,noexec,size=16m,uid=%d,gid=%d,mode=0755", p.who.uid, p.who.gid)
+	h.Tmpfs["/run/secrets"] = fmt.Sprintf("rw,nosuid,nodev,noexec,size=1m,uid=%d,gid=%d,mode=0700", p.who.uid, p.who.gid)
+	h.Mounts = append(own, mount.Mount{
+		Type: mount.TypeBind, Source: p.agent, Target: agentPath, ReadOnly: true,
+		BindOptions: &mount.BindOptions{Propagation: mount.PropagationRPrivate},
+	})
 	if p.sockets != "" {
-		h.Mounts = append(h.Mounts, mount.Mount{
-			Type: mount.TypeBind, Source: p.sockets, Target: socketDir,
-			BindOptions: &mount.BindOptions{Propagation: mount.PropagationRPrivate},
-		})
+		h.Mounts = append(h.Mounts, bindMount(p.sockets, socketDir, false))
 	}
-	return h
+	return h, nil
 }
 
 // sandboxHostConfig is the HostConfig of a sandbox: as locked down as a workspace,
@@ -115,14 +111,6 @@ func resources(l workspace.Limits) container.Resources {
 	}
 }
 
-// userID is the uid and gid of a workspace's processes.
-func userID(c runtime.Container) int {
-	if c.Spec.Profile == workspace.Admin {
-		return 0
-	}
-	return firstUID + max(0, c.Slot) // never root, whatever the slot
-}
-
 // seccompProfile is the current default profile of the engine's makers, as JSON.
 // Older engines have older ones built in: 20.10 allows io_uring and AF_VSOCK.
 var seccompProfile = sync.OnceValue(func() string {
@@ -134,8 +122,7 @@ var seccompProfile = sync.OnceValue(func() string {
 })
 
 // containerConfig is the part of a container's configuration that says what runs.
-func containerConfig(c runtime.Container, img imageFacts, labels map[string]string) *container.Config {
-	uid := strconv.Itoa(userID(c))
+func containerConfig(c runtime.Container, img imageFacts, who identity, labels map[string]string) *container.Config {
 	dir, command := "/workspace", c.Spec.Command
 	if len(command) == 0 {
 		command = img.command
@@ -143,11 +130,8 @@ func containerConfig(c runtime.Container, img imageFacts, labels map[string]stri
 			dir = img.dir
 		}
 	}
-	if c.Spec.Dir != "" {
-		dir = c.Spec.Dir
-	}
 	return &container.Config{
-		Image: img.id, User: uid + ":" + uid, WorkingDir: dir, Labels: labels, Env: environment(c),
+		Image: img.id, User: who.String(), WorkingDir: dir, Labels: labels, Env: environment(c),
 		Entrypoint: entrypoint(c.Spec), Cmd: command, StopSignal: "SIGTERM",
 		// An image's own health check would run for ever and flood the events.
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
@@ -158,8 +142,12 @@ func containerConfig(c runtime.Container, img imageFacts, labels map[string]stri
 // said, so that an older agent understands it.
 func entrypoint(s workspace.Spec) []string {
 	words := []string{agentPath, "agent"}
-	if s.Restart != "" && s.Restart != workspace.RestartNever {
+	if s.Restart == workspace.RestartOnFailure || s.Restart == workspace.RestartAlways {
 		words = append(words, "--restart="+string(s.Restart))
+	}
+	if s.Dir != "" {
+		// The engine would make a missing folder, as root; the agent says that it is missing.
+		words = append(words, "--dir="+s.Dir)
 	}
 	return append(words, "--")
 }

@@ -26,7 +26,7 @@ func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
 	if in.State.Running {
 		return nil
 	}
-	if err := d.healAgentFolder(ctx, r, in); err != nil {
+	if err := d.healAgentDir(ctx, r, in); err != nil {
 		return err
 	}
 	sandbox := sandboxOf(string(in.HostConfig.NetworkMode))
@@ -50,8 +50,11 @@ func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
 			return nil
 		}
 	}
-	if ip, ok := address(box); err == nil && ok {
-		d.addrs.set(r, ip) // the first connection follows at once
+	if err == nil {
+		d.agents.note(r, true)
+		if ip, ok := address(box); ok {
+			d.addrs.set(r, ip) // the first connection follows at once
+		}
 	}
 	return d.orphaned(err)
 }
@@ -85,6 +88,7 @@ func (d *Driver) Stop(ctx context.Context, r runtime.Ref, grace time.Duration) e
 	if err := d.end(ctx, in.ID, grace); err != nil {
 		return err
 	}
+	d.agents.note(r, false)
 	d.pool.touch(sandboxOf(string(in.HostConfig.NetworkMode)))
 	d.pool.wake()
 	return d.awaitStopped(ctx, in.ID)

@@ -78,7 +78,16 @@ func specHash(c runtime.Container, imageID string) string {
 		Port    int
 		Profile workspace.Profile
 		Slot    int
-	}{imageID, c.Spec.Command, c.Spec.Env, c.Spec.Port, c.Spec.Profile, c.Slot})
+		// Empty ones are left out: what was made before they existed keeps its hash.
+		Dir     string            `json:",omitempty"`
+		User    string            `json:",omitempty"`
+		Restart workspace.Restart `json:",omitempty"`
+		Binds   []string          `json:",omitempty"`
+		Mounts  []workspace.Mount `json:",omitempty"`
+	}{
+		imageID, c.Spec.Command, c.Spec.Env, c.Spec.Port, c.Spec.Profile, c.Slot,
+		c.Spec.Dir, c.Spec.User, c.Spec.Restart, binds(c.Spec), c.Spec.Mounts,
+	})
 	if err != nil {
 		panic("docker: a struct of strings and numbers cannot fail to marshal: " + err.Error())
 	}

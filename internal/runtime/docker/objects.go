@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -35,10 +36,10 @@ func (d *Driver) Remove(ctx context.Context, workspaceID string) error {
 		}
 	}
 	d.pool.wake()
-	if err := d.removeAgentFolders(workspaceID); err != nil {
+	if err := d.agents.remove(workspaceID); err != nil {
 		return err
 	}
-	return d.removeVolume(ctx, volumeName(workspaceID), workspaceID)
+	return d.removeVolumes(ctx, workspaceID)
 }
 
 // removeWithSandbox removes a container first, so that a crash in between leaves a
@@ -55,6 +56,28 @@ func (d *Driver) removeWithSandbox(ctx context.Context, c container.Summary) err
 		return err
 	}
 	return d.removeSandbox(ctx, id)
+}
+
+// removeVolumes removes the volumes of a workspace: its main one and those of its mounts.
+func (d *Driver) removeVolumes(ctx context.Context, workspaceID string) error {
+	vols, err := d.volumes(ctx, labelWorkspace+"="+workspaceID)
+	if err != nil {
+		return err
+	}
+	for _, v := range vols {
+		if v.Name != volumeName(workspaceID) {
+			err = errors.Join(err, d.removeVolume(ctx, v.Name, workspaceID))
+		}
+	}
+	return errors.Join(err, d.removeVolume(ctx, volumeName(workspaceID), workspaceID))
+}
+
+// volumes lists our volumes.
+func (d *Driver) volumes(ctx context.Context, terms ...string) ([]*volume.Volume, error) {
+	res, err := call(ctx, d.link, quick, "list volumes", func(ctx context.Context, s *session) (volume.ListResponse, error) {
+		return s.VolumeList(ctx, volume.ListOptions{Filters: d.filter(append(terms, labelRole+"="+roleVolume)...)})
+	})
+	return res.Volumes, err
 }
 
 func (d *Driver) removeVolume(ctx context.Context, name, workspaceID string) error {
@@ -85,13 +108,11 @@ func (d *Driver) Objects(ctx context.Context) ([]runtime.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	vols, err := call(ctx, d.link, quick, "list volumes", func(ctx context.Context, s *session) (volume.ListResponse, error) {
-		return s.VolumeList(ctx, volume.ListOptions{Filters: d.filter(labelRole + "=" + roleVolume)})
-	})
+	vols, err := d.volumes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return d.describe(all, nets, vols.Volumes), nil
+	return d.describe(all, nets, vols), nil
 }
 
 // RemoveObject removes one object of ours. A sandbox takes its network along, and

@@ -22,11 +22,32 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// ensureVolume makes the volume of c, lets the workspace's user write to it and,
-// for a first generation, fills in the template's files. It runs before the
-// container is made, so no code of the workspace has touched the files yet.
-func (d *Driver) ensureVolume(ctx context.Context, c runtime.Container) error {
-	name := volumeName(c.Workspace)
+// ensureVolumes makes the volumes of c, lets the workspace's user write to them and, for
+// a first generation, fills the main one with the template's files. It runs before the
+// container is made, so no code of the workspace has touched the files yet. A folder of
+// the host stays as it is.
+func (d *Driver) ensureVolumes(ctx context.Context, c runtime.Container, who identity) error {
+	if !bound(c.Spec) {
+		var files []workspace.File
+		if c.Origin {
+			files = c.Spec.Files
+		}
+		if err := d.ensureVolume(ctx, c, volumeName(c.Workspace), who, files); err != nil {
+			return err
+		}
+	}
+	for _, m := range c.Spec.Mounts {
+		if m.Kind != "volume" {
+			continue
+		}
+		if err := d.ensureVolume(ctx, c, namedVolume(c.Workspace, m.Source), who, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Driver) ensureVolume(ctx context.Context, c runtime.Container, name string, who identity, files []workspace.File) error {
 	v, err := call(ctx, d.link, slow, "create the volume", func(ctx context.Context, s *session) (volume.Volume, error) {
 		return s.VolumeCreate(ctx, volume.CreateOptions{Name: name, Driver: "local", Labels: map[string]string{
 			labelInstance: d.cfg.Instance, labelRole: roleVolume, labelWorkspace: c.Workspace, labelOwner: c.Owner,
@@ -48,23 +69,18 @@ func (d *Driver) ensureVolume(ctx context.Context, c runtime.Container) error {
 	if !d.ours(v.Labels, roleVolume) || v.Labels[labelWorkspace] != c.Workspace {
 		return foreign("volume", name)
 	}
-	var files []workspace.File
-	if c.Origin {
-		files = c.Spec.Files
-	}
-	uid := userID(c)
 	root, err := d.openVolume(ctx, v.Mountpoint)
 	if err != nil {
 		return err
 	}
 	if root != nil {
 		defer func() { _ = root.Close() }()
-		if err := fillLocal(root, uid, files); err != nil {
+		if err := fillLocal(root, who, files); err != nil {
 			return volumeFault(err)
 		}
 		return nil
 	}
-	return d.fillRemote(ctx, c, uid, files)
+	return d.fillRemote(ctx, c, name, who, files)
 }
 
 // openVolume opens a volume's folder where this process may write to it: the
@@ -74,7 +90,7 @@ func (d *Driver) openVolume(ctx context.Context, mountpoint string) (*os.Root, e
 	if !d.link.local || os.Geteuid() != 0 || mountpoint == "" {
 		return nil, nil
 	}
-	if mapped, err := d.mapsUsers(ctx); err != nil || mapped {
+	if facts, err := d.hostFacts(ctx); err != nil || facts.mapped {
 		return nil, err
 	}
 	root, err := os.OpenRoot(mountpoint)
@@ -84,25 +100,33 @@ func (d *Driver) openVolume(ctx context.Context, mountpoint string) (*os.Root, e
 	return root, nil
 }
 
-// mapsUsers reports whether the engine gives containers other uids than they see
-// (userns-remap or rootless), asking once.
-func (d *Driver) mapsUsers(ctx context.Context) (bool, error) {
-	d.mapMu.Lock()
-	defer d.mapMu.Unlock()
-	if d.mapped != nil {
-		return *d.mapped, nil
+// hostFacts is what the driver has to know of the engine's host. It does not change
+// while that runs.
+type hostFacts struct {
+	mapped  bool     // containers have other uids than they see: userns-remap or rootless
+	private []string // folders that are the engine's own
+}
+
+// hostFacts asks the engine once.
+func (d *Driver) hostFacts(ctx context.Context) (hostFacts, error) {
+	d.factsMu.Lock()
+	defer d.factsMu.Unlock()
+	if d.facts != nil {
+		return *d.facts, nil
 	}
 	in, err := call(ctx, d.link, quick, "ask the engine for its security options", func(ctx context.Context, s *session) (system.Info, error) {
 		return s.Info(ctx)
 	})
 	if err != nil {
-		return false, err
+		return hostFacts{}, err
 	}
-	yes := slices.ContainsFunc(in.SecurityOptions, func(o string) bool {
+	d.facts = &hostFacts{mapped: slices.ContainsFunc(in.SecurityOptions, func(o string) bool {
 		return strings.Contains(o, "name=userns") || strings.Contains(o, "name=rootless")
-	})
-	d.mapped = &yes
-	return yes, nil
+	})}
+	if path.IsAbs(in.DockerRootDir) {
+		d.facts.private = []string{path.Clean(in.DockerRootDir)}
+	}
+	return *d.facts, nil
 }
 
 func volumeFault(err error) error {
@@ -112,26 +136,26 @@ func volumeFault(err error) error {
 	return fmt.Errorf("cannot fill the volume: %w", err)
 }
 
-// fillLocal gives the volume to uid and writes files, each complete or not at all.
-func fillLocal(root *os.Root, uid int, files []workspace.File) error {
-	if err := root.Chown(".", uid, uid); err != nil {
+// fillLocal gives the volume to who and writes files, each complete or not at all.
+func fillLocal(root *os.Root, who identity, files []workspace.File) error {
+	if err := root.Chown(".", who.uid, who.gid); err != nil {
 		return err
 	}
 	if err := root.Chmod(".", 0o755); err != nil {
 		return err
 	}
 	for _, f := range files {
-		if err := makeFolders(root, uid, path.Dir(f.Path)); err != nil {
+		if err := makeFolders(root, who, path.Dir(f.Path)); err != nil {
 			return err
 		}
-		if err := writeFile(root, uid, f); err != nil {
+		if err := writeFile(root, who, f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func makeFolders(root *os.Root, uid int, dir string) error {
+func makeFolders(root *os.Root, who identity, dir string) error {
 	for _, p := range parents(dir) {
 		err := root.Mkdir(p, 0o755)
 		if errors.Is(err, os.ErrExist) {
@@ -140,7 +164,7 @@ func makeFolders(root *os.Root, uid int, dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := root.Lchown(p, uid, uid); err != nil {
+		if err := root.Lchown(p, who.uid, who.gid); err != nil {
 			return err
 		}
 	}
@@ -161,14 +185,14 @@ func parents(dir string) []string {
 	return append(out, dir)
 }
 
-func writeFile(root *os.Root, uid int, f workspace.File) error {
+func writeFile(root *os.Root, who identity, f workspace.File) error {
 	part := path.Join(path.Dir(f.Path), ".wsd-"+randomHex(4))
 	w, err := root.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = w.WriteString(f.Content)
-	err = errors.Join(err, w.Chown(uid, uid), w.Chmod(fileMode(f)), w.Close())
+	err = errors.Join(err, w.Chown(who.uid, who.gid), w.Chmod(fileMode(f)), w.Close())
 	if err == nil {
 		err = root.Rename(part, f.Path)
 	}
@@ -188,8 +212,8 @@ func fileMode(f workspace.File) os.FileMode {
 // fillRemote does the same through the engine: a container that is never started
 // holds the volume while an archive is copied into the folder above it, which sets
 // the owner of the volume's own folder too.
-func (d *Driver) fillRemote(ctx context.Context, c runtime.Container, uid int, files []workspace.File) error {
-	archive, err := volumeArchive(uid, files)
+func (d *Driver) fillRemote(ctx context.Context, c runtime.Container, name string, who identity, files []workspace.File) error {
+	archive, err := volumeArchive(who, files)
 	if err != nil {
 		return err
 	}
@@ -197,36 +221,25 @@ func (d *Driver) fillRemote(ctx context.Context, c runtime.Container, uid int, f
 	if err != nil {
 		return err
 	}
-	res, err := call(ctx, d.link, slow, "create the volume's writer", func(ctx context.Context, s *session) (container.CreateResponse, error) {
-		cfg := &container.Config{Image: img.id, Labels: map[string]string{
-			labelInstance: d.cfg.Instance, labelRole: roleWriter, labelWorkspace: c.Workspace,
-		}}
-		host := hardened(cgroupns(s))
-		host.NetworkMode = "none"
-		host.Mounts = []mount.Mount{{
-			Type: mount.TypeVolume, Source: volumeName(c.Workspace), Target: "/volume/workspace",
-			VolumeOptions: &mount.VolumeOptions{NoCopy: true},
-		}}
-		return s.ContainerCreate(ctx, cfg, host, nil, nil, "")
+	id, err := d.makeWriter(ctx, c, img.id, func(h *container.HostConfig) {
+		h.Mounts = []mount.Mount{volumeMount(name, "/volume/workspace", false)}
 	})
 	if err != nil {
-		return err // a lost reply leaves a container that Remove finds by its labels
+		return err
 	}
-	err = do(ctx, d.link, slow, "fill the volume", func(ctx context.Context, s *session) error {
-		return s.CopyToContainer(ctx, res.ID, "/volume", bytes.NewReader(archive), container.CopyToContainerOptions{})
+	defer d.undoWriter(ctx, id)
+	return do(ctx, d.link, slow, "fill the volume", func(ctx context.Context, s *session) error {
+		return s.CopyToContainer(ctx, id, "/volume", bytes.NewReader(archive), container.CopyToContainerOptions{})
 	})
-	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupBudget)
-	defer cancel()
-	return errors.Join(err, d.removeContainer(undo, res.ID))
 }
 
 // volumeArchive is the volume's content below workspace/.
-func volumeArchive(uid int, files []workspace.File) ([]byte, error) {
+func volumeArchive(who identity, files []workspace.File) ([]byte, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	seen := map[string]bool{}
 	add := func(name string, mode int64, kind byte, data string) error {
-		h := &tar.Header{Name: name, Typeflag: kind, Mode: mode, Uid: uid, Gid: uid, Size: int64(len(data)), ModTime: imageTime}
+		h := &tar.Header{Name: name, Typeflag: kind, Mode: mode, Uid: who.uid, Gid: who.gid, Size: int64(len(data)), ModTime: imageTime}
 		if err := w.WriteHeader(h); err != nil {
 			return fmt.Errorf("cannot pack %s: %w", name, err)
 		}
