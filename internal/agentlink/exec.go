@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/wsctl/wsctl/internal/agentapi"
+	"github.com/wsctl/wsctl/internal/runtime"
 )
 
 // Process is a command, or a look at a terminal, that an agent runs. It implements
@@ -153,19 +154,13 @@ func (p *Process) Copy(stdout, stderr io.Writer) error {
 }
 
 // Exit implements runtime.Process. A look at a terminal that ended although the terminal
-// lives on is an error of code "detached", "replaced" or "too_slow".
+// lives on is a *runtime.DetachedError.
 func (p *Process) Exit(context.Context) (int, error) {
 	if p.end.Type == "detached" {
-		return 0, &DetachedError{p.failure(p.end)}
+		return 0, &runtime.DetachedError{Err: p.failure(p.end)}
 	}
 	return p.end.Code, nil
 }
-
-// DetachedError says why a look at a terminal has ended although the terminal lives on.
-type DetachedError struct{ Err error }
-
-func (e *DetachedError) Error() string { return e.Err.Error() }
-func (e *DetachedError) Unwrap() error { return e.Err }
 
 // Resize implements runtime.Process.
 func (p *Process) Resize(_ context.Context, cols, rows uint16) error {

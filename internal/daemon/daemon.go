@@ -21,6 +21,7 @@ import (
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/wsctl/wsctl/internal/auth"
 	"github.com/wsctl/wsctl/internal/config"
 	"github.com/wsctl/wsctl/internal/engine"
 	"github.com/wsctl/wsctl/internal/front"
@@ -143,6 +144,7 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 		Identity: engine.Identity{
 			Version: o.Version, Socket: cfg.Socket, StateDir: cfg.StateDir, PID: os.Getpid(), UID: os.Getuid(),
 		},
+		HostKeys: auth.NewHostKeys(filepath.Join(cfg.StateDir, "ssh_seed")),
 	})
 	p.server = server.New(server.Options{
 		Backend: p.engine, Templates: catalogue{templates, o.Log}, Log: o.Log, Version: o.Version,

@@ -1,5 +1,5 @@
-// Package gateway speaks WebSocket: today it relays commands that run inside a
-// workspace, one session per connection.
+// Package gateway speaks WebSocket: it relays commands that run inside a workspace,
+// terminals that are attached to, and plain connections, one session per connection.
 //
 // A session holds nothing that matters: bytes go straight from the peer to the
 // process and back, each side waiting for the other, with one message in memory per
@@ -35,23 +35,25 @@ const (
 	pingEvery  = 20 * time.Second
 )
 
-// Exec runs commands for peers.
+// Exec runs commands for peers, or attaches them to terminals.
 type Exec struct {
+	// Start or Attach answers the first message; the other is nil.
 	Start    func(context.Context, runtime.ExecSpec) (runtime.Process, error)
+	Attach   func(context.Context, api.TerminalStart) (runtime.Process, error)
 	Problem  func(error) api.Problem // words an error for the peer
 	Decode   func([]byte, any) error // strict JSON
 	Log      *slog.Logger
 	Patience time.Duration // a peer may leave output or pings unread so long: a pager waits for a person
 }
 
-// CheckUpgrade reports what is missing for a WebSocket of the exec protocol.
-func CheckUpgrade(r *http.Request) *fault.Error {
+// CheckUpgrade reports what is missing for a WebSocket of this protocol.
+func CheckUpgrade(r *http.Request, protocol string) *fault.Error {
 	if !hasToken(r, "Connection", "upgrade") || !hasToken(r, "Upgrade", "websocket") || r.Header.Get("Sec-WebSocket-Version") != "13" {
 		return fault.New(fault.Invalid, "upgrade_required", "this path speaks WebSocket (RFC 6455) only").
-			WithHint("use `wsctl exec`, or a WebSocket client with subprotocol %s", api.ExecProtocol)
+			WithHint("use wsctl, or a WebSocket client with subprotocol %s", protocol)
 	}
-	if !hasToken(r, "Sec-WebSocket-Protocol", api.ExecProtocol) {
-		return fault.New(fault.Invalid, "subprotocol_required", "the WebSocket does not offer subprotocol %s", api.ExecProtocol)
+	if !hasToken(r, "Sec-WebSocket-Protocol", protocol) {
+		return fault.New(fault.Invalid, "subprotocol_required", "the WebSocket does not offer subprotocol %s", protocol)
 	}
 	return nil
 }
@@ -78,12 +80,7 @@ func (e Exec) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseW
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.conn, s.ctx, s.cancel = conn, ctx, cancel
-	spec, err := s.readStart()
-	if err != nil {
-		s.finish(s.problem(e.Problem(err)))
-		return
-	}
-	proc, err := e.Start(ctx, spec)
+	proc, err := e.open(s)
 	if err != nil {
 		s.finish(s.problem(e.Problem(err)))
 		return
@@ -92,7 +89,12 @@ func (e Exec) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseW
 	s.proc, s.stdin = proc, proc.Stdin()
 	code, err := s.run(leave)
 	var wrong *protocolError
+	var detached *runtime.DetachedError
 	switch {
+	case errors.As(err, &detached):
+		m := s.problem(e.Problem(detached.Err))
+		m.Type = "detached"
+		s.finish(m)
 	case err == nil:
 		s.finish(api.ExecControl{Type: "exit", Code: code})
 	case errors.As(err, &wrong):
@@ -108,6 +110,40 @@ func (e Exec) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseW
 	}
 }
 
+// open reads the first message and does what it asks for.
+func (e Exec) open(s *session) (runtime.Process, error) {
+	data, err := s.readFirst()
+	if err != nil {
+		return nil, err
+	}
+	if e.Attach != nil {
+		var start api.TerminalStart
+		if err := e.Decode(data, &start); err != nil {
+			return nil, err
+		}
+		if err := checkDir(start.Dir); err != nil {
+			return nil, err
+		}
+		return e.Attach(s.ctx, start)
+	}
+	var start api.ExecStart
+	if err := e.Decode(data, &start); err != nil {
+		return nil, err
+	}
+	spec, err := specOf(start)
+	if err != nil {
+		return nil, err
+	}
+	return e.Start(s.ctx, spec)
+}
+
+func checkDir(dir string) error {
+	if len(dir) > 4096 || strings.ContainsRune(dir, 0) || (dir != "" && dir[0] != '/') {
+		return fault.New(fault.Invalid, "dir_invalid", "the folder is not an absolute path").WithField("/dir", "dir_invalid", "")
+	}
+	return nil
+}
+
 // specOf checks a start message.
 func specOf(start api.ExecStart) (runtime.ExecSpec, error) {
 	spec := runtime.ExecSpec{Command: start.Command, Dir: start.Dir, TTY: start.TTY, Stdin: start.Stdin, Cols: start.Cols, Rows: start.Rows}
@@ -120,8 +156,8 @@ func specOf(start api.ExecStart) (runtime.ExecSpec, error) {
 	if err := workspace.ValidateEnv(start.Env); err != nil {
 		return spec, err
 	}
-	if d := start.Dir; len(d) > 4096 || strings.ContainsRune(d, 0) || (d != "" && d[0] != '/') {
-		return spec, fault.New(fault.Invalid, "dir_invalid", "the folder is not an absolute path").WithField("/dir", "dir_invalid", "")
+	if err := checkDir(start.Dir); err != nil {
+		return spec, err
 	}
 	for k, v := range start.Env {
 		spec.Env = append(spec.Env, k+"="+v)

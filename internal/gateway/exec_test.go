@@ -30,7 +30,7 @@ func TestCheckUpgrade(t *testing.T) {
 			if tt.header != "" {
 				h.Set(tt.header, tt.value)
 			}
-			err := CheckUpgrade(&http.Request{Header: h})
+			err := CheckUpgrade(&http.Request{Header: h}, api.ExecProtocol)
 			if (err == nil) != (tt.code == "") || (err != nil && err.Code != tt.code) {
 				t.Errorf("got %v, want %q", err, tt.code)
 			}

@@ -52,23 +52,19 @@ func (e *protocolError) status() websocket.StatusCode {
 	return websocket.StatusPolicyViolation
 }
 
-func (s *session) readStart() (runtime.ExecSpec, error) {
+func (s *session) readFirst() ([]byte, error) {
 	s.conn.SetReadLimit(maxStart)
 	ctx, cancel := context.WithTimeout(s.ctx, startIn)
 	defer cancel()
 	kind, data, err := s.conn.Read(ctx)
 	if err != nil {
 		s.cancel(errPeerGone)
-		return runtime.ExecSpec{}, fmt.Errorf("cannot read the first message: %w", err)
+		return nil, fmt.Errorf("cannot read the first message: %w", err)
 	}
 	if kind != websocket.MessageText {
-		return runtime.ExecSpec{}, fault.New(fault.Invalid, "start_required", "the first message has to be a text message that says what to run")
+		return nil, fault.New(fault.Invalid, "start_required", "the first message has to be a text message that says what to run")
 	}
-	var start api.ExecStart
-	if err := s.decode(data, &start); err != nil {
-		return runtime.ExecSpec{}, err
-	}
-	return specOf(start)
+	return data, nil
 }
 
 type outcome struct {
@@ -159,6 +155,15 @@ func (s *session) control(data []byte) error {
 			s.log.Debug("cannot close input", "err", err)
 		}
 	case m.Type == "eof":
+	case m.Type == "signal":
+		p, ok := s.proc.(runtime.Signaler)
+		if !ok {
+			return fault.New(fault.Invalid, "signal_unsupported", "the command of this workspace cannot be sent a signal").
+				WithHint("restart the workspace: it runs without an agent that answers")
+		}
+		if err := p.Signal(s.ctx, m.Signal); err != nil {
+			s.log.Debug("cannot send a signal", "err", err)
+		}
 	default:
 		return fault.New(fault.Invalid, "control_unknown", "%.40q is not a control message", m.Type)
 	}

@@ -128,6 +128,15 @@ type Signaler interface {
 	Signal(ctx context.Context, name string) error
 }
 
+// DetachedError is what Process.Exit returns of a look at a terminal that has ended
+// although the terminal lives on. Err says why.
+type DetachedError struct{ Err error }
+
+func (e *DetachedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *DetachedError) Unwrap() error { return e.Err }
+
 // Build says how an image is made.
 type Build struct {
 	Ref        string    // name that the image gets

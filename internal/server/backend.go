@@ -30,6 +30,7 @@ type Backend interface {
 	Logs(ctx context.Context, a workspace.Actor, ref string, o workspace.LogOptions, yield func(workspace.LogLine) error) error
 	Exec(ctx context.Context, a workspace.Actor, ref string, e runtime.ExecSpec) (runtime.Process, error)
 	Usage(ctx context.Context, a workspace.Actor, ref string) (workspace.Usage, error)
+	Inside
 
 	Jobs(ctx context.Context, a workspace.Actor, states []workspace.JobState, ref string) ([]workspace.Job, error)
 	Job(ctx context.Context, a workspace.Actor, id string) (workspace.Job, error)

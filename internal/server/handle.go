@@ -141,6 +141,9 @@ func (s *Server) prepare(row route, c *call) (err error) {
 	if c.query, err = parseQuery(c.r.URL.RawQuery, row.params); err != nil {
 		return err
 	}
+	if row.body.raw {
+		return checkMedia(c.r.Header.Values("Content-Type"), row.body.media)
+	}
 	if row.body.media != "" {
 		c.body, err = s.readBody(c, row.body)
 	}

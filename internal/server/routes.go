@@ -23,6 +23,7 @@ type body struct {
 	media    string       // Content-Type; "": the route reads none
 	of       reflect.Type // for the document; nil: text
 	optional bool
+	raw      bool // the handler reads it: it may be long
 }
 
 // answer is one success of a route.
@@ -49,7 +50,7 @@ type route struct {
 
 // routes returns the whole API, in the order of the document.
 func routes() []route {
-	return slices.Concat(daemonRoutes(), workspaceRoutes(), streamRoutes(), jobRoutes(), templateRoutes())
+	return slices.Concat(daemonRoutes(), workspaceRoutes(), streamRoutes(), insideRoutes(), jobRoutes(), templateRoutes())
 }
 
 func daemonRoutes() []route {
