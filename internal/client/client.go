@@ -125,7 +125,7 @@ func (e *dialError) Unwrap() error { return e.err }
 type call struct {
 	method, path string
 	query        url.Values
-	body         any // marshalled as JSON, or raw bytes
+	body         any // marshalled as JSON, or raw bytes, or a reader
 	mediaType    string
 	header       map[string]string
 	timeout      time.Duration
@@ -177,6 +177,8 @@ func (c *Client) request(ctx context.Context, r call) (*http.Request, error) {
 	case nil:
 	case []byte:
 		body = bytes.NewReader(b)
+	case io.Reader: // once: such a request is not repeated
+		body = b
 	default:
 		raw, err := json.Marshal(b)
 		if err != nil {

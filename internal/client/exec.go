@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/url"
 	"sync"
 
 	"github.com/coder/websocket"
@@ -24,27 +25,50 @@ type ExecStreams struct {
 	In       io.Reader // nil: no standard input
 	Out, Err io.Writer
 	Resize   <-chan [2]uint16 // columns, rows; may be nil
+	Signals  <-chan string    // names such as INT; may be nil
 }
 
 // Exec runs a command inside a workspace and returns its exit status. It ends when
 // the command does, when ctx ends (which hangs up: wsd then ends the command), or
 // with an error. A Read of s.In that blocks may outlive Exec.
 func (c *Client) Exec(ctx context.Context, ref string, start api.ExecStart, s ExecStreams) (int, error) {
-	req, err := c.request(ctx, call{method: "GET", path: workspacePath(ref, "/exec")})
+	return c.session(ctx, workspacePath(ref, "/exec"), start, s)
+}
+
+// AttachTerminal attaches to a terminal of a workspace, which is started where it sleeps,
+// and returns the exit status of the terminal's command. It ends when that does, when ctx
+// ends (which leaves the terminal as it is), or with an error: a *DetachedError where wsd
+// has ended the look at a terminal that lives on. With start.View s.In has to be nil.
+func (c *Client) AttachTerminal(ctx context.Context, ref, name string, start api.TerminalStart, s ExecStreams) (int, error) {
+	return c.session(ctx, workspacePath(ref, "/terminals/"+url.PathEscape(name)), start, s)
+}
+
+// upgrade opens a WebSocket.
+func (c *Client) upgrade(ctx context.Context, path, protocol string) (*websocket.Conn, error) {
+	req, err := c.request(ctx, call{method: "GET", path: path})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	conn, resp, err := websocket.Dial(ctx, req.URL.String(), &websocket.DialOptions{
-		HTTPClient: c.streams, HTTPHeader: req.Header, Subprotocols: []string{api.ExecProtocol},
+		HTTPClient: c.streams, HTTPHeader: req.Header, Subprotocols: []string{protocol},
 	})
 	if err != nil {
 		if resp != nil && resp.StatusCode >= 300 && resp.Body != nil {
-			return 0, decodeError(resp)
+			return nil, decodeError(resp)
 		}
-		return 0, c.connection(ctx, err)
+		return nil, c.connection(ctx, err)
+	}
+	conn.SetReadLimit(execMessage)
+	return conn, nil
+}
+
+// session runs one command, or one look at a terminal.
+func (c *Client) session(ctx context.Context, path string, start any, s ExecStreams) (int, error) {
+	conn, err := c.upgrade(ctx, path, api.ExecProtocol)
+	if err != nil {
+		return 0, err
 	}
 	defer conn.CloseNow()
-	conn.SetReadLimit(execMessage)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	e := &execution{conn: conn, streams: s}
@@ -56,6 +80,9 @@ func (c *Client) Exec(ctx context.Context, ref string, start api.ExecStart, s Ex
 	}
 	if s.Resize != nil {
 		go e.sendSizes(ctx)
+	}
+	if s.Signals != nil {
+		go e.sendSignals(ctx)
 	}
 	code, err := e.receive(ctx)
 	return code, c.connection(ctx, err)
@@ -115,6 +142,19 @@ func (e *execution) sendSizes(ctx context.Context) {
 	}
 }
 
+func (e *execution) sendSignals(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case name, ok := <-e.streams.Signals:
+			if !ok || e.writeText(ctx, api.ExecControl{Type: "signal", Signal: name}) != nil {
+				return
+			}
+		}
+	}
+}
+
 func (e *execution) receive(ctx context.Context) (int, error) {
 	for {
 		typ, b, err := e.conn.Read(ctx)
@@ -156,6 +196,11 @@ func ended(m api.ExecControl) (bool, int, error) {
 	switch m.Type {
 	case "exit":
 		return true, m.Code, nil
+	case "detached":
+		if m.Problem == nil {
+			m.Problem = &api.Problem{Kind: fault.Conflict, Code: "detached", Detail: "the terminal was detached"}
+		}
+		return true, 0, &DetachedError{NewProblemError(*m.Problem)}
 	case "error":
 		if m.Problem != nil {
 			return true, 0, NewProblemError(*m.Problem)
@@ -164,6 +209,14 @@ func ended(m api.ExecControl) (bool, int, error) {
 	}
 	return false, 0, nil
 }
+
+// DetachedError says why a look at a terminal has ended although the terminal lives on.
+type DetachedError struct{ Err error }
+
+func (e *DetachedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *DetachedError) Unwrap() error { return e.Err }
 
 // OutputError is a failure to write what a command printed, such as a closed pipe.
 type OutputError struct{ Err error }
