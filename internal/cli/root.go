@@ -36,6 +36,8 @@ func groups() []group {
 			{"resize", func(f *Factory) *cobra.Command { return newResizeCmd(f, nil) }},
 		}},
 		{"inside", "Inside a workspace", []entry{
+			{"shell", func(f *Factory) *cobra.Command { return newShellCmd(f, nil) }},
+			{"terminals", newTerminalsCmd},
 			{"exec", func(f *Factory) *cobra.Command { return newExecCmd(f, nil) }},
 			{"logs", func(f *Factory) *cobra.Command { return newLogsCmd(f, nil) }},
 			{"stats", func(f *Factory) *cobra.Command { return newStatsCmd(f, nil) }},
