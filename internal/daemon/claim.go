@@ -102,7 +102,8 @@ func newDriver(o Options, instance string) (rt.Driver, error) {
 		return nil, err
 	}
 	return docker.New(docker.Config{
-		Host: o.Config.Docker.Host, Instance: instance, Agent: binary, Sockets: filepath.Join(o.Config.StateDir, "run"),
+		Host: o.Config.Docker.Host, Instance: instance, Agent: binary, Agents: filepath.Join(o.Config.StateDir, "agent"),
+		Sockets: filepath.Join(o.Config.StateDir, "run"),
 		Private: []string{o.Config.StateDir}, Subnets: subnets,
 		Applets: agent.Applets(), Spare: o.Config.Docker.Spare, Keep: o.Config.Docker.Keep, Log: o.Log,
 	})

@@ -162,7 +162,7 @@ type Change struct {
 
 // Object is anything at the engine that carries our instance label.
 type Object struct {
-	Kind      string    `json:"kind" doc:"container, volume, network or sandbox"`
+	Kind      string    `json:"kind" doc:"container, volume, network, sandbox or image"`
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
 	Workspace string    `json:"workspace,omitempty" doc:"Id from its label; empty for a spare sandbox"`

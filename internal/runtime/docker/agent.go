@@ -8,12 +8,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sys/unix"
 
 	"github.com/wsctl/wsctl/internal/runtime"
@@ -248,18 +246,4 @@ func (d *Driver) ensureAgentDir(ctx context.Context, r runtime.Ref, who identity
 		return "", err
 	}
 	return d.agents.ensure(r, who, facts.mapped)
-}
-
-// healAgentDir makes the folder again where somebody has removed it: the container would
-// not start without it. One that was made by an older version has none.
-func (d *Driver) healAgentDir(ctx context.Context, r runtime.Ref, in container.InspectResponse) error {
-	mounted := slices.ContainsFunc(in.Mounts, func(m container.MountPoint) bool { return m.Destination == socketDir })
-	if !mounted || !d.agents.missing(r) {
-		return nil
-	}
-	who, err := parseIDs(in.Config.User)
-	if err == nil {
-		_, err = d.ensureAgentDir(ctx, r, who)
-	}
-	return err
 }

@@ -35,6 +35,19 @@ type entry struct {
 
 // baseImage is wsd:base: folders, users and the commands that the agent plays.
 func baseImage(arch string, applets []string) (madeImage, error) {
+	return makeImage("base", arch, baseConfig(), baseFiles(applets, nil))
+}
+
+// buildBase is wsd:base for Dockerfiles: it has the agent's program too.
+func buildBase(arch string, applets []string, agent []byte) (madeImage, error) {
+	return makeImage("build", arch, baseConfig(), baseFiles(applets, agent))
+}
+
+func baseConfig() map[string]any {
+	return map[string]any{"Env": []string{"PATH=/bin:/usr/bin"}, "WorkingDir": "/workspace"}
+}
+
+func baseFiles(applets []string, agent []byte) []entry {
 	var passwd, group bytes.Buffer
 	fmt.Fprintf(&passwd, "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
 	fmt.Fprintf(&group, "root:x:0:\nnobody:x:65534:\n")
@@ -58,14 +71,14 @@ func baseImage(arch string, applets []string) (madeImage, error) {
 		{name: "workspace", dir: true, mode: 0o1777},
 		{name: "opt", dir: true, mode: 0o755},
 		{name: "opt/wsd", dir: true, mode: 0o755},
-		{name: strings.TrimPrefix(agentPath, "/"), mode: 0o755}, // mount point
+		{name: strings.TrimPrefix(agentPath, "/"), mode: 0o755, data: agent}, // mount point
 	}
 	for _, a := range applets {
 		if path.Base(a) == a && a != "." && a != ".." { // a shell's words are not all names of files
 			files = append(files, entry{name: "bin/" + a, link: agentPath, mode: 0o777})
 		}
 	}
-	return makeImage("base", arch, map[string]any{"Env": []string{"PATH=/bin:/usr/bin"}, "WorkingDir": "/workspace"}, files)
+	return files
 }
 
 // pauseImage is wsd:pause: the sandbox program and nothing else.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/docker/docker/api/types/system"
@@ -23,6 +24,7 @@ type Config struct {
 	Instance string       // value of the label wsd.instance; only objects that carry it are ours
 	Agent    string       // absolute path, on the engine's host, of the static wsd binary
 	Sockets  string       // absolute path of a folder for the agents' sockets, used where the engine is local; "": none
+	Agents   string       // folder whose folders hold copies of the agent, Agent among them; unused ones are removed; "": none are
 	Private  []string     // folders of this machine that no workspace may share, such as the daemon's state
 	Subnets  netip.Prefix // IPv4, at most /28; each workspace gets a /28 of it
 	Spare    int          // sandboxes kept ready ahead of use
@@ -51,9 +53,10 @@ type Driver struct {
 	addrs addresses
 	cgs   cgroups
 
-	agents agentDirs
-	users  users
-	made   madeImages
+	agents  agentDirs
+	cleared atomic.Bool // see clearLeft
+	users   users
+	made    madeImages
 
 	factsMu sync.Mutex
 	facts   *hostFacts // nil until asked

@@ -84,7 +84,14 @@ func newDriver(t testing.TB, change ...func(*Config)) *Driver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Instance: "test-" + randomHex(6), Agent: agent, Subnets: netip.MustParsePrefix(testSubnets)}
+	state, err := os.MkdirTemp(agentDir, "state-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{
+		Instance: "test-" + randomHex(6), Agent: agent, Subnets: netip.MustParsePrefix(testSubnets),
+		Sockets: filepath.Join(state, "run"), Private: []string{state},
+	}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -96,6 +103,9 @@ func newDriver(t testing.TB, change ...func(*Config)) *Driver {
 		sweep(t, cfg)
 		if left := census(t, c, cfg.Instance); len(left) > 0 {
 			t.Errorf("left at the engine: %s", strings.Join(left, ", "))
+		}
+		if left, _ := filepath.Glob(cfg.Sockets + "/*"); cfg.Sockets != "" && len(left) > 0 {
+			t.Errorf("left in the folder of the sockets: %s", strings.Join(left, ", "))
 		}
 		_ = d.Close()
 	})

@@ -103,6 +103,10 @@ func (d *Driver) madeImage(ctx context.Context, name string, report func(runtime
 	if err != nil {
 		return imageFacts{}, err
 	}
+	return d.ensureMade(ctx, m, report)
+}
+
+func (d *Driver) ensureMade(ctx context.Context, m madeImage, report func(runtime.Progress)) (imageFacts, error) {
 	in, err := d.rawImage(ctx, m.tag)
 	if errors.Is(err, runtime.ErrNotFound) {
 		report(runtime.Progress{Stage: "load", Total: int64(len(m.archive))})
@@ -135,10 +139,7 @@ func (d *Driver) buildImage(ctx context.Context, name string) (madeImage, error)
 	if ok {
 		return m, nil
 	}
-	arch, err := call(ctx, d.link, quick, "ask the engine for its architecture", func(ctx context.Context, s *session) (string, error) {
-		v, err := s.ServerVersion(ctx)
-		return v.Arch, err
-	})
+	arch, err := d.arch(ctx)
 	if err != nil {
 		return madeImage{}, err
 	}
@@ -160,6 +161,13 @@ func (d *Driver) buildImage(ctx context.Context, name string) (madeImage, error)
 	}
 	d.made.built[name] = m
 	return m, nil
+}
+
+func (d *Driver) arch(ctx context.Context) (string, error) {
+	return call(ctx, d.link, quick, "ask the engine for its architecture", func(ctx context.Context, s *session) (string, error) {
+		v, err := s.ServerVersion(ctx)
+		return v.Arch, err
+	})
 }
 
 func (d *Driver) load(ctx context.Context, m madeImage) error {

@@ -63,6 +63,13 @@ func (d *Driver) containers(ctx context.Context, terms ...string) ([]container.S
 	})
 }
 
+// everyContainer lists the containers of the engine, whoever made them.
+func (d *Driver) everyContainer(ctx context.Context) ([]container.Summary, error) {
+	return call(ctx, d.link, quick, "list all containers", func(ctx context.Context, s *session) ([]container.Summary, error) {
+		return s.ContainerList(ctx, container.ListOptions{All: true})
+	})
+}
+
 // inspect looks at a workspace's container by its name and makes sure that it is ours.
 func (d *Driver) inspect(ctx context.Context, r runtime.Ref) (container.InspectResponse, error) {
 	name := containerName(r)

@@ -26,7 +26,7 @@ func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
 	if in.State.Running {
 		return nil
 	}
-	if err := d.healAgentDir(ctx, r, in); err != nil {
+	if err := d.heal(ctx, in); err != nil {
 		return err
 	}
 	sandbox := sandboxOf(string(in.HostConfig.NetworkMode))

@@ -32,7 +32,8 @@ const (
 	roleSandbox   = "sandbox"
 	roleVolume    = "volume"
 	roleNetwork   = "network"
-	roleWriter    = "writer" // holds a volume while files are copied into it, never started
+	roleImage     = "image"  // was built from somebody's Dockerfile
+	roleWriter    = "writer" // holds a volume or an image while files are copied, never started
 )
 
 func containerName(r runtime.Ref) string { return fmt.Sprintf("wsd-%s-%d", r.Workspace, r.Generation) }

@@ -19,6 +19,7 @@ const (
 	kindVolume    = "volume"
 	kindNetwork   = "network"
 	kindSandbox   = "sandbox"
+	kindImage     = "image"
 )
 
 // Remove removes the containers of all generations, their sandboxes with their
@@ -112,7 +113,11 @@ func (d *Driver) Objects(ctx context.Context) ([]runtime.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.describe(all, nets, vols), nil
+	built, err := d.builtObjects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(d.describe(all, nets, vols), built...), nil
 }
 
 // RemoveObject removes one object of ours. A sandbox takes its network along, and
@@ -127,6 +132,8 @@ func (d *Driver) RemoveObject(ctx context.Context, o runtime.Object) error {
 		return d.removeNetwork(ctx, o.ID)
 	case kindVolume:
 		return d.removeVolume(ctx, o.Name, "")
+	case kindImage:
+		return d.removeBuilt(ctx, o.ID)
 	}
 	return fault.New(fault.Invalid, "object_kind", "%.40q is not a kind of object", o.Kind)
 }

@@ -51,6 +51,9 @@ func (d *Driver) warmOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.clearLeft(ctx); err != nil {
+		d.log.Warn("cannot remove what earlier runs have left", "err", err)
+	}
 	if err := d.wakeOrRemove(ctx, stopped); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,7 +27,10 @@ func main() {
 }
 
 func run(args []string) int {
-	if len(args) >= 2 && args[0] == "agent" && args[1] == "--" {
+	if args[0] == "agent" {
+		for len(args) > 1 && strings.HasPrefix(args[1], "--") && args[1] != "--" { // --restart and --dir
+			args = args[1:]
+		}
 		return first(args[2:])
 	}
 	switch args[0] {
@@ -64,6 +68,14 @@ func run(args []string) int {
 	case "long":
 		n, _ := strconv.Atoi(args[1])
 		fmt.Println(strings.Repeat("x", n))
+	case "listen":
+		return listen(args[1])
+	case "link":
+		_ = os.Remove(args[2])
+		if err := os.Symlink(args[1], args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	case "size":
 		return size()
 	case "wait":
@@ -117,6 +129,28 @@ func serve(port string) int {
 	}))
 	fmt.Fprintln(os.Stderr, err)
 	return 1
+}
+
+// listen says hello to everybody who connects to a unix socket.
+func listen(path string) int {
+	_ = os.Remove(path)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	go func() {
+		wait()
+		os.Exit(0) // the socket stays, as after a kill
+	}()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return 1
+		}
+		fmt.Fprintln(c, "hello")
+		_ = c.Close()
+	}
 }
 
 // size prints the terminal's size whenever a line comes in.
