@@ -244,7 +244,7 @@ func (l *buildLog) write(text string) {
 
 // flush tells the line that has come so far.
 func (l *buildLog) flush() {
-	line := strings.ToValidUTF8(l.part, "\uFFFD")
+	line := strings.ToValidUTF8(l.part, "") // invalid bytes were replaced by encoding/json: only a cut character is left
 	l.part = ""
 	if line == "" {
 		return
