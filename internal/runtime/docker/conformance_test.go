@@ -1,8 +1,10 @@
 package docker
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,19 +15,20 @@ import (
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/image"
 
 	"github.com/wsctl/wsctl/internal/runtime"
 	"github.com/wsctl/wsctl/internal/runtime/runtimetest"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// buildWsd builds the real agent once.
+// buildWsd builds the real agent, alone, once.
 var buildWsd = sync.OnceValues(func() (string, error) {
-	out := filepath.Join(agentDir, "wsd")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", out, "github.com/wsctl/wsctl/cmd/wsd")
+	out := filepath.Join(agentDir, "wsd-agent")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "github.com/wsctl/wsctl/cmd/wsd-agent")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if b, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("cannot build wsd: %w\n%s", err, b)
+		return "", fmt.Errorf("cannot build the agent: %w\n%s", err, b)
 	}
 	return out, os.Chmod(agentDir, 0o755)
 })
@@ -57,7 +60,10 @@ func TestDriverKeepsTheContract(t *testing.T) {
 				}
 				return c
 			},
-			Deaf: deafCommand(),
+			Deaf:   deafCommand(),
+			Agent:  askAgent,
+			Build:  func() runtime.Build { return dockerfile(t, "FROM wsd:base\nRUN echo made > /made\n") },
+			Broken: func() runtime.Build { return dockerfile(t, "FROM wsd:base\nRUN false\n") },
 			Kill: func(r runtime.Ref) {
 				if err := e.ContainerKill(t.Context(), containerName(r), "SIGKILL"); err != nil {
 					t.Errorf("cannot kill by hand: %v", err)
@@ -74,6 +80,36 @@ func TestDriverKeepsTheContract(t *testing.T) {
 			},
 		}
 	})
+}
+
+// askAgent asks an agent who it is.
+func askAgent(conn net.Conn) error {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://agent/v1/hello", nil)
+	if err != nil {
+		return err
+	}
+	if err := req.Write(conn); err != nil {
+		return err
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the agent answers %s", resp.Status)
+	}
+	return nil
+}
+
+// dockerfile is a build of nothing else; its image is removed with the test.
+func dockerfile(t *testing.T, text string) runtime.Build {
+	t.Helper()
+	e, ref := engine(t), testRef()
+	t.Cleanup(func() {
+		_, _ = e.ImageRemove(context.Background(), ref, image.RemoveOptions{Force: true, PruneChildren: true})
+	})
+	return runtime.Build{Ref: ref, Dockerfile: "Dockerfile", Context: buildContext(t, map[string]string{"Dockerfile": text})}
 }
 
 // deafCommand runs deafProgram; nil where it does not run.

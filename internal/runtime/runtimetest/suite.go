@@ -11,6 +11,7 @@ package runtimetest
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 	"time"
 
@@ -36,6 +37,11 @@ type Harness struct {
 	RemoveByHand func(r runtime.Ref)
 	// Down makes the engine unreachable until up is called. May be nil.
 	Down func() (up func())
+	// Agent talks to the agent of Container over a new connection. Nil where there is none.
+	Agent func(conn net.Conn) error
+	// Build is an image whose build works, and Broken one whose build fails. Nil where the
+	// driver is no runtime.Builder.
+	Build, Broken func() runtime.Build
 	// Patience bounds the wait for one condition; 0 means 20 s.
 	Patience time.Duration
 }
@@ -56,7 +62,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 // Cases returns the whole contract.
 func Cases() []Case {
 	var out []Case
-	for _, group := range [][]row{lifeCases(), fileCases(), logCases(), execCases(), dialCases(), limitCases(), watchCases(), objectCases(), errorCases()} {
+	for _, group := range [][]row{lifeCases(), fileCases(), logCases(), execCases(), dialCases(), agentCases(), buildCases(), limitCases(), watchCases(), objectCases(), errorCases()} {
 		for _, r := range group {
 			out = append(out, Case{r.name, func(t *testing.T, h Harness) { r.check(newWorld(t, h)) }})
 		}
