@@ -183,6 +183,8 @@ install_files() {
 	fi
 	place "$from/wsctl" "$bin/wsctl" 0755
 	if [ -f "$from/wsd" ] || [ "$dry_run" = 1 ]; then place "$from/wsd" "$bin/wsd" 0755; fi
+	# What wsd puts into workspaces: not a command for people, so not in PATH.
+	if [ -f "$from/wsd-agent" ] || [ "$dry_run" = 1 ]; then place "$from/wsd-agent" "$prefix/libexec/wsd/wsd-agent" 0755; fi
 	assets=${assets:-$from}
 	place_if "$assets/completions/wsctl.bash" "$prefix/share/bash-completion/completions/wsctl"
 	place_if "$assets/completions/_wsctl" "$prefix/share/zsh/site-functions/_wsctl"

@@ -64,6 +64,9 @@ func (e *engine) twinOf(ctx context.Context, workspaceID string, port int) (*twi
 		WorkingDir: in.Config.WorkingDir, Labels: map[string]string{label: e.run},
 	}}
 	for _, m := range in.Mounts {
+		if m.Destination == "/run/wsd" { // the agent of the workspace alone listens there
+			continue
+		}
 		source := m.Source
 		if m.Type == mount.TypeVolume {
 			source = m.Name

@@ -39,6 +39,8 @@ check "  no file is there" none_left "$prefix"
 check "installs from source into a path with a space" ./install.sh --prefix "$prefix" --no-doctor --yes
 check "  wsctl runs" runs "$prefix/bin/wsctl"
 check "  wsd is there" test -x "$prefix/bin/wsd"
+check "  what wsd puts into workspaces is there" test -x "$prefix/libexec/wsd/wsd-agent"
+check "  and is not for people" ends_with 2 "$prefix/libexec/wsd/wsd-agent"
 check "  completions are there" test -s "$prefix/share/bash-completion/completions/wsctl"
 check "  manual pages are there" test -s "$prefix/share/man/man1/wsctl.1"
 check "installs over itself" ./install.sh --prefix "$prefix" --no-doctor --yes
@@ -49,12 +51,13 @@ check "a second uninstall says that there is nothing" ends_with 2 ./install.sh -
 # An archive as a release has it: everything in one folder.
 release="$work/wsctl_1.0.0_linux_amd64"
 mkdir "$release"
-cp -r bin/wsd bin/wsctl install.sh completions packaging docs LICENSE "$release"
+cp -r bin/wsd bin/wsd-agent bin/wsctl install.sh completions packaging docs LICENSE "$release"
 tar -C "$work" -czf "$release.tar.gz" "$(basename "$release")"
 (cd "$work" && sha256sum ./*.tar.gz | sed 's| \./| |' >checksums.txt)
 prefix="$work/from-archive"
 check "installs from an archive" ./install.sh --archive "$release.tar.gz" --prefix "$prefix" --no-doctor
 check "  wsctl runs" runs "$prefix/bin/wsctl"
+check "  what wsd puts into workspaces is there" test -x "$prefix/libexec/wsd/wsd-agent"
 check "installs from the unpacked archive" "$release/install.sh" --prefix "$work/unpacked" --no-doctor
 check "  wsctl runs" runs "$work/unpacked/bin/wsctl"
 echo x >>"$release.tar.gz"

@@ -14,7 +14,11 @@ import (
 // bytes, and returns its path: containers mount it, and must not change when wsd is
 // upgraded under them.
 func installAgent(stateDir, version string) (string, error) {
-	self, info, err := agentProgram()
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("cannot find this program's own file: %w", err)
+	}
+	from, info, err := agentProgram(self)
 	if err != nil {
 		return "", err
 	}
@@ -26,22 +30,21 @@ func installAgent(stateDir, version string) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
 	}
-	return path, copyProgram(self, path)
+	return path, copyProgram(from, path)
 }
 
-// agentProgram is wsd-agent beside this program, else this program, which can do the same
-// with more memory.
-func agentProgram() (path string, info os.FileInfo, err error) {
-	self, err := os.Executable()
-	if err == nil {
-		self, err = filepath.EvalSymlinks(self)
-	}
+// agentProgram is wsd-agent beside wsd or in the libexec folder of the same installation,
+// else wsd itself, which can do the same and is larger.
+func agentProgram(wsd string) (path string, info os.FileInfo, err error) {
+	self, err := filepath.EvalSymlinks(wsd)
 	if err != nil {
 		return "", nil, fmt.Errorf("cannot find this program's own file: %w", err)
 	}
-	small := filepath.Join(filepath.Dir(self), "wsd-agent")
-	if info, err := os.Stat(small); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-		return small, info, nil
+	dir := filepath.Dir(self)
+	for _, small := range []string{filepath.Join(dir, "wsd-agent"), filepath.Join(dir, "..", "libexec", "wsd", "wsd-agent")} {
+		if info, err := os.Stat(small); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return small, info, nil
+		}
 	}
 	info, err = os.Stat(self)
 	if err != nil {

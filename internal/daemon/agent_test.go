@@ -1,0 +1,52 @@
+package daemon
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestTheSmallAgentIsTakenWhereItIsInstalled(t *testing.T) {
+	for what, row := range map[string]struct {
+		files []string // relative to the prefix; one that ends with - cannot be executed
+		want  string
+	}{
+		"nothing but wsd":        {nil, "bin/wsd"},
+		"beside it":              {[]string{"bin/wsd-agent"}, "bin/wsd-agent"},
+		"in the libexec folder":  {[]string{"libexec/wsd/wsd-agent"}, "libexec/wsd/wsd-agent"},
+		"in both":                {[]string{"bin/wsd-agent", "libexec/wsd/wsd-agent"}, "bin/wsd-agent"},
+		"one that cannot be run": {[]string{"bin/wsd-agent-"}, "bin/wsd"},
+		"a folder of that name":  {[]string{"bin/wsd-agent/x"}, "bin/wsd"},
+	} {
+		prefix := t.TempDir()
+		for _, f := range append(row.files, "bin/wsd", "links/") {
+			mode, path := os.FileMode(0o755), filepath.Join(prefix, f)
+			if f == "links/" {
+				path = filepath.Join(path, "readme")
+			}
+			if n := len(path) - 1; path[n] == '-' {
+				mode, path = 0o644, path[:n]
+			}
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(f), mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		link := filepath.Join(prefix, "links", "wsd")
+		if err := os.Symlink("../bin/wsd", link); err != nil {
+			t.Fatal(err)
+		}
+		real, err := filepath.EvalSymlinks(prefix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, wsd := range []string{filepath.Join(prefix, "bin", "wsd"), link} {
+			got, info, err := agentProgram(wsd)
+			if err != nil || got != filepath.Join(real, row.want) || info.Size() == 0 {
+				t.Errorf("%s: %s from %s, %v, want %s", what, got, wsd, err, row.want)
+			}
+		}
+	}
+}
