@@ -37,8 +37,9 @@ func newExecCmd(f *Factory, runF func(context.Context, *execOptions) error) *cob
 		Short: "Run a command inside a workspace",
 		Long: `Runs a command inside a running workspace and ends with its exit status. Its
 standard input is connected when wsctl's own is a pipe or a file, with -i, or with
--t. With -t it gets a terminal: keys go to it as they are typed, Ctrl-C too, and it
-learns when the window changes its size.`,
+-t. Ctrl-C, SIGTERM and SIGHUP are passed on to it; the second of them ends it. With -t
+it gets a terminal: keys go to it as they are typed, Ctrl-C too, and it learns when the
+window changes its size.`,
 		Example: `  wsctl exec demo -- ls -l
   wsctl exec demo -t -- sh
   tar c src | wsctl exec demo -w /workspace -- tar x
@@ -103,11 +104,41 @@ func runExec(ctx context.Context, f *Factory, o *execOptions) error {
 		}
 		defer restore()
 	}
+	if !o.TTY { // with a terminal the keys themselves go to the command
+		var end func()
+		ctx, streams.Signals, end = passSignals(ctx)
+		defer end()
+	}
 	status, err := c.Exec(ctx, o.Name, start, streams)
 	if err != nil {
 		return err
 	}
 	return exitStatus(status)
+}
+
+// passSignals returns the names of the signals that ask this program to end, for the
+// command to get in its place. The context that it returns ends with the second of them:
+// then the command has not obeyed, and is hung up.
+func passSignals(parent context.Context) (ctx context.Context, names <-chan string, end func()) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
+	out, caught := make(chan string, 1), make(chan os.Signal, 2)
+	signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(caught)
+		for n := 0; ; n++ {
+			select {
+			case <-ctx.Done():
+				return
+			case s := <-caught:
+				if n > 0 {
+					cancel(context.Canceled)
+					return
+				}
+				out <- map[os.Signal]string{syscall.SIGINT: "INT", syscall.SIGTERM: "TERM", syscall.SIGHUP: "HUP"}[s]
+			}
+		}
+	}()
+	return ctx, out, func() { cancel(nil) }
 }
 
 // rawOut is stdout without the buffer: a program's output is shown as it comes.

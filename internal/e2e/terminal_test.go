@@ -34,7 +34,8 @@ func (m *tmux) do(args ...string) string {
 	return string(out)
 }
 
-// types sends text and Enter.
+// types sends text and the end of a line: ^J, which a shell takes also where a program that
+// was killed has left the terminal raw.
 func (m *tmux) types(line string) {
 	m.do("send-keys", "-t", "x", "-l", line)
 	m.do("send-keys", "-t", "x", "Enter")
@@ -64,6 +65,7 @@ func (m *tmux) killWsctl() {
 	if err := exec.Command("kill", "-9", fmt.Sprint(pid)).Run(); err != nil {
 		m.h.t.Fatal(err)
 	}
+	m.shows("Killed") // keys that come before would be lost with it
 }
 
 func TestAShellSurvivesItsClientAndItsDaemon(t *testing.T) {
