@@ -158,7 +158,11 @@ type raw struct {
 	left    chan struct{}
 	cancel  context.CancelFunc
 	once    sync.Once
+	pending []byte // typed while there was no connection; owned by stay
 }
+
+// maxPending bounds what is kept of keys while there is no connection, in bytes.
+const maxPending = 4 << 10
 
 // rawTerminal takes the terminal. It is given back by restore, and by a signal that ends
 // the program.
@@ -247,7 +251,7 @@ func (r *raw) stay(ctx context.Context, c *client.Client, o *shellOptions) (int,
 	lost, pause, told := time.Time{}, againFirst, false
 	for {
 		began := time.Now()
-		status, err := r.attach(ctx, c, o)
+		status, err := r.attach(ctx, c, o, told)
 		if err == nil || errors.Is(err, errLeft) || ctx.Err() != nil || !passing(err) {
 			return status, err
 		}
@@ -268,7 +272,8 @@ func (r *raw) stay(ctx context.Context, c *client.Client, o *shellOptions) (int,
 		case <-time.After(rand.N(pause)): //nolint:gosec // jitter
 		case <-r.left:
 			return 0, errLeft
-		case <-r.keys: // nobody is there to take them
+		case keys := <-r.keys:
+			r.pending = append(r.pending, keys[:min(len(keys), maxPending-len(r.pending))]...)
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		}
@@ -285,8 +290,9 @@ func passing(err error) bool {
 	return fault.Is(err, fault.Unavailable)
 }
 
-// attach is one connection.
-func (r *raw) attach(ctx context.Context, c *client.Client, o *shellOptions) (int, error) {
+// attach is one connection; again says that it is not the first, so that the screen is
+// drawn anew.
+func (r *raw) attach(ctx context.Context, c *client.Client, o *shellOptions, again bool) (int, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -301,8 +307,10 @@ func (r *raw) attach(ctx context.Context, c *client.Client, o *shellOptions) (in
 		Command: o.Command, Dir: o.Dir, TTY: true, Stdin: !o.View, Env: personal(os.Getenv),
 		Cols: uint16(cols), Rows: uint16(rows), //nolint:gosec // columns of a terminal
 	}}
-	streams := client.ExecStreams{Out: r.out, Err: r.out, Resize: r.sizes}
-	keys := keyReader{ctx: ctx, keys: r.keys}
+	out := &canvas{out: r.out, dirty: again}
+	streams := client.ExecStreams{Out: out, Err: out, Resize: r.sizes}
+	keys := keyReader{ctx: ctx, keys: r.keys, rest: r.pending}
+	r.pending = nil
 	if o.View {
 		streams.Resize = nil
 		go func() { _, _ = io.Copy(io.Discard, &keys) }()
@@ -316,6 +324,22 @@ func (r *raw) attach(ctx context.Context, c *client.Client, o *shellOptions) (in
 	default:
 	}
 	return status, err
+}
+
+// canvas is a screen that is cleared before the first output where it is dirty.
+type canvas struct {
+	out   io.Writer
+	dirty bool
+}
+
+func (s *canvas) Write(p []byte) (int, error) {
+	if s.dirty {
+		s.dirty = false
+		if _, err := io.WriteString(s.out, "\x1b[m\x1b[H\x1b[2J"); err != nil {
+			return 0, err
+		}
+	}
+	return s.out.Write(p)
 }
 
 // personal are the variables of the person's own terminal that a program inside needs.

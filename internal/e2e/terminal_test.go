@@ -18,7 +18,7 @@ type tmux struct {
 func (h *house) terminal() *tmux {
 	h.t.Helper()
 	m := &tmux{h: h, sock: h.t.TempDir() + "/t"}
-	m.do("new-session", "-d", "-x", "80", "-y", "24", "-s", "x", "sh")
+	m.do("new-session", "-d", "-x", "80", "-y", "24", "-s", "x", "bash", "--norc", "--noprofile")
 	h.t.Cleanup(func() { _ = exec.Command("tmux", "-S", m.sock, "kill-server").Run() })
 	return m
 }
