@@ -2,11 +2,12 @@
 //
 // One static binary is mounted into any image, so it may count on nothing there: no
 // C library, no passwd entry for its user, a read-only root, no capabilities, perhaps
-// not a single other file. It is three programs in one, told apart by the name it is
+// not a single other file. It is four programs in one, told apart by the name it is
 // started with:
 //
 //	wsd agent [--] [COMMAND...]     process 1: starts COMMAND, passes signals on, reaps (package pid1)
 //	sh, ls, httpd, ...              an applet, where a symlink of that name leads to the binary
+//	wsd agent-ssh                   the server of one ssh connection (package sshd)
 //	wsd agent-applet NAME [ARG...]  the same applet without the symlink
 //
 // It does no work at start beyond finding out which of them it is. It may not speak
@@ -20,12 +21,14 @@ import (
 
 	"github.com/wsctl/wsctl/internal/agent/applet"
 	"github.com/wsctl/wsctl/internal/agent/pid1"
+	"github.com/wsctl/wsctl/internal/agent/sshd"
 )
 
 // The words after the program's name that choose a mode.
 const (
 	initWord   = "agent"
 	appletWord = "agent-applet"
+	sshWord    = "agent-ssh"
 )
 
 // Main runs the mode that args (os.Args: the name first) asks for and returns its exit
@@ -39,6 +42,9 @@ func Main(args []string) (code int, handled bool) {
 	if name == initWord {
 		economize()
 		return pid1.Run(rest, pid1.Builtins{Has: isApplet, Inside: inside}), true
+	}
+	if name == sshWord {
+		return sshd.Main(), true
 	}
 	run, ok := find(name)
 	if !ok {
@@ -58,6 +64,9 @@ func mode(args []string) (name string, rest []string, ok bool) {
 	}
 	if len(args) > 1 && args[1] == initWord {
 		return initWord, args[2:], true
+	}
+	if len(args) > 1 && args[1] == sshWord {
+		return sshWord, nil, true
 	}
 	if len(args) > 2 && args[1] == appletWord {
 		return args[2], args[3:], true

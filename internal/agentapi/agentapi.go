@@ -30,12 +30,9 @@ const (
 	PathDial      = "/v1/dial"      // POST ?port=N, upgrade wsd-raw: bytes of a TCP connection to 127.0.0.1:N, else [::1]:N; 502 where it is refused
 	PathExec      = "/v1/exec"      // POST, upgrade wsd-frames: first ExecStart
 	PathTerminals = "/v1/terminals" // GET: []Terminal; POST ?name=N, upgrade wsd-frames: first TerminalStart; DELETE ?name=N: ends it
-	PathFile      = "/v1/file"      // GET ?path=P: bytes; PUT ?path=P&mode=OCTAL: temp file, then rename; HEAD: FileInfo in the header Wsd-File; DELETE
-	PathList      = "/v1/list"      // GET ?path=P: []FileInfo, sorted by name
 	PathTree      = "/v1/tree"      // GET ?path=P: a tar of P; PUT ?path=P: unpacks a tar into the folder P
-	PathWatch     = "/v1/watch"     // GET ?path=P: one JSON FileChange a line
 	PathSSH       = "/v1/ssh"       // POST, upgrade wsd-raw: one line of JSON SSHStart, then an SSH connection of which the agent is the server
-	PathSecrets   = "/v1/secrets"   // PUT: JSON object of name to value, replaces all files in SecretsDir
+	PathSecrets   = "/v1/secrets"   // PUT: JSON object of name to value in base64, replaces all files in SecretsDir
 )
 
 // The values of the header Upgrade.
@@ -51,7 +48,7 @@ const SecretsDir = "/run/secrets"
 type Hello struct {
 	Version   int       `json:"version"`
 	Build     string    `json:"build"`    // version of the program
-	Features  []string  `json:"features"` // "exec", "terminals", "files", "watch", "ssh", "dial"
+	Features  []string  `json:"features"` // "exec", "terminals", "files", "ssh", "dial"
 	StartedAt time.Time `json:"started_at"`
 }
 
@@ -138,21 +135,6 @@ type Control struct {
 type Error struct {
 	Code string `json:"code"` // stable word
 	Text string `json:"text"` // one sentence
-}
-
-// FileInfo describes one file.
-type FileInfo struct {
-	Name    string    `json:"name"` // last element, may hold any byte but / and NUL; invalid UTF-8 is replaced
-	Size    int64     `json:"size"`
-	Mode    uint32    `json:"mode"` // permission bits, and fs.ModeDir, fs.ModeSymlink ... as in io/fs
-	ModTime time.Time `json:"mod_time"`
-	Target  string    `json:"target,omitempty"` // of a symbolic link
-}
-
-// FileChange is one line of PathWatch. Paths are relative to the watched folder.
-type FileChange struct {
-	Type  string   `json:"type"` // "ready": the watch stands; "change": Paths changed; "rescan": changes were lost, look again
-	Paths []string `json:"paths,omitempty"`
 }
 
 // SSHStart is the first line of PathSSH.

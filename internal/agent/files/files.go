@@ -1,7 +1,79 @@
-// Package files gives wsd the files of a workspace.
+// Package files gives wsd the files of a workspace as tar archives, and takes them so.
+//
+// It may reach what the workspace's own user may, no more. An archive that comes in never
+// writes outside of the folder that was named: not by a name, not by a link in the archive
+// and not by one that somebody plants meanwhile. What goes out is streamed: neither a long
+// file nor a sparse one is held in memory.
 package files
 
-import "net/http"
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
 
-// Register adds the paths of files to mux.
-func Register(*http.ServeMux, string) {}
+	"github.com/wsctl/wsctl/internal/agentapi"
+)
+
+// Register adds the paths of this package to mux.
+func Register(mux *http.ServeMux) {
+	mux.HandleFunc("GET "+agentapi.PathTree, get)
+	mux.HandleFunc("PUT "+agentapi.PathTree, put)
+}
+
+func get(w http.ResponseWriter, r *http.Request) {
+	path, err := filepath.Abs(r.URL.Query().Get("path"))
+	if err == nil {
+		_, err = os.Lstat(path)
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-tar")
+	if err := Pack(w, path); err != nil {
+		panic(http.ErrAbortHandler) // a part must not be taken for the whole
+	}
+}
+
+func put(w http.ResponseWriter, r *http.Request) {
+	dir, err := filepath.Abs(r.URL.Query().Get("path"))
+	if err == nil {
+		err = Unpack(r.Body, dir)
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// refuse answers with what is wrong, in one of the words of agentapi.Error.
+func refuse(w http.ResponseWriter, err error) {
+	status, code := http.StatusInternalServerError, "cannot_write"
+	var bad *ArchiveError
+	switch {
+	case errors.As(err, &bad):
+		status, code = http.StatusBadRequest, "bad_path"
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		status, code = http.StatusNotFound, "not_found"
+	case errors.Is(err, fs.ErrPermission):
+		status, code = http.StatusForbidden, "denied"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		status, code = http.StatusInsufficientStorage, "no_space"
+	case errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist):
+		status, code = http.StatusConflict, "exists"
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(agentapi.Error{Code: code, Text: err.Error()})
+}
+
+// ArchiveError says what an archive may not hold.
+type ArchiveError struct{ Name, Reason string }
+
+func (e *ArchiveError) Error() string { return strconv.Quote(e.Name) + " " + e.Reason }

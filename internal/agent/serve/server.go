@@ -117,14 +117,14 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("DELETE "+agentapi.PathTerminals, s.killTerminal)
 	mux.HandleFunc("PUT "+agentapi.PathSecrets, s.secrets)
 	mux.HandleFunc("POST "+agentapi.PathSSH, s.ssh)
-	files.Register(mux, "")
+	files.Register(mux)
 	return mux
 }
 
 func (s *Server) hello(w http.ResponseWriter, _ *http.Request) {
 	answer(w, agentapi.Hello{
 		Version: agentapi.Version, StartedAt: s.began,
-		Features: []string{"exec", "terminals", "files", "watch", "ssh", "dial"},
+		Features: []string{"exec", "terminals", "files", "ssh", "dial"},
 	})
 }
 

@@ -1,0 +1,88 @@
+package files
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Pack writes a tar archive of path, whose names begin with its last element. Links are
+// packed as links. Sockets, pipes and devices are left out, and so is what vanishes
+// meanwhile. A file that changes its length meanwhile is cut or filled with zeros to the
+// length that it began with.
+func Pack(w io.Writer, path string) error {
+	out := tar.NewWriter(w)
+	parent := filepath.Dir(path)
+	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if err == nil {
+			name, rerr := filepath.Rel(parent, p)
+			if rerr != nil {
+				return rerr
+			}
+			err = pack(out, p, name, d)
+		}
+		if errors.Is(err, fs.ErrNotExist) && p != path {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return out.Close()
+}
+
+func pack(out *tar.Writer, path, name string, d fs.DirEntry) error {
+	info, err := d.Info()
+	if err != nil {
+		return err
+	}
+	target := ""
+	switch mode := info.Mode(); {
+	case mode.IsRegular(), mode.IsDir():
+	case mode&fs.ModeSymlink != 0:
+		if target, err = os.Readlink(path); err != nil {
+			return err
+		}
+	default:
+		return nil
+	}
+	h, err := tar.FileInfoHeader(info, target)
+	if err != nil {
+		return err
+	}
+	h.Name, h.Uname, h.Gname, h.Format = name, "", "", tar.FormatPAX
+	if info.IsDir() {
+		h.Name += "/"
+	}
+	if !info.Mode().IsRegular() {
+		return out.WriteHeader(h)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := out.WriteHeader(h); err != nil {
+		return err
+	}
+	n, err := io.Copy(out, io.LimitReader(f, info.Size()))
+	if err == nil && n < info.Size() {
+		_, err = io.CopyN(out, zeros{}, info.Size()-n)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot pack %q: %w", name, err)
+	}
+	return nil
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
