@@ -35,7 +35,7 @@ var Imports = []Row{
 	},
 	{"auth", []string{"fault", "workspace"}, "who asks: it returns a workspace.Actor"},
 	{"gateway", []string{"api", "event", "auth", "fault", "workspace", "runtime"}, "a stream between a socket and the contract of an engine"},
-	{"front", []string{"fault", "workspace", "event", "auth", "agentapi", "preview"}, "carries connections, decides nothing"},
+	{"front", []string{"fault", "workspace", "event", "auth", "agentapi", "preview", "api"}, "carries connections, decides nothing; tells what listens in the words of the API"},
 	{"preview", []string{"api"}, "pages and their handlers"},
 	{
 		"server",

@@ -19,6 +19,7 @@ type Config struct {
 	StateDir string   `mapstructure:"state_dir"` // store, lock, logs, agent
 	Driver   string   `mapstructure:"driver"`    // docker, or memory (for trying things out)
 	Ports    Ports    `mapstructure:"ports"`
+	Front    Front    `mapstructure:"front"`
 	Defaults Defaults `mapstructure:"defaults"`
 	Timeouts Timeouts `mapstructure:"timeouts"`
 	Docker   Docker   `mapstructure:"docker"`
@@ -32,6 +33,11 @@ type Config struct {
 type Ports struct {
 	First int `mapstructure:"first"`
 	Last  int `mapstructure:"last"`
+}
+
+// Front is the front door.
+type Front struct {
+	Address string `mapstructure:"address"` // where NAME.localhost is served; off: nowhere
 }
 
 // Defaults fill what a create leaves open.

@@ -15,6 +15,7 @@ func Default(uid int, home string, env func(string) (string, bool), cpus int) Co
 	c := Config{
 		Driver:   "docker",
 		Ports:    Ports{First: 8000, Last: 8100},
+		Front:    Front{Address: "127.0.0.1:7070"},
 		Defaults: Defaults{Template: "static", CPUs: min(2, float64(cpus)), Memory: "2GiB", Pids: 512},
 		Timeouts: Timeouts{
 			Create:     minutes(10),

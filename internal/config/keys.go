@@ -78,6 +78,10 @@ func placeKeys() []Key {
 			"ports.last", "Last port of the range; at most 1000 ports in all.", port,
 			func(c *Config) string { return strconv.Itoa(c.Ports.Last) },
 		},
+		{
+			"front.address", "Where workspaces are served by name, as http://NAME.localhost:7070/.", loopback(),
+			func(c *Config) string { return c.Front.Address },
+		},
 	}
 }
 

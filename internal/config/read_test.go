@@ -39,6 +39,7 @@ var samples = map[string][3]string{
 	"templates":           {"/srv/ta", "/srv/tb", "/srv/tc"},
 	"ports.first":         {"7201", "7202", "7203"},
 	"ports.last":          {"8201", "8202", "8203"},
+	"front.address":       {"127.0.0.1:7001", "[::1]:7002", "off"},
 	"defaults.template":   {"ta", "tb", "tc"},
 	"defaults.cpus":       {"1", "1.5", "3"},
 	"defaults.memory":     {"1GiB", "1GB", "300MiB"},

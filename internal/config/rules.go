@@ -158,6 +158,18 @@ func unixURL() rule {
 	})
 }
 
+// Off stands for no address.
+const Off = "off"
+
+// loopback takes an address that only this machine can reach: what is served there asks
+// nobody who they are.
+func loopback() rule {
+	return textRule("an address of this machine alone with a port, such as 127.0.0.1:7070, or off", func(s string) bool {
+		a, err := netip.ParseAddrPort(s)
+		return s == Off || err == nil && a.Addr().IsLoopback() && a.Addr().Zone() == "" && a.Port() != 0
+	})
+}
+
 // minSubnetBits and maxSubnetBits bound docker.subnets: the whole of 10.0.0.0/8
 // down to 16 workspaces.
 const (

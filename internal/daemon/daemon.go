@@ -145,11 +145,20 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 			Version: o.Version, Socket: cfg.Socket, StateDir: cfg.StateDir, PID: os.Getpid(), UID: os.Getuid(),
 		},
 		HostKeys: auth.NewHostKeys(filepath.Join(cfg.StateDir, "ssh_seed")),
+		DoorURL:  p.url,
 	})
 	p.server = server.New(server.Options{
 		Backend: p.engine, Templates: catalogue{templates, o.Log}, Log: o.Log, Version: o.Version,
 	})
 	return p, nil
+}
+
+// url is where the front door serves a port by name; "" is nowhere.
+func (p *parts) url(name string, port, own int) string {
+	if p.front == nil {
+		return ""
+	}
+	return p.front.URL(name, port, own)
 }
 
 // connections is how many connections the front door may carry when the process may
@@ -175,7 +184,11 @@ func (p *parts) run(ctx context.Context, o Options) error {
 	}
 	start("engine", p.engine.Run)
 	if p.front != nil {
-		start("front door", func(ctx context.Context) error { return p.front.Run(ctx, p.engine) })
+		names := o.Config.Front.Address
+		if names == config.Off {
+			names = ""
+		}
+		start("front door", func(ctx context.Context) error { return p.front.Run(ctx, p.engine, names) })
 	}
 	start("server", func(ctx context.Context) error { return p.server.Serve(ctx, p.listen) })
 	p.log.Info("wsd answers", "socket", o.Config.Socket, "version", o.Version, "pid", os.Getpid())

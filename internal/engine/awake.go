@@ -18,6 +18,15 @@ const lookAgain = time.Second
 // one resumed. However many callers wait, there is one start. It ends with the failure of
 // that start, or with ctx.
 func (e *Engine) Awake(ctx context.Context, a workspace.Actor, name string) (workspace.Workspace, error) {
+	return e.awake(ctx, a, name, nil)
+}
+
+// Wake is Awake for the front door, on behalf of a request.
+func (e *Engine) Wake(ctx context.Context, id, cause string) (workspace.Workspace, error) {
+	return e.awake(ctx, frontDoor, id, map[string]string{"cause": cause})
+}
+
+func (e *Engine) awake(ctx context.Context, a workspace.Actor, name string, why map[string]string) (workspace.Workspace, error) {
 	told, cancel := e.bus.Subscribe(watchBuffer)
 	defer cancel()
 	w, err := e.Workspace(ctx, a, name)
@@ -25,7 +34,7 @@ func (e *Engine) Awake(ctx context.Context, a workspace.Actor, name string) (wor
 		return w, err
 	}
 	before := w.Run
-	if w, err = e.rouse(ctx, a, w); err != nil {
+	if w, err = e.rouse(ctx, a, w, why); err != nil {
 		return w, err
 	}
 	tick := time.NewTicker(lookAgain)
@@ -44,7 +53,7 @@ func (e *Engine) Awake(ctx context.Context, a workspace.Actor, name string) (wor
 }
 
 // rouse asks for the start, if nobody has.
-func (e *Engine) rouse(ctx context.Context, a workspace.Actor, w workspace.Workspace) (workspace.Workspace, error) {
+func (e *Engine) rouse(ctx context.Context, a workspace.Actor, w workspace.Workspace, why map[string]string) (workspace.Workspace, error) {
 	if w.Desired == workspace.WantRunning && w.State != workspace.Failed && w.State != workspace.Stopped {
 		return w, nil
 	}
@@ -52,7 +61,7 @@ func (e *Engine) rouse(ctx context.Context, a workspace.Actor, w workspace.Works
 	if w.State == workspace.Paused {
 		command = api.Resume
 	}
-	return e.Command(ctx, a, w.ID, command)
+	return e.ask(ctx, a, w.ID, command, why)
 }
 
 // change returns when something of the workspace id may have changed. A channel that was

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/event"
@@ -12,6 +13,11 @@ import (
 // Command asks for another life of a workspace. It answers as soon as the promise
 // is committed; a workspace that is already as asked is answered unchanged.
 func (e *Engine) Command(ctx context.Context, a workspace.Actor, ref string, c api.Command) (workspace.Workspace, error) {
+	return e.ask(ctx, a, ref, c, nil)
+}
+
+// ask is Command; why goes into the audit log beside it.
+func (e *Engine) ask(ctx context.Context, a workspace.Actor, ref string, c api.Command, why map[string]string) (workspace.Workspace, error) {
 	if err := e.reachable(ctx); err != nil {
 		return workspace.Workspace{}, err
 	}
@@ -25,7 +31,9 @@ func (e *Engine) Command(ctx context.Context, a workspace.Actor, ref string, c a
 		if err != nil || !done {
 			return err
 		}
-		return t.tell(&w, a.ID, event.CommandAccepted, map[string]string{"command": string(c)})
+		detail := map[string]string{"command": string(c)}
+		maps.Copy(detail, why)
+		return t.tell(&w, a.ID, event.CommandAccepted, detail)
 	})
 	return w, err
 }

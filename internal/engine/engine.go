@@ -57,8 +57,10 @@ type Config struct {
 	Resync              time.Duration // how often the list is compared when nothing else asks for it
 	KeepFacts           int           // how many of the newest facts are kept at least; 0: 100,000
 	Identity            Identity
-	HostKeys            HostKeys                           // of ssh, by id of the workspace
-	DoorURL             func(name string, port int) string // where the front door answers for a port; nil: nowhere
+	HostKeys            HostKeys // of ssh, by id of the workspace
+	// DoorURL tells where a port of the workspace name is served by name, of which own is
+	// the workspace's port; "" is nowhere. It may be nil.
+	DoorURL func(name string, port, own int) string
 }
 
 // HostKeys are the keys by which ssh clients know a workspace again.

@@ -3,9 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
-	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
@@ -170,29 +168,3 @@ func (e *Engine) Ports(_ context.Context, a workspace.Actor) (api.PortList, erro
 }
 
 func (e *Engine) inRange(port int) bool { return port >= e.cfg.PortFirst && port <= e.cfg.PortLast }
-
-// dialTime bounds a connection from the front door into a workspace.
-const dialTime = 10 * time.Second
-
-// DialPort connects to what the leased port leads to. A workspace that is not
-// running answers Conflict.
-func (e *Engine) DialPort(ctx context.Context, port int) (net.Conn, error) {
-	var w workspace.Workspace
-	err := e.cfg.Store.View(func(tx *store.Tx) (err error) {
-		id, ok := tx.PortHolder(port)
-		if !ok {
-			return fault.New(fault.NotFound, "port_not_leased", "no workspace leases port %d", port)
-		}
-		w, err = tx.Workspace(id)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if w.State != workspace.Running && w.State != workspace.Initializing {
-		return nil, fault.New(fault.Conflict, "not_running", "workspace %s is %s", w.Name, w.State)
-	}
-	ctx, cancel := context.WithTimeout(ctx, dialTime)
-	defer cancel()
-	return e.dialInside(ctx, w, w.Spec.Port)
-}

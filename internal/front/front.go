@@ -1,12 +1,16 @@
-// Package front is the front door: it listens on the leased ports of the host and
-// carries each connection to the workspace behind it.
+// Package front is the front door: it listens on the leased ports of the host and on one
+// address for names (NAME.localhost, PORT.NAME.localhost), and carries what comes to the
+// workspace behind it.
 //
-// A port is held from the moment of its lease until its workspace is deleted,
-// whether the workspace runs or not, so that no other program takes it.
-// Bytes are copied as they come, and a connection to a workspace that does not run is
-// closed at once.
+// A port is held from the moment of its lease until its workspace is deleted, whether the
+// workspace runs or not, so that no other program takes it. Its bytes are copied as they
+// come, whatever they mean. By name it is HTTP, and every request is looked at: its Host
+// says where it goes, and what is said of its way (X-Forwarded-*) is the door's own word.
 //
-// It decides nothing: where a port leads is asked of the Dialer for each
+// A workspace that sleeps is started by a request that somebody waits for, once, however
+// many ask (see intentOf and Door.rouse).
+//
+// It decides nothing else: where a port or name leads is asked of the House for each
 // connection. All methods are safe for concurrent use. A slow client holds up only
 // itself: what it does not read is not read from the workspace either.
 package front
@@ -18,7 +22,10 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // Dialer connects to the inside of the workspace that leases a port.
@@ -26,24 +33,29 @@ type Dialer interface {
 	DialPort(ctx context.Context, port int) (net.Conn, error)
 }
 
-// Door holds leased ports on 127.0.0.1.
+// Door holds leased ports on 127.0.0.1, and the address for names.
 type Door struct {
 	log    *slog.Logger
 	places chan struct{} // one for each connection that is carried
 	linger time.Duration
+	again  time.Duration      // until an address that is taken is tried again
+	starts singleflight.Group // by id of the workspace
+	budget budget
+	names  atomic.Pointer[net.TCPAddr] // where names are served; nil: nowhere
 
-	mu     sync.Mutex
-	ports  map[int]net.Listener
-	serve  func(port int, l net.Listener) // nil until Run
-	closed bool
-	group  sync.WaitGroup
+	running context.Context //nolint:containedctx // of Run: a start outlives the request that asked for it
+	mu      sync.Mutex
+	ports   map[int]net.Listener
+	serve   func(port int, l net.Listener) // nil until Run
+	closed  bool
+	group   sync.WaitGroup
 }
 
 // New returns a door that holds ports at once and carries connections from Run on, at
 // most so many at a time: each costs two file descriptors, and the rest of the daemon
 // needs some too. One more is closed at once.
 func New(log *slog.Logger, connections int) *Door {
-	return &Door{log: log, places: make(chan struct{}, connections), linger: halfOpen, ports: make(map[int]net.Listener)}
+	return &Door{log: log, places: make(chan struct{}, connections), linger: halfOpen, again: tryAgain, ports: make(map[int]net.Listener)}
 }
 
 // Open holds port. It fails when another program does; it does nothing when the
@@ -87,14 +99,18 @@ func (d *Door) Close(port int) {
 }
 
 // Run carries connections until ctx ends, then closes every port and connection
-// and returns.
-func (d *Door) Run(ctx context.Context, to Dialer) error {
+// and returns. It serves names on the address names, unless that is empty.
+func (d *Door) Run(ctx context.Context, to House, names string) error {
 	d.mu.Lock()
+	d.running = ctx
 	d.serve = func(port int, l net.Listener) { d.accept(ctx, to, port, l) }
 	for port, l := range d.ports {
 		d.group.Go(func() { d.serve(port, l) })
 	}
 	d.mu.Unlock()
+	if names != "" {
+		d.group.Go(func() { d.serveNames(ctx, names, to) })
+	}
 	<-ctx.Done()
 	d.mu.Lock()
 	d.closed = true
@@ -110,7 +126,7 @@ func (d *Door) Run(ctx context.Context, to Dialer) error {
 // left, so that neither it nor the log spins.
 const acceptRest = time.Second
 
-func (d *Door) accept(ctx context.Context, to Dialer, port int, l net.Listener) {
+func (d *Door) accept(ctx context.Context, to House, port int, l net.Listener) {
 	rest := time.Millisecond
 	for {
 		conn, err := l.Accept()
@@ -143,18 +159,19 @@ func (d *Door) accept(ctx context.Context, to Dialer, port int, l net.Listener) 
 	}
 }
 
-func (d *Door) carry(ctx context.Context, to Dialer, port int, outer net.Conn) {
+func (d *Door) carry(ctx context.Context, to House, port int, outer net.Conn) {
 	defer outer.Close()
+	stop := context.AfterFunc(ctx, func() { _ = outer.Close() })
+	defer stop()
 	inner, err := to.DialPort(ctx, port)
 	if err != nil {
 		d.log.Debug("cannot reach a workspace", "port", port, "err", err)
-		return
+		if inner = d.knock(ctx, to, port, outer); inner == nil {
+			return
+		}
 	}
 	defer inner.Close()
-	stop := context.AfterFunc(ctx, func() {
-		_ = outer.Close()
-		_ = inner.Close()
-	})
-	defer stop()
+	cut := context.AfterFunc(ctx, func() { _ = inner.Close() })
+	defer cut()
 	relay(outer, inner, d.linger)
 }

@@ -9,31 +9,108 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // patience bounds every wait of these tests; none is meant to take long.
 const patience = 10 * time.Second
 
-// inside is what is behind a port: a server of its own, or an error.
+// inside is what is behind the door: one workspace with a server of its own, or an error.
 type inside struct {
 	mu    sync.Mutex
 	addr  string
-	err   error
+	err   error // of every way in
 	dials int
+	wakes []string      // their causes
+	slow  chan struct{} // a start waits for it, if it is there
+	row   workspace.Workspace
+	ports []int // that were asked for inside
 }
 
 func (i *inside) DialPort(ctx context.Context, _ int) (net.Conn, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.dials++
+	return i.connect(ctx)
+}
+
+func (i *inside) connect(ctx context.Context) (net.Conn, error) {
 	if i.err != nil {
 		return nil, i.err
 	}
+	if i.row.State != workspace.Running {
+		return nil, fault.New(fault.Conflict, "not_running", "workspace %s is %s", i.row.Name, i.row.State)
+	}
 	return (&net.Dialer{}).DialContext(ctx, "tcp4", i.addr)
+}
+
+func (i *inside) Reach(ctx context.Context, id, run string, port int) (net.Conn, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.ports = append(i.ports, port)
+	if id != i.row.ID || run != i.row.Run {
+		return nil, fault.New(fault.Conflict, "not_running", "it is another run")
+	}
+	return i.connect(ctx)
+}
+
+func (i *inside) Leased(int) (workspace.Workspace, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.row, nil
+}
+
+func (i *inside) Named(name string) (workspace.Workspace, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if name != i.row.Name {
+		return workspace.Workspace{}, fault.New(fault.NotFound, "workspace_not_found", "there is no workspace %q", name)
+	}
+	return i.row, nil
+}
+
+func (i *inside) Wake(ctx context.Context, _, cause string) (workspace.Workspace, error) {
+	i.mu.Lock()
+	i.wakes = append(i.wakes, cause)
+	slow := i.slow
+	i.mu.Unlock()
+	if slow != nil {
+		select {
+		case <-slow:
+		case <-ctx.Done():
+			return workspace.Workspace{}, ctx.Err()
+		}
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.row.State, i.row.Run = workspace.Running, i.row.Run+"+"
+	return i.row, i.err
+}
+
+func (i *inside) Offers(context.Context, string) []api.Listening {
+	return []api.Listening{{Port: 5173, Process: "<vite>", URL: "http://5173.demo.localhost/"}}
+}
+
+// become changes the workspace.
+func (i *inside) become(change func(w *workspace.Workspace)) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	change(&i.row)
+}
+
+func (i *inside) woken() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.wakes)
 }
 
 func (i *inside) fail(err error) {
@@ -73,7 +150,7 @@ func open(t *testing.T, connections int, serve func(*net.TCPConn)) *house {
 			}()
 		}
 	}()
-	h := &house{Door: New(slog.New(slog.DiscardHandler), connections), t: t, behind: &inside{addr: server.Addr().String()}}
+	h := &house{Door: New(slog.New(slog.DiscardHandler), connections), t: t, behind: &inside{addr: server.Addr().String(), row: demo()}}
 	h.port = freePort(t)
 	if err := h.Open(h.port); err != nil {
 		t.Fatal(err)
@@ -81,10 +158,18 @@ func open(t *testing.T, connections int, serve func(*net.TCPConn)) *house {
 	return h
 }
 
-func (h *house) run() *house {
+// demo is a workspace that runs.
+func demo() workspace.Workspace {
+	return workspace.Workspace{
+		ID: "wdemo", Name: "demo", Owner: "uid:1", State: workspace.Running, Desired: workspace.WantRunning, Run: "r1",
+		Spec: workspace.Spec{Port: 8080},
+	}
+}
+
+func (h *house) run(names ...string) *house {
 	ctx, cancel := context.WithCancel(h.t.Context())
 	done := make(chan error, 1)
-	go func() { done <- h.Run(ctx, h.behind) }()
+	go func() { done <- h.Run(ctx, h.behind, strings.Join(names, "")) }()
 	var once sync.Once
 	h.stop = func() {
 		once.Do(func() {
@@ -211,7 +296,9 @@ func TestAServerMayEndItsHalfFirst(t *testing.T) {
 func TestAWorkspaceThatDoesNotRunClosesAtOnce(t *testing.T) {
 	h := open(t, 10, echo).run()
 	h.behind.fail(errors.New("it is stopped"))
-	h.wantEnd(h.dial())
+	c := h.dial()
+	_, _ = c.Write([]byte("x"))
+	h.wantEnd(c)
 	h.behind.fail(nil)
 	h.exchange(h.dial(), "now it runs")
 }

@@ -11,6 +11,9 @@ type Actor struct {
 // Daemon is the actor of what wsd does by itself.
 const Daemon = "wsd"
 
+// FrontDoor is the actor of what a request at the front door causes.
+const FrontDoor = "front-door"
+
 // UserActor returns the actor for a local user id.
 func UserActor(uid uint32, admin bool) Actor {
 	return Actor{ID: "uid:" + strconv.FormatUint(uint64(uid), 10), Admin: admin}

@@ -1,0 +1,88 @@
+package front
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/preview"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// What is read of a connection before it is known whether it wakes a workspace.
+const (
+	firstWord = 10 * time.Second // who says nothing by then is a probe, and is closed
+	maxHead   = 64 << 10         // bytes of a request's head
+)
+
+// knock is for a connection to a leased port whose workspace cannot be dialled: it looks
+// at the first bytes, starts a workspace that sleeps, and returns a connection into it
+// that has been sent what was read; nil says that outer was answered, or has to be closed.
+func (d *Door) knock(ctx context.Context, house House, port int, outer net.Conn) net.Conn {
+	w, err := house.Leased(port)
+	if err != nil {
+		return nil
+	}
+	_ = outer.SetReadDeadline(time.Now().Add(firstWord))
+	said, r, err := firstWords(outer)
+	if err != nil {
+		return nil
+	}
+	_ = outer.SetReadDeadline(time.Time{})
+	w, page := d.rouse(ctx, house, w, r)
+	if page == nil {
+		inner, err := house.Reach(ctx, w.ID, w.Run, w.Spec.Port)
+		if err == nil {
+			if _, err = inner.Write(said); err == nil {
+				return inner
+			}
+			_ = inner.Close()
+		}
+		d.log.Debug("cannot reach a workspace that runs", "workspace", w.ID, "err", err)
+		page = unheard(ctx, house, w, w.Spec.Port)
+	}
+	if r != nil {
+		_ = outer.SetWriteDeadline(time.Now().Add(firstWord))
+		respond(outer, r, page)
+	}
+	return nil
+}
+
+// firstWords reads the head of an HTTP request, or the first bytes of something else; r is
+// nil then. said is everything that was read.
+func firstWords(conn net.Conn) (said []byte, r *http.Request, err error) {
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(conn, first); err != nil {
+		return nil, nil, err
+	}
+	if first[0] < 'A' || first[0] > 'Z' {
+		return first, nil, nil
+	}
+	var kept bytes.Buffer
+	kept.Write(first)
+	rest := io.TeeReader(io.LimitReader(conn, maxHead), &kept)
+	r, err = http.ReadRequest(bufio.NewReader(io.MultiReader(bytes.NewReader(first), rest)))
+	if err != nil { // it only looked like HTTP
+		return kept.Bytes(), nil, nil
+	}
+	return kept.Bytes(), r, nil
+}
+
+// unheard is what to say when w runs and nothing answers on port.
+func unheard(ctx context.Context, house House, w workspace.Workspace, port int) *preview.Page {
+	return silence(w, port, house.Offers(ctx, w.ID), time.Now())
+}
+
+// respond answers r on a bare connection, and nothing after it.
+func respond(conn net.Conn, r *http.Request, p *preview.Page) {
+	h, body := p.Answer(navigates(r))
+	res := http.Response{
+		StatusCode: p.Status, ProtoMajor: 1, ProtoMinor: 1, Request: r, Header: h, Close: true,
+		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+	}
+	_ = res.Write(conn)
+}
