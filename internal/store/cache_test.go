@@ -26,6 +26,16 @@ func rich(n int) workspace.Workspace {
 	w.Spec.PreStop = []string{"sync"}
 	w.Spec.Env = map[string]string{"A": "1"}
 	w.Spec.Files = []workspace.File{{Path: "a", Content: "b"}}
+	w.Spec.RemoteEnv = map[string]string{"B": "2"}
+	w.Spec.Ports = []workspace.Port{{Port: 5173}}
+	w.Spec.Hooks = []workspace.Hook{{Phase: workspace.PostCreate, Command: []string{"make"}}}
+	w.Spec.Secrets = []workspace.SecretWant{{Name: "TOKEN"}}
+	w.Spec.Mounts = []workspace.Mount{{Kind: "tmpfs", Target: "/cache"}}
+	w.Spec.Source = &workspace.Source{Kind: "git", URL: "https://example.org/a.git"}
+	w.Spec.Build = &workspace.Build{Dockerfile: "Dockerfile", Args: map[string]string{"V": "1"}}
+	w.Spec.Health = []string{"true"}
+	w.Spec.IdleProbe = []string{"false"}
+	w.Spec.Notes = []workspace.Note{{Key: "init", Reason: "always so"}}
 	return w
 }
 
