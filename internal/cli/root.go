@@ -39,6 +39,8 @@ func groups() []group {
 			{"shell", func(f *Factory) *cobra.Command { return newShellCmd(f, nil) }},
 			{"terminals", newTerminalsCmd},
 			{"exec", func(f *Factory) *cobra.Command { return newExecCmd(f, nil) }},
+			{"ssh", func(f *Factory) *cobra.Command { return newSSHCmd(f, nil) }},
+			{"ssh-config", func(f *Factory) *cobra.Command { return newSSHConfigCmd(f, nil) }},
 			{"logs", func(f *Factory) *cobra.Command { return newLogsCmd(f, nil) }},
 			{"stats", func(f *Factory) *cobra.Command { return newStatsCmd(f, nil) }},
 			{"wait", func(f *Factory) *cobra.Command { return newWaitCmd(f, nil) }},

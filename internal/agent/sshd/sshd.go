@@ -11,6 +11,7 @@ package sshd
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -114,7 +115,11 @@ func (h *host) sftp(s ssh.Session) {
 	if err != nil {
 		return
 	}
-	_ = server.Serve()
+	status := 0
+	if err := server.Serve(); err != nil && !errors.Is(err, io.EOF) {
+		status = 1
+	}
+	_ = s.Exit(status) // before Close, which closes the channel with the files
 	_ = server.Close()
 }
 
