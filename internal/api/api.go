@@ -199,6 +199,7 @@ type Status struct {
 	Engine     Engine                  `json:"engine"`
 	Workspaces map[workspace.State]int `json:"workspaces"`
 	PortsFree  int                     `json:"ports_free"`
+	Names      string                  `json:"names,omitempty" doc:"Address on which workspaces are served by name; empty: nowhere"`
 	Seq        uint64                  `json:"seq" doc:"Number of the newest event"`
 }
 

@@ -33,3 +33,21 @@ func TestABriefHasAReasonOnlyWhereAttentionIsNeeded(t *testing.T) {
 		}
 	}
 }
+
+func TestNameURLsNameThePortUnlessItIsTheWorkspacesOwn(t *testing.T) {
+	for _, c := range []struct {
+		address   string
+		port, own int
+		want      string
+	}{
+		{"127.0.0.1:7070", 8080, 8080, "http://demo.localhost:7070/"},
+		{"127.0.0.1:7070", 5173, 8080, "http://5173.demo.localhost:7070/"},
+		{"[::1]:80", 8080, 8080, "http://demo.localhost/"},
+		{"127.0.0.1:7070", 0, 0, ""},
+		{"", 8080, 8080, ""},
+	} {
+		if got := NameURL(c.address, "demo", c.port, c.own); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"net"
+	"strconv"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -75,6 +77,28 @@ type Secret struct {
 // SecretList is the answer to GET /v1/secrets.
 type SecretList struct {
 	Secrets []Secret `json:"secrets"`
+}
+
+// NameSuffix ends every host under which the front door serves workspaces. It always
+// means this machine (RFC 6761), and each name below it is a site of its own to a browser.
+const NameSuffix = ".localhost"
+
+// NameURL is where the front door at address (127.0.0.1:7070) serves port of the
+// workspace name, whose own port is own. "" where address is, and for a workspace that
+// has no port.
+func NameURL(address, name string, port, own int) string {
+	_, door, err := net.SplitHostPort(address)
+	if err != nil || port == 0 {
+		return ""
+	}
+	host := name + NameSuffix
+	if port != own {
+		host = strconv.Itoa(port) + "." + host
+	}
+	if door != "80" {
+		host += ":" + door
+	}
+	return "http://" + host + "/"
 }
 
 // Devcontainer is a devcontainer.json that wsctl found.

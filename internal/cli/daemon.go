@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,6 +113,7 @@ func (f *Factory) writeStatus(out io.Writer, st api.Status) error {
 		s.add("workspaces", "none")
 	}
 	s.add("free ports", fmt.Sprint(st.PortsFree))
+	s.add("names", cmp.Or(api.NameURL(st.Names, "NAME", 1, 1), "not served"))
 	return s.write(out, f.outPalette())
 }
 

@@ -177,7 +177,7 @@ func writeFiles(dir string, file func(*cobra.Command) (string, []byte)) error {
 	}
 	var names []string
 	root := newRootCmd(newFactory(Streams{Out: io.Discard, Err: io.Discard}), nil)
-	for _, c := range tree(root) {
+	for _, c := range commandTree(root) {
 		name, text := file(c)
 		names = append(names, name)
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
@@ -193,12 +193,12 @@ func writeFiles(dir string, file func(*cobra.Command) (string, []byte)) error {
 	return err
 }
 
-// tree returns cmd and every available command below it.
-func tree(cmd *cobra.Command) []*cobra.Command {
+// commandTree returns cmd and every available command below it.
+func commandTree(cmd *cobra.Command) []*cobra.Command {
 	all := []*cobra.Command{cmd}
 	for _, c := range cmd.Commands() {
 		if c.IsAvailableCommand() {
-			all = append(all, tree(c)...)
+			all = append(all, commandTree(c)...)
 		}
 	}
 	return all

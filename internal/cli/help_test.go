@@ -22,7 +22,7 @@ func wholeTree() *cobra.Command {
 func TestHelp(t *testing.T) {
 	dir := filepath.Join("testdata", "help")
 	seen := map[string]bool{}
-	for _, cmd := range tree(wholeTree()) {
+	for _, cmd := range commandTree(wholeTree()) {
 		path := strings.Fields(cmd.CommandPath())
 		name := strings.Join(path, "_") + ".txt"
 		seen[name] = true
@@ -64,7 +64,7 @@ func golden(t *testing.T, path, got string) {
 
 // TestEveryCommandIsDocumented holds the habits that make the help good.
 func TestEveryCommandIsDocumented(t *testing.T) {
-	for _, cmd := range tree(wholeTree()) {
+	for _, cmd := range commandTree(wholeTree()) {
 		t.Run(cmd.CommandPath(), func(t *testing.T) {
 			switch {
 			case cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") || len(cmd.Short) > 60:

@@ -14,7 +14,11 @@ import (
 )
 
 // portsOptions are the flags of ports.
-type portsOptions struct{ Who int }
+type portsOptions struct {
+	Name  string // "": the leases
+	Who   int
+	Watch bool
+}
 
 func newPortsCmd(f *Factory, runF func(context.Context, *portsOptions) error) *cobra.Command {
 	o := &portsOptions{}
@@ -22,21 +26,41 @@ func newPortsCmd(f *Factory, runF func(context.Context, *portsOptions) error) *c
 		runF = func(ctx context.Context, o *portsOptions) error { return runPorts(ctx, f, o) }
 	}
 	cmd := &cobra.Command{
-		Use:   "ports",
-		Short: "Show leased ports and who holds them",
-		Long: `Shows which ports of the range are leased to workspaces, or held by other programs.
-With --who it tells about one port; exit status 3 says that nobody holds it.`,
-		Example: `  wsctl ports
+		Use:   "ports [NAME]",
+		Short: "Show ports: what listens in a workspace, what is leased",
+		Long: `Shows on which ports something listens inside the workspace NAME, which program that
+is and where it is served; with --watch, as they come and go.
+
+Without a NAME it shows which ports of the range are leased to workspaces, or held by
+other programs. With --who it tells about one of them; exit status 3 says that nobody
+holds it.`,
+		Example: `  wsctl ports demo
+  wsctl ports demo --watch
+  wsctl ports
   wsctl ports --who 8001`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("who") && workspace.ValidatePort(o.Who) != nil {
 				return usage(cmd, "--who: %d is not a TCP port", o.Who).WithHint("give 1 to 65535")
 			}
-			return takes(0, 0, "")(cmd, args)
+			if err := takes(0, 1, "at most one NAME")(cmd, args); err != nil {
+				return err
+			}
+			if len(args) > 0 {
+				o.Name = args[0]
+			}
+			switch {
+			case o.Name != "" && cmd.Flags().Changed("who"):
+				return usage(cmd, "--who is about leased ports, and takes no NAME")
+			case o.Name == "" && o.Watch:
+				return usage(cmd, "--watch needs a NAME")
+			}
+			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
+		ValidArgsFunction: completeWorkspaces(f, 1, workspace.Running),
 	}
-	cmd.Flags().IntVar(&o.Who, "who", 0, "only this `PORT`")
+	cmd.Flags().IntVar(&o.Who, "who", 0, "only this leased `PORT`")
+	cmd.Flags().BoolVarP(&o.Watch, "watch", "w", false, "go on, and show what comes and goes")
 	return cmd
 }
 
@@ -44,6 +68,12 @@ func runPorts(ctx context.Context, f *Factory, o *portsOptions) error {
 	c, err := f.Client(ctx)
 	if err != nil {
 		return err
+	}
+	switch {
+	case o.Watch:
+		return f.watchListening(ctx, c, o.Name)
+	case o.Name != "":
+		return f.listening(ctx, c, o.Name)
 	}
 	list, err := c.Ports(ctx)
 	if err != nil {

@@ -6,13 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
 
-// installAgent keeps a copy of the agent's program under a name that follows its
-// bytes, and returns its path: containers mount it, and must not change when wsd is
-// upgraded under them.
+// installAgent keeps a copy of the agent's program under a name that follows its bytes,
+// and returns a path that leads to the newest: what runs does not change when wsd is
+// upgraded, and a container that is started again gets the newer agent, because the
+// engine follows the link at each start.
 func installAgent(stateDir, version string) (string, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -23,14 +25,33 @@ func installAgent(stateDir, version string) (string, error) {
 		return "", err
 	}
 	key := sha256.Sum256(fmt.Append(nil, version, info.Size(), info.ModTime().UnixNano()))
-	path := filepath.Join(stateDir, "agent", hex.EncodeToString(key[:8]), "wsd")
-	if have, err := os.Stat(path); err == nil && have.Size() == info.Size() {
-		return path, nil
+	name := hex.EncodeToString(key[:8])
+	dir := filepath.Join(stateDir, "agent")
+	path := filepath.Join(dir, name, "wsd")
+	if have, err := os.Stat(path); err != nil || have.Size() != info.Size() {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return "", err
+		}
+		if err := copyProgram(from, path); err != nil {
+			return "", err
+		}
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", err
+	return filepath.Join(dir, "current", "wsd"), pointTo(name, filepath.Join(dir, "current"))
+}
+
+// pointTo makes link lead to target, in one step.
+func pointTo(target, link string) error {
+	if have, err := os.Readlink(link); err == nil && have == target {
+		return nil
 	}
-	return path, copyProgram(from, path)
+	tmp := link + ".new"
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Symlink(target, tmp); err != nil {
+		return err
+	}
+	return os.Rename(tmp, link)
 }
 
 // agentProgram is wsd-agent beside wsd or in the libexec folder of the same installation,

@@ -50,3 +50,25 @@ func TestTheSmallAgentIsTakenWhereItIsInstalled(t *testing.T) {
 		}
 	}
 }
+
+func TestANewerAgentIsWhereTheOlderWas(t *testing.T) {
+	dir := t.TempDir()
+	first, err := installAgent(dir, "1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, err := os.Stat(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := installAgent(dir, "2")
+	if err != nil || second != first {
+		t.Fatalf("the newer one is at %s, the older at %s, %v", second, first, err)
+	}
+	if is, err := os.Stat(second); err != nil || os.SameFile(was, is) {
+		t.Errorf("the path leads to the older one still: %v", err)
+	}
+	if again, err := installAgent(dir, "2"); err != nil || again != second {
+		t.Errorf("once more: %s %v", again, err)
+	}
+}

@@ -145,7 +145,7 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 			Version: o.Version, Socket: cfg.Socket, StateDir: cfg.StateDir, PID: os.Getpid(), UID: os.Getuid(),
 		},
 		HostKeys: auth.NewHostKeys(filepath.Join(cfg.StateDir, "ssh_seed")),
-		DoorURL:  p.url,
+		Names:    p.names,
 	})
 	p.server = server.New(server.Options{
 		Backend: p.engine, Templates: catalogue{templates, o.Log}, Log: o.Log, Version: o.Version,
@@ -153,12 +153,12 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 	return p, nil
 }
 
-// url is where the front door serves a port by name; "" is nowhere.
-func (p *parts) url(name string, port, own int) string {
+// names is where the front door serves workspaces by name now; "" is nowhere.
+func (p *parts) names() string {
 	if p.front == nil {
 		return ""
 	}
-	return p.front.URL(name, port, own)
+	return p.front.NamesAddress()
 }
 
 // connections is how many connections the front door may carry when the process may

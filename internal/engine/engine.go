@@ -57,10 +57,8 @@ type Config struct {
 	Resync              time.Duration // how often the list is compared when nothing else asks for it
 	KeepFacts           int           // how many of the newest facts are kept at least; 0: 100,000
 	Identity            Identity
-	HostKeys            HostKeys // of ssh, by id of the workspace
-	// DoorURL tells where a port of the workspace name is served by name, of which own is
-	// the workspace's port; "" is nowhere. It may be nil.
-	DoorURL func(name string, port, own int) string
+	HostKeys            HostKeys      // of ssh, by id of the workspace
+	Names               func() string // address on which workspaces are served by name now, or ""; nil: nowhere
 }
 
 // HostKeys are the keys by which ssh clients know a workspace again.
@@ -114,6 +112,9 @@ func New(cfg Config) *Engine {
 	}
 	if cfg.Listeners == nil {
 		cfg.Listeners = host.Listeners
+	}
+	if cfg.Names == nil {
+		cfg.Names = func() string { return "" }
 	}
 	if cfg.KeepFacts <= 0 {
 		cfg.KeepFacts = 100_000

@@ -255,8 +255,8 @@ func (e *Engine) listening(w workspace.Workspace, r agentapi.Report) api.Listeni
 		switch {
 		case p.Port == w.Spec.Port && w.Port != 0:
 			l.URL = "http://127.0.0.1:" + strconv.Itoa(w.Port) + "/"
-		case e.cfg.DoorURL != nil:
-			l.URL = e.cfg.DoorURL(w.Name, p.Port, w.Spec.Port)
+		default:
+			l.URL = api.NameURL(e.cfg.Names(), w.Name, p.Port, w.Spec.Port)
 		}
 		list.Ports = append(list.Ports, l)
 	}

@@ -25,7 +25,7 @@ func (e *Engine) Status(_ context.Context, a workspace.Actor) (api.Status, error
 	id := e.cfg.Identity
 	s := api.Status{
 		Version: id.Version, API: api.Version, PID: id.PID, UID: id.UID, Instance: e.cfg.Store.Instance(),
-		StartedAt: e.born, Socket: id.Socket, StateDir: id.StateDir, Engine: e.health.view(),
+		StartedAt: e.born, Socket: id.Socket, StateDir: id.StateDir, Engine: e.health.view(), Names: e.cfg.Names(),
 	}
 	owner := a.ID
 	if a.Admin {

@@ -91,28 +91,6 @@ func (d *Door) NamesAddress() string {
 	return ""
 }
 
-// URL is where port of the workspace name is served; own is the port that its bare name
-// leads to. "" where names are not served.
-func (d *Door) URL(name string, port, own int) string {
-	if d.names.Load() == nil {
-		return ""
-	}
-	host := name + Suffix + d.portSuffix()
-	if port != own {
-		host = strconv.Itoa(port) + "." + host
-	}
-	return "http://" + host + "/"
-}
-
-// portSuffix is the part of a URL behind the host.
-func (d *Door) portSuffix() string {
-	at := d.names.Load()
-	if at == nil || at.Port == 80 {
-		return ""
-	}
-	return ":" + strconv.Itoa(at.Port)
-}
-
 // counted takes a place for each connection; one more than there are is closed at once.
 type counted struct {
 	net.Listener

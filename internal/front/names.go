@@ -20,10 +20,6 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// Suffix ends every host that the door serves by name. It always means this machine (RFC
-// 6761), and each name below it is a site of its own to a browser.
-const Suffix = ".localhost"
-
 // Names is the door for names, an http.Handler.
 type Names struct {
 	door  *Door
@@ -42,7 +38,7 @@ func parseHost(host string) (route, error) {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
 	}
-	name, ok := strings.CutSuffix(strings.TrimSuffix(strings.ToLower(host), "."), Suffix)
+	name, ok := strings.CutSuffix(strings.TrimSuffix(strings.ToLower(host), "."), api.NameSuffix)
 	if !ok {
 		return route{}, errForeignHost
 	}
@@ -62,8 +58,8 @@ func parseHost(host string) (route, error) {
 }
 
 var (
-	errForeignHost = errors.New("the host is not below " + Suffix)
-	errNoSuchHost  = errors.New("the host is neither NAME" + Suffix + " nor PORT.NAME" + Suffix)
+	errForeignHost = errors.New("the host is not below " + api.NameSuffix)
+	errNoSuchHost  = errors.New("the host is neither NAME" + api.NameSuffix + " nor PORT.NAME" + api.NameSuffix)
 )
 
 // newNames returns the door for names before house.
@@ -163,7 +159,7 @@ func (n *Names) find(r *http.Request) (destination, *preview.Page) {
 		return destination{}, &preview.Page{
 			Status: http.StatusBadGateway, Title: w.Name + " has no port of its own",
 			Text: fmt.Sprintf("workspace %s names no port", w.Name), Items: items(n.house.Offers(r.Context(), w.ID)),
-			Hint: "ask for one as PORT." + w.Name + Suffix,
+			Hint: "ask for one as PORT." + w.Name + api.NameSuffix,
 		}
 	}
 	return destination{w, to.port}, nil
@@ -172,11 +168,11 @@ func (n *Names) find(r *http.Request) (destination, *preview.Page) {
 // astray answers hosts that lead nowhere. Those of others are refused: a page from
 // elsewhere could have its own name lead to this machine.
 func (n *Names) astray(r *http.Request, err error) *preview.Page {
-	hint := "open http://NAME" + Suffix + n.door.portSuffix() + "/, with a name of `wsctl list`"
+	hint := "open " + api.NameURL(n.door.NamesAddress(), "NAME", 1, 1) + " with a name of `wsctl list`"
 	if errors.Is(err, errForeignHost) && !isHere(r.Host) {
 		return &preview.Page{
 			Status: http.StatusMisdirectedRequest, Title: "Not served here",
-			Text: "this door serves only names below " + Suffix, Hint: hint,
+			Text: "this door serves only names below " + api.NameSuffix, Hint: hint,
 		}
 	}
 	return &preview.Page{Status: http.StatusNotFound, Title: "The front door of wsd", Text: "workspaces are served by name", Hint: hint}
@@ -188,7 +184,7 @@ func isHere(host string) bool {
 		host = h
 	}
 	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return strings.EqualFold(host, "localhost") || strings.HasSuffix(strings.ToLower(host), Suffix) || err == nil && addr.IsLoopback()
+	return strings.EqualFold(host, "localhost") || strings.HasSuffix(strings.ToLower(host), api.NameSuffix) || err == nil && addr.IsLoopback()
 }
 
 // failed answers a request that could not be carried.

@@ -228,18 +228,9 @@ func TestAnAddressThatIsTakenIsWaitedFor(t *testing.T) {
 	h.again = time.Millisecond
 	h.run(other.Addr().String())
 	h.exchange(h.dial(), "ports work meanwhile")
-	if h.URL("demo", 80, 80) != "" || h.NamesAddress() != "" {
-		t.Error("it gives out URLs without an address")
+	if h.NamesAddress() != "" {
+		t.Error("it tells of an address that it has not")
 	}
 	_ = other.Close()
 	h.eventually("names are served", func() bool { return h.NamesAddress() == other.Addr().String() })
-}
-
-func TestURLsNameThePortUnlessItIsTheWorkspacesOwn(t *testing.T) {
-	n := openNames(t, tell)
-	_, port, _ := net.SplitHostPort(n.address)
-	if own, other := n.URL("demo", 8080, 8080), n.URL("demo", 5173, 8080); own != "http://demo.localhost:"+port+"/" ||
-		other != "http://5173.demo.localhost:"+port+"/" {
-		t.Errorf("%s %s", own, other)
-	}
 }

@@ -17,7 +17,7 @@ import (
 var hosts = map[string]bool{"wsd": true, "localhost": true}
 
 // methods is what exists at all, for Allow on requests that name no path.
-const methods = "DELETE, GET, HEAD, OPTIONS, PATCH, POST"
+const methods = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 // guard refuses what no client of ours sends: browsers, proxies, smuggled bodies,
 // odd paths. It looks at nothing but the head of the request.
@@ -37,9 +37,10 @@ func guard(w http.ResponseWriter, r *http.Request) error {
 	case !hosts[host] || (r.URL.Scheme != "" && r.URL.Scheme != "http"):
 		return fault.New(fault.Denied, "host_refused", "this API does not answer under that name").WithHint("send Host: wsd")
 	}
-	if len(r.TransferEncoding) > 0 {
+	if len(r.TransferEncoding) > 0 && r.Method != http.MethodPut {
 		// A body of both lengths looks like this as well: net/http drops Content-Length
-		// beside Transfer-Encoding. No request here is so long that its length is unknown.
+		// beside Transfer-Encoding. Only archives, which are put, are so long that their
+		// length is unknown.
 		w.Header().Set("Connection", "close")
 		return fault.New(fault.Invalid, "length_required", "a body needs Content-Length and no Transfer-Encoding")
 	}

@@ -1,9 +1,5 @@
-// Package files gives wsd the files of a workspace as tar archives, and takes them so.
-//
-// It may reach what the workspace's own user may, no more. An archive that comes in never
-// writes outside of the folder that was named: not by a name, not by a link in the archive
-// and not by one that somebody plants meanwhile. What goes out is streamed: neither a long
-// file nor a sparse one is held in memory.
+// Package files gives wsd the files of a workspace as tar archives, and takes them so (see
+// package tree). It may reach what the workspace's own user may, no more.
 package files
 
 import (
@@ -13,10 +9,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 
 	"github.com/wsctl/wsctl/internal/agentapi"
+	"github.com/wsctl/wsctl/internal/tree"
 )
 
 // Register adds the paths of this package to mux.
@@ -35,7 +31,7 @@ func get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
-	if err := Pack(w, path); err != nil {
+	if err := tree.Pack(w, path, filepath.Base(path)); err != nil {
 		panic(http.ErrAbortHandler) // a part must not be taken for the whole
 	}
 }
@@ -43,7 +39,7 @@ func get(w http.ResponseWriter, r *http.Request) {
 func put(w http.ResponseWriter, r *http.Request) {
 	dir, err := filepath.Abs(r.URL.Query().Get("path"))
 	if err == nil {
-		err = Unpack(r.Body, dir)
+		err = tree.Unpack(r.Body, dir)
 	}
 	if err != nil {
 		refuse(w, err)
@@ -55,7 +51,7 @@ func put(w http.ResponseWriter, r *http.Request) {
 // refuse answers with what is wrong, in one of the words of agentapi.Error.
 func refuse(w http.ResponseWriter, err error) {
 	status, code := http.StatusInternalServerError, "cannot_write"
-	var bad *ArchiveError
+	var bad *tree.ArchiveError
 	switch {
 	case errors.As(err, &bad):
 		status, code = http.StatusBadRequest, "bad_path"
@@ -72,8 +68,3 @@ func refuse(w http.ResponseWriter, err error) {
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(agentapi.Error{Code: code, Text: err.Error()})
 }
-
-// ArchiveError says what an archive may not hold.
-type ArchiveError struct{ Name, Reason string }
-
-func (e *ArchiveError) Error() string { return strconv.Quote(e.Name) + " " + e.Reason }

@@ -74,13 +74,19 @@ func listening(files ...string) map[string]agentapi.Port {
 			if len(fields) < 10 || fields[3] != listen {
 				continue
 			}
-			if addr, ok := endpoint(fields[1]); ok {
+			if addr, ok := endpoint(fields[1]); ok && reachable(addr.Addr()) {
 				out[fields[9]] = agentapi.Port{Port: int(addr.Port()), Address: addr.Addr().String()}
 			}
 		}
 		_ = f.Close()
 	}
 	return out
+}
+
+// reachable leaves out what a connection to localhost does not find, such as the name
+// server that the container engine puts on 127.0.0.11.
+func reachable(a netip.Addr) bool {
+	return !a.IsLoopback() || a == netip.AddrFrom4([4]byte{127, 0, 0, 1}) || a == netip.IPv6Loopback()
 }
 
 // endpoint reads ADDRESS:PORT in hexadecimal: groups of four bytes, each in the order of
@@ -128,7 +134,12 @@ func name(sockets map[string]agentapi.Port) {
 	}
 }
 
+// comm is the name of a process. What the agent serves by itself is called as its command
+// is, which follows the dashes.
 func comm(pid int) string {
+	if i := slices.Index(os.Args, "--"); pid == os.Getpid() && i >= 0 && i+1 < len(os.Args) {
+		return filepath.Base(os.Args[i+1])
+	}
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
 	if err != nil {
 		return ""

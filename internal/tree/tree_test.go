@@ -1,4 +1,4 @@
-package files
+package tree
 
 import (
 	"archive/tar"
@@ -115,7 +115,7 @@ func TestATreeComesBackAsItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, w := io.Pipe()
-	go func() { w.CloseWithError(Pack(w, from)) }()
+	go func() { w.CloseWithError(Pack(w, from, "tree")) }()
 	to := t.TempDir()
 	if err := Unpack(r, to); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package files
+package tree
 
 import (
 	"archive/tar"
@@ -10,20 +10,19 @@ import (
 	"path/filepath"
 )
 
-// Pack writes a tar archive of path, whose names begin with its last element. Links are
+// Pack writes a tar archive of path, in which it is called name. Links are
 // packed as links. Sockets, pipes and devices are left out, and so is what vanishes
 // meanwhile. A file that changes its length meanwhile is cut or filled with zeros to the
 // length that it began with.
-func Pack(w io.Writer, path string) error {
+func Pack(w io.Writer, path, name string) error {
 	out := tar.NewWriter(w)
-	parent := filepath.Dir(path)
 	err := filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
 		if err == nil {
-			name, rerr := filepath.Rel(parent, p)
+			below, rerr := filepath.Rel(path, p)
 			if rerr != nil {
 				return rerr
 			}
-			err = pack(out, p, name, d)
+			err = pack(out, p, filepath.Join(name, below), d)
 		}
 		if errors.Is(err, fs.ErrNotExist) && p != path {
 			return nil

@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"context"
+	"os/exec"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// openOptions are the flags of open.
+type openOptions struct {
+	Name  string
+	Port  int // 0: the workspace's own
+	Print bool
+}
+
+func newOpenCmd(f *Factory, runF func(context.Context, *openOptions) error) *cobra.Command {
+	o := &openOptions{}
+	if runF == nil {
+		runF = func(ctx context.Context, o *openOptions) error { return runOpen(ctx, f, o) }
+	}
+	cmd := &cobra.Command{
+		Use:   "open NAME [PORT]",
+		Short: "Open a workspace in the browser",
+		Long: `Prints the address under which a workspace, or another PORT inside, is served by name,
+and opens it with $BROWSER or the desktop's own program, if there is one. Opening wakes
+a workspace that sleeps.`,
+		Example: `  wsctl open demo
+  wsctl open demo 5173
+  curl "$(wsctl open demo --print)"`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := takes(1, 2, "one NAME and at most one PORT")(cmd, args); err != nil {
+				return err
+			}
+			o.Name = args[0]
+			if len(args) == 1 {
+				return nil
+			}
+			n, err := strconv.Atoi(args[1])
+			if err != nil || workspace.ValidatePort(n) != nil {
+				return usage(cmd, "%.40q is not a TCP port", args[1]).WithHint("give 1 to 65535")
+			}
+			o.Port = n
+			return nil
+		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
+		ValidArgsFunction: completeWorkspaces(f, 1),
+	}
+	cmd.Flags().BoolVar(&o.Print, "print", false, "print the address and open nothing")
+	return cmd
+}
+
+func runOpen(ctx context.Context, f *Factory, o *openOptions) error {
+	if err := nameOrFault(o.Name); err != nil {
+		return err
+	}
+	c, err := f.Client(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := c.Workspace(ctx, o.Name)
+	if err != nil {
+		return err
+	}
+	s, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	url, err := addressOf(w, s.Names, o.Port)
+	if err != nil {
+		return err
+	}
+	opened := false
+	if !o.Print {
+		opened = f.browse(ctx, url)
+	}
+	v := struct {
+		URL    string `json:"url"`
+		Opened bool   `json:"opened"`
+	}{url, opened}
+	if f.JSON {
+		return f.result(v, nil)
+	}
+	return f.print("%s\n", url)
+}
+
+// addressOf is where port of w is served; names is the front door's address.
+func addressOf(w workspace.Workspace, names string, port int) (string, error) {
+	if port == 0 {
+		port = w.Spec.Port
+	}
+	if url := api.NameURL(names, w.Name, port, w.Spec.Port); url != "" {
+		return url, nil
+	}
+	switch {
+	case port == 0:
+		return "", fault.New(fault.Conflict, "no_port", "workspace %s has no port of its own", w.Name).
+			WithHint("name the PORT; what listens shows `wsctl ports %s`", w.Name)
+	case port == w.Spec.Port && w.Port != 0:
+		return urlOf(w), nil
+	}
+	return "", fault.New(fault.Conflict, "no_names", "workspaces are not served by name now, so port %d has no address", port).
+		WithHint("see `wsctl config explain front.address` and `wsctl daemon logs`, or use `wsctl forward %s %d`", w.Name, port)
+}
+
+// browse opens url in a browser and reports whether one could be started. Without a
+// desktop only a browser that the person has named is tried.
+func (f *Factory) browse(ctx context.Context, url string) bool {
+	programs := []string{f.Streams.Env("BROWSER")}
+	if f.Streams.Env("DISPLAY") != "" || f.Streams.Env("WAYLAND_DISPLAY") != "" {
+		programs = append(programs, "xdg-open")
+	}
+	for _, program := range programs {
+		if path, err := exec.LookPath(program); program != "" && err == nil {
+			return exec.CommandContext(context.WithoutCancel(ctx), path, url).Run() == nil //nolint:gosec // the user's own browser
+		}
+	}
+	return false
+}
