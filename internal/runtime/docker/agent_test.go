@@ -189,7 +189,10 @@ func TestLeftoversOfEarlierLivesAreRemovedUnlessMounted(t *testing.T) {
 	if _, err := first.agents.ensure(gone.Ref, identity{1, 1}, false); err != nil {
 		t.Fatal(err)
 	}
-	cfg.Agent = filepath.Join(cfg.Agents, "00000000000000bb", "wsd")
+	if err := os.Symlink("00000000000000bb", filepath.Join(cfg.Agents, "current")); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Agent = filepath.Join(cfg.Agents, "current", "wsd")
 	second, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)

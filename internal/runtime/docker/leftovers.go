@@ -58,10 +58,14 @@ func (d *Driver) clearCopies(used func(dir string) bool) error {
 		return fmt.Errorf("cannot open the folder of the agent's copies: %w", err)
 	}
 	defer func() { _ = root.Close() }()
+	agent, err := filepath.EvalSymlinks(d.cfg.Agent) // its folder may be a link to the newest
+	if err != nil {
+		return fmt.Errorf("cannot find the agent: %w", err)
+	}
 	copies, err := fs.ReadDir(root.FS(), ".")
 	for _, e := range copies {
 		dir := filepath.Join(d.cfg.Agents, e.Name())
-		if e.IsDir() && agentCopy.MatchString(e.Name()) && !within(d.cfg.Agent, dir) && !used(dir) {
+		if e.IsDir() && agentCopy.MatchString(e.Name()) && filepath.Base(filepath.Dir(agent)) != e.Name() && !used(dir) {
 			err = errors.Join(err, root.RemoveAll(e.Name()))
 		}
 	}
