@@ -32,6 +32,7 @@ const (
 	PathTerminals = "/v1/terminals" // GET: []Terminal; POST ?name=N, upgrade wsd-frames: first TerminalStart; DELETE ?name=N: ends it
 	PathTree      = "/v1/tree"      // GET ?path=P: a tar of P; PUT ?path=P: unpacks a tar into the folder P
 	PathSSH       = "/v1/ssh"       // POST, upgrade wsd-raw: one line of JSON SSHStart, then an SSH connection of which the agent is the server
+	PathBegin     = "/v1/begin"     // POST: starts the command of an agent that waits for that; later ones change nothing
 	PathSecrets   = "/v1/secrets"   // PUT: JSON object of name to value in base64, replaces all files in SecretsDir
 )
 
@@ -48,7 +49,7 @@ const SecretsDir = "/run/secrets"
 type Hello struct {
 	Version   int       `json:"version"`
 	Build     string    `json:"build"`    // version of the program
-	Features  []string  `json:"features"` // "exec", "terminals", "files", "ssh", "dial"
+	Features  []string  `json:"features"` // "exec", "terminals", "files", "ssh", "dial", "begin"
 	StartedAt time.Time `json:"started_at"`
 }
 
@@ -106,6 +107,7 @@ type ExecStart struct {
 	Stdin   bool     `json:"stdin,omitempty"`
 	Cols    uint16   `json:"cols,omitempty"`
 	Rows    uint16   `json:"rows,omitempty"`
+	Log     bool     `json:"log,omitempty"`   // its output goes into the log of the workspace too
 	Login   bool     `json:"login,omitempty"` // with an empty Command: the user's shell as a login shell
 }
 

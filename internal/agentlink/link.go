@@ -63,6 +63,11 @@ func (l *Link) KillTerminal(ctx context.Context, name string) error {
 	return l.do(ctx, http.MethodDelete, agentapi.PathTerminals, url.Values{"name": {name}}, nil, nil)
 }
 
+// Begin starts the command of an agent that waits for that.
+func (l *Link) Begin(ctx context.Context) error {
+	return l.do(ctx, http.MethodPost, agentapi.PathBegin, nil, nil, nil)
+}
+
 // Secrets replaces all files of agentapi.SecretsDir.
 func (l *Link) Secrets(ctx context.Context, values map[string][]byte) error {
 	if values == nil {

@@ -113,6 +113,13 @@ type Mount struct {
 	ReadOnly bool   `json:"read_only,omitempty"`
 }
 
+// The kinds of sources.
+const (
+	SourceBind   = "bind"
+	SourceUpload = "upload"
+	SourceGit    = "git"
+)
+
 // Source is where the files of /workspace come from.
 type Source struct {
 	Kind   string `json:"kind" doc:"bind (the folder itself), upload (a copy that wsctl sends) or git"`
@@ -129,6 +136,12 @@ type Build struct {
 	Dockerfile string            `json:"dockerfile" doc:"Path inside the archive"`
 	Target     string            `json:"target,omitempty"`
 	Args       map[string]string `json:"args,omitempty"`
+}
+
+// Prepares reports whether something has to be done inside before the command may begin:
+// files fetched, secrets given or hooks run.
+func (s Spec) Prepares() bool {
+	return len(s.Hooks) > 0 || len(s.Secrets) > 0 || s.Source != nil && s.Source.Kind != SourceBind
 }
 
 // Clone returns a deep copy.

@@ -82,6 +82,7 @@ const (
 	LimitsSoft    ConditionType = "LimitsSoft"    // a limit that this engine discarded
 	LimitsPending ConditionType = "LimitsPending" // new limits wait to be applied
 	Attention     ConditionType = "Attention"     // the last job failed; the reason says why
+	HookFailed    ConditionType = "HookFailed"    // a lifecycle command failed; what follows it did not run
 )
 
 // Condition is one fact with its time and reason. Time is when Status last changed.

@@ -12,6 +12,7 @@ type options struct {
 	restart string
 	socket  string
 	dir     string
+	await   bool // the command begins when wsd says so
 	command []string
 }
 
@@ -37,6 +38,8 @@ func parse(args []string) (options, error) {
 			o.restart = value
 		case name == "--socket" && has:
 			o.socket = value
+		case name == "--await" && !has:
+			o.await = true
 		case name == "--dir" && has:
 			o.dir = value
 		default:

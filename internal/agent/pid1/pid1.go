@@ -52,9 +52,9 @@ type Builtins struct {
 	Inside func(name string) func(ctx context.Context, args []string) int
 }
 
-// Run is `agent [--restart=never|on_failure|always] [--socket=PATH] [--dir=DIR] [--]
-// [COMMAND...]`: it starts COMMAND and waits for it; without one it waits for a signal
-// that asks it to stop. The result is the status to exit with: the command's own, 128+n
+// Run is `agent [--restart=never|on_failure|always] [--socket=PATH] [--dir=DIR] [--await]
+// [--] [COMMAND...]`: it starts COMMAND and waits for it; without one it waits for a signal
+// that asks it to stop. With --await COMMAND begins when wsd says so (see begin.go). The result is the status to exit with: the command's own, 128+n
 // where signal n killed it, 127 where it was not found, 126 where it cannot be executed,
 // 2 for options that it does not know.
 func Run(args []string, own Builtins) int {
@@ -66,19 +66,23 @@ func Run(args []string, own Builtins) int {
 		return 2
 	}
 	adopt()
-	in := &initProcess{options: o, own: own, table: proc.NewTable()}
+	in := &initProcess{options: o, own: own, table: proc.NewTable(), begin: make(chan struct{}, 1)}
 	if o.dir != "" {
 		if err := os.Chdir(o.dir); err != nil {
 			fmt.Fprintf(os.Stderr, "wsd agent: cannot work in %q: %s\n", o.dir, proc.Reason(err))
 		}
 	}
-	server, err := serve.Start(serve.Options{Socket: o.socket, Table: in.table, Command: in.status.get, Applet: own.Has})
+	server, err := serve.Start(serve.Options{
+		Socket: o.socket, Table: in.table, Command: in.status.get, Applet: own.Has, Begin: in.told, Log: os.Stdout,
+	})
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "wsd agent: cannot listen for wsd: %v\n", err)
 	}
 	defer server.Close()
 	in.server = server
-	if len(o.command) > 0 {
+	if o.await && server != nil {
+		in.again = in.unasked()
+	} else if len(o.command) > 0 {
 		if code, err := in.start(); err != nil {
 			fmt.Fprintf(os.Stderr, "wsd agent: %v\n", err)
 			return code
@@ -107,6 +111,8 @@ type initProcess struct {
 	began    time.Time          // of the command's last start
 	early    int                // ends in a row that came soon after their start
 	again    <-chan time.Time   // when the command is started next; nil: it is not
+	begun    bool               // the command has been started
+	begin    chan struct{}      // wsd has said so
 	stopping bool
 	tail     tail
 	status   status
@@ -127,11 +133,19 @@ func (in *initProcess) loop(signals <-chan os.Signal) int {
 			if code, over := in.end(code); over {
 				return code
 			}
+		case <-in.begin:
+			if !in.await || in.begun || len(in.command) == 0 {
+				continue
+			}
+			in.again = time.After(0)
 		case <-in.again:
 			in.again = nil
+			in.first()
 			if code, err := in.start(); err != nil {
 				fmt.Fprintf(os.Stderr, "wsd agent: %v\n", err)
-				in.end(code)
+				if code, over := in.end(code); over {
+					return code
+				}
 			}
 		case s := <-signals:
 			if in.idle() && asksToStop(s) {

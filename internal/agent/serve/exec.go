@@ -55,7 +55,11 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c.copyOut(l)
+		var log io.Writer = io.Discard
+		if start.Log {
+			log = s.o.Log
+		}
+		c.copyOut(l, log)
 	}()
 	select {
 	case <-c.Ended():
@@ -258,7 +262,7 @@ func signals() map[string]syscall.Signal {
 }
 
 // copyOut carries output until it ends.
-func (c *command) copyOut(l *link) {
+func (c *command) copyOut(l *link, log io.Writer) {
 	if c.pty != nil {
 		c.carry(l.writer(agentapi.Stdout), c.pty)
 		return
@@ -266,9 +270,9 @@ func (c *command) copyOut(l *link) {
 	both := make(chan struct{})
 	go func() {
 		defer close(both)
-		c.carry(l.writer(agentapi.Stderr), c.errOut)
+		c.carry(io.MultiWriter(log, l.writer(agentapi.Stderr)), c.errOut)
 	}()
-	c.carry(l.writer(agentapi.Stdout), c.out)
+	c.carry(io.MultiWriter(log, l.writer(agentapi.Stdout)), c.out)
 	<-both
 }
 

@@ -41,6 +41,8 @@ type Options struct {
 	Table   *proc.Table
 	Command func() agentapi.Command // what the report says of the main process
 	Applet  func(name string) bool  // whether `agent-applet NAME` is there
+	Begin   func()                  // starts the main process, if it waits for that; safe for concurrent use
+	Log     io.Writer               // the log of the workspace; safe for concurrent use
 }
 
 // Server is a running server. A nil one does nothing.
@@ -115,6 +117,10 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET "+agentapi.PathTerminals, s.listTerminals)
 	mux.HandleFunc("POST "+agentapi.PathTerminals, s.attach)
 	mux.HandleFunc("DELETE "+agentapi.PathTerminals, s.killTerminal)
+	mux.HandleFunc("POST "+agentapi.PathBegin, func(w http.ResponseWriter, _ *http.Request) {
+		s.o.Begin()
+		w.WriteHeader(http.StatusNoContent)
+	})
 	mux.HandleFunc("PUT "+agentapi.PathSecrets, s.secrets)
 	mux.HandleFunc("POST "+agentapi.PathSSH, s.ssh)
 	files.Register(mux)
@@ -124,7 +130,7 @@ func (s *Server) routes() http.Handler {
 func (s *Server) hello(w http.ResponseWriter, _ *http.Request) {
 	answer(w, agentapi.Hello{
 		Version: agentapi.Version, StartedAt: s.began,
-		Features: []string{"exec", "terminals", "files", "ssh", "dial"},
+		Features: []string{"exec", "terminals", "files", "ssh", "dial", "begin"},
 	})
 }
 

@@ -149,6 +149,9 @@ func entrypoint(s workspace.Spec) []string {
 		// The engine would make a missing folder, as root; the agent says that it is missing.
 		words = append(words, "--dir="+s.Dir)
 	}
+	if s.Prepares() {
+		words = append(words, "--await")
+	}
 	return append(words, "--")
 }
 
