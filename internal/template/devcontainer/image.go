@@ -71,17 +71,22 @@ func meant(word string, candidates ...string) string {
 	return ""
 }
 
-// legacyBuild reads the two keys that were at the top before build came.
+// legacyBuild reads the two keys that were at the top before build came. As in the
+// reference implementation, dockerFile comes first where both are there.
 func (r *reader) legacyBuild(key string, v *hujson.Value) {
 	s, ok := r.text(key, v, mode{project: true})
+	b := &r.build
 	switch {
 	case !ok:
-	case r.doc.get("build") != nil:
-		r.note(key, "changes nothing: build is there as well")
 	case key == "dockerFile":
-		r.build.dockerfile, r.build.at = s, v
+		if b.dockerfile != "" {
+			r.note("build.dockerfile", "changes nothing: dockerFile is there as well")
+		}
+		b.dockerfile, b.at = s, v
+	case r.doc.get("dockerFile") == nil:
+		r.note(key, "changes nothing: there is no dockerFile")
 	default:
-		r.build.context = s
+		b.context = s
 	}
 }
 
@@ -91,9 +96,6 @@ func (r *reader) source() {
 	switch {
 	case b.at == nil && r.image != "":
 		r.spec().Image = r.image
-		if b.context != "" {
-			r.note("context", "changes nothing: there is no Dockerfile")
-		}
 		return
 	case b.at == nil:
 		if r.doc.get("image") == nil && r.doc.get("dockerComposeFile") == nil {
@@ -109,7 +111,10 @@ func (r *reader) source() {
 	}
 	folder := path.Dir(r.in.Path)
 	file, fileOK := projectPath(folder, b.dockerfile)
-	context, contextOK := projectPath(folder, b.context)
+	context, contextOK := path.Dir(file), true // as the reference implementation has it
+	if b.context != "" {
+		context, contextOK = projectPath(folder, b.context)
+	}
 	switch {
 	case !fileOK:
 		r.mistake(b.at, "build.dockerfile", "%.80q is not a file of the project", b.dockerfile)
