@@ -106,7 +106,7 @@ func sound(t *testing.T, in Input, out Result) {
 	if s.Profile != workspace.Writable || s.Source != nil || s.Files != nil || !filepath.IsAbs(s.Dir) || filepath.Clean(s.Dir) != s.Dir {
 		t.Errorf("profile %s, source %v, dir %q", s.Profile, s.Source, s.Dir)
 	}
-	if s.User != "" && !userName.MatchString(s.User) && !soundIDs(s.User) {
+	if s.User != "" && workspace.ValidateUser(s.User) != nil {
 		t.Errorf("the user is %q", s.User)
 	}
 	l := s.Limits
@@ -118,7 +118,7 @@ func sound(t *testing.T, in Input, out Result) {
 
 func soundMounts(t *testing.T, in Input, mounts []workspace.Mount) {
 	t.Helper()
-	if len(mounts) > maxMounts {
+	if len(mounts) > workspace.MaxMounts {
 		t.Errorf("%d mounts", len(mounts))
 	}
 	for _, m := range mounts {
@@ -193,7 +193,8 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		{"an unknown way to open", `{"image": "x", "portsAttributes": {"80": {"onAutoForward": "open"}}}`, "devcontainer_invalid", "onAutoForward must be one of"},
 		{"a mount that is a list", `{"image": "x", "mounts": [["a"]]}`, "devcontainer_invalid", "texts or objects"},
 		{"a mount with a quote", `{"image": "x", "mounts": ["a\"b"]}`, "devcontainer_invalid", "not a mount"},
-		{"too many variables", `{"image": "x", "containerEnv": {` + manyVariables() + `}}`, "devcontainer_invalid", "at most 256"},
+		{"too many commands", `{"image": "x", "postCreateCommand": {` + many(`"C%d": "x"`, 65) + `}}`, "devcontainer_invalid", "at most 64"},
+		{"too many variables", `{"image": "x", "containerEnv": {` + many(`"V%d": "1"`, 257) + `}}`, "devcontainer_invalid", "at most 256"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Read(input("", c.text))
@@ -208,15 +209,13 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 	}
 }
 
-func manyVariables() string {
-	var b strings.Builder
-	for i := range 257 {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, `"V%d": "1"`, i)
+// many is member n times, with a number in each.
+func many(member string, n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf(member, i)
 	}
-	return b.String()
+	return strings.Join(list, ", ")
 }
 
 func TestEveryMistakeIsToldAtOnceInTheOrderOfTheFile(t *testing.T) {

@@ -69,22 +69,16 @@ func (r *reader) remoteEnv(key string, v *hujson.Value) {
 	}
 }
 
-var (
-	// userName is what an image calls a user, and userIDs a user and group by number.
-	userName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
-	userIDs  = regexp.MustCompile(`^[0-9]{1,10}(:[0-9]{1,10})?$`)
-)
-
 func (r *reader) readUser(key string, v *hujson.Value) {
 	s, ok := r.text(key, v, mode{})
 	if !ok || s == "" {
 		return
 	}
-	if user, group, both := strings.Cut(s, ":"); both && userName.MatchString(user) {
-		r.note(key, "is taken as %s: the group %s is the one that the image gives the user", user, clean(group, 40))
+	if user, group, both := strings.Cut(s, ":"); both && user != "" && (user[0] < '0' || user[0] > '9') {
+		r.note(key, "is taken as %s: the group %s is the one that the image gives the user", clean(user, 40), clean(group, 40))
 		s = user
 	}
-	if !userName.MatchString(s) && !soundIDs(s) {
+	if workspace.ValidateUser(s) != nil {
 		r.mistake(v, key, "%.60q is not a user: give a name of the image or UID:GID", s)
 		return
 	}
@@ -93,16 +87,6 @@ func (r *reader) readUser(key string, v *hujson.Value) {
 	} else {
 		r.containerUser = s
 	}
-}
-
-// soundIDs reports whether s is UID or UID:GID, of numbers that an engine can count to.
-func soundIDs(s string) bool {
-	for part := range strings.SplitSeq(s, ":") {
-		if n, err := strconv.ParseInt(part, 10, 64); err != nil || n >= 1<<31-1 {
-			return false
-		}
-	}
-	return userIDs.MatchString(s)
 }
 
 // user decides who everything runs as.
@@ -189,8 +173,8 @@ func (r *reader) secrets(key string, v *hujson.Value) {
 	for i := range members {
 		one, v := name(members[i]), &members[i].Value
 		at := key + "." + one
-		if err := workspace.ValidateEnv(map[string]string{one: ""}); err != nil || len(members) > maxSecrets {
-			r.note(at, "is left out: a secret has the name of a variable, and there are at most %d", maxSecrets)
+		if err := workspace.ValidateEnv(map[string]string{one: ""}); err != nil || len(members) > workspace.MaxSecrets {
+			r.note(at, "is left out: a secret has the name of a variable, and there are at most %d", workspace.MaxSecrets)
 			continue
 		}
 		want := workspace.SecretWant{Name: one}
@@ -207,6 +191,3 @@ func (r *reader) secrets(key string, v *hujson.Value) {
 		r.spec().Secrets = append(r.spec().Secrets, want)
 	}
 }
-
-// maxSecrets bounds how many secrets one file names.
-const maxSecrets = 32

@@ -10,9 +10,6 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// maxHooks bounds the parallel commands of one phase.
-const maxHooks = 32
-
 // stage is a key with commands and the phase they belong to.
 type stage struct {
 	key   string
@@ -35,10 +32,6 @@ func (r *reader) hooks(key string, v *hujson.Value) {
 	o, parallel := v.Value.(*hujson.Object)
 	if !parallel {
 		r.hook(key, v, workspace.Hook{Phase: phase})
-		return
-	}
-	if len(o.Members) > maxHooks {
-		r.mistake(v, key, "has %d commands, at most %d are allowed", len(o.Members), maxHooks)
 		return
 	}
 	for i := range o.Members {
@@ -79,6 +72,10 @@ func (r *reader) hook(key string, v *hujson.Value, h workspace.Hook) {
 	}
 	if err := workspace.ValidateCommand(h.Command); err != nil {
 		r.mistake(v, key, "is wrong: %s", fault.From(err).Text)
+		return
+	}
+	if len(r.spec().Hooks) == workspace.MaxHooks {
+		r.mistake(v, key, "is one command too many: at most %d are allowed", workspace.MaxHooks)
 		return
 	}
 	r.spec().Hooks = append(r.spec().Hooks, h)

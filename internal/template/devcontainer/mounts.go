@@ -10,11 +10,9 @@ import (
 
 	"github.com/tailscale/hujson"
 
+	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
-
-// maxMounts is how many mounts a workspace may have beside its files.
-const maxMounts = 32
 
 // mountFields are the fields of a mount, by any of their names. An empty one is only for
 // other systems and changes nothing here.
@@ -44,7 +42,7 @@ func (r *reader) workspaceFolder(key string, v *hujson.Value) {
 	if !ok || s == "" {
 		return
 	}
-	if !path.IsAbs(s) || !plain(s) || len(s) > 1024 {
+	if !path.IsAbs(s) || workspace.ValidateDir(path.Clean(s)) != nil {
 		r.mistake(v, key, "must be an absolute path")
 		return
 	}
@@ -76,8 +74,8 @@ func (r *reader) mounts(key string, v *hujson.Value) {
 		switch {
 		case why != "":
 			r.note(key, "%s is refused: %s", cut(fields["target"]), why)
-		case len(r.spec().Mounts) >= maxMounts:
-			r.note(key, "has more than %d mounts: the rest is left out", maxMounts)
+		case len(r.spec().Mounts) >= workspace.MaxMounts:
+			r.note(key, "has more than %d mounts: the rest is left out", workspace.MaxMounts)
 		case slices.ContainsFunc(r.spec().Mounts, func(o workspace.Mount) bool { return o.Target == m.Target }):
 			r.note(key, "%s is wanted by two mounts: the first one counts", cut(m.Target))
 		default:
@@ -188,24 +186,14 @@ func (r *reader) bind(m workspace.Mount, source string) (workspace.Mount, string
 	return m, ""
 }
 
-// taken are places inside that a workspace needs for itself; the driver refuses them too.
-var taken = []string{"/proc", "/sys", "/dev", "/run", "/var/run", "/tmp", "/opt/wsd", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}
-
 // targetProblem says why nothing can be mounted at a place, or nothing.
 func targetProblem(given, target string) string {
-	if !path.IsAbs(given) || !plain(target) || strings.ContainsAny(target, ",:") || len(target) > 1024 {
+	if !path.IsAbs(given) {
 		return "its target must be an absolute path"
 	}
-	if target == filesDir {
-		return "the files of the project are there"
-	}
-	for _, place := range taken {
-		if within(target, place) || within(place, target) {
-			return "the workspace needs that place itself"
-		}
-	}
-	if within(filesDir, target) {
-		return "the workspace needs that place itself"
+	if err := workspace.ValidateTarget(target); err != nil {
+		_, why, _ := strings.Cut(fault.From(err).Text, ": ") // the place is told anyway
+		return why
 	}
 	return ""
 }

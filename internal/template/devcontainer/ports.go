@@ -11,9 +11,6 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// maxPorts bounds how many ports one file names.
-const maxPorts = 64
-
 // portRule is one member of portsAttributes: what is said of the ports first to last.
 type portRule struct {
 	first, last int
@@ -29,8 +26,8 @@ func (r *reader) forward(key string, v *hujson.Value, port int) {
 	case port < 1 || port > 65535:
 		r.mistake(v, key, "has %s, which is not a TCP port", clean(string(literal(v)), 20))
 	case slices.Contains(r.forwarded, port):
-	case len(r.forwarded) >= maxPorts:
-		r.note(key, "has more than %d ports: the rest is left out", maxPorts)
+	case len(r.forwarded) >= workspace.MaxPorts:
+		r.note(key, "has more than %d ports: the rest is left out", workspace.MaxPorts)
 	default:
 		r.forwarded = append(r.forwarded, port)
 	}
