@@ -33,12 +33,11 @@ func (r *reader) check(pointer string, err error) {
 func (r *reader) head() {
 	m, s := r.m, &r.t.spec
 	r.check("/name", workspace.ValidateName(r.t.Name))
-	r.check("/image", workspace.ValidateImage(m.Image))
-	for pointer, text := range map[string]string{"/title": m.Title, "/description": m.Description} {
-		if len(text) > 2000 || strings.ContainsFunc(text, func(c rune) bool { return c < ' ' && c != '\n' }) {
-			r.refuse(pointer, "text_invalid", "the text is longer than 2000 bytes or has control characters")
-		}
+	if m.Build == nil {
+		r.check("/image", workspace.ValidateImage(m.Image))
 	}
+	r.text("/title", m.Title)
+	r.text("/description", m.Description)
 	s.Template, s.Image, s.Command, s.PreStop, s.Env = r.t.Name, m.Image, m.Command, m.PreStop, m.Env
 	s.Ready, s.Profile = workspace.ReadyProcess, workspace.Strict
 	if m.Port != nil {
@@ -189,28 +188,28 @@ func (r *reader) timeouts() {
 		{"stop", t.Stop, &out.Stop},
 		{"pre_stop", t.PreStop, &out.PreStop},
 	} {
-		if row.given == nil {
-			continue
-		}
-		if err := row.to.UnmarshalText([]byte(*row.given)); err != nil {
-			r.check("/timeouts/"+row.name, err)
-		} else if d := row.to.Std(); d < time.Second || d > maxTimeout {
-			r.refuse("/timeouts/"+row.name, "timeout_invalid", "timeouts.%s = %s must be 1s to 24h", row.name, *row.given)
+		if row.given != nil {
+			r.duration("/timeouts/"+row.name, *row.given, row.to)
 		}
 	}
 }
 
-// placeholders refuses every `${...}` that names nothing declared.
-func (r *reader) placeholders() {
-	s := r.t.spec
-	for k, v := range s.Env {
-		r.declared("/env/"+k, v)
+// values checks all texts in which values are put in: as they are, and that no `${...}`
+// names what is not declared.
+func (r *reader) values() {
+	s := &r.t.spec
+	for pointer, table := range tables(s) {
+		r.check(pointer, workspace.ValidateEnv(table))
+		for k, v := range table {
+			r.declared(pointer+"/"+k, v)
+		}
 	}
-	for pointer, words := range map[string][]string{"/command": s.Command, "/pre_stop": s.PreStop} {
-		for i, w := range words {
+	for pointer, list := range words(s) {
+		r.check(pointer, workspace.ValidateCommand(list))
+		for i, w := range list {
 			r.declared(fmt.Sprintf("%s/%d", pointer, i), w)
 		}
-		r.noShell(pointer, words)
+		r.noShell(pointer, list)
 	}
 	for _, f := range s.Files {
 		if !r.t.raw[f.Path] {

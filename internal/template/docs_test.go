@@ -48,7 +48,7 @@ func TestTheDocumentIsTrue(t *testing.T) {
 // tomlKeys returns the last part of every key below t.
 func tomlKeys(t reflect.Type) []string {
 	var out []string
-	for t.Kind() == reflect.Slice {
+	for t.Kind() == reflect.Slice || t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	if t.Kind() != reflect.Struct {

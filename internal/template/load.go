@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -25,46 +26,53 @@ var builtin embed.FS
 const manifestName = "template.toml"
 
 // Load returns the built-in templates and those of userDir, which may be empty or
-// missing: NAME/template.toml with its folder NAME/files, or NAME.toml alone. A
-// user's template hides a built-in one of its name. One that is broken is listed
-// with its error and hides no other. Symbolic links are followed only inside
-// userDir.
+// missing: NAME/template.toml with its folders NAME/files and NAME/build, or NAME.toml
+// alone. A user's template hides a built-in one of its name. One that is broken is
+// listed with its error and hides no other. Symbolic links are followed only inside
+// userDir, which is read anew at each question: a change counts from the next one on.
 func Load(userDir string) (*Catalogue, error) {
-	c := &Catalogue{byName: map[string]Template{}}
-	if err := c.add(builtin, "builtin", func(string) string { return Builtin }); err != nil {
+	c := &Catalogue{builtin: map[string]Template{}, userDir: userDir}
+	if err := add(c.builtin, builtin, "builtin", "", func(string) string { return Builtin }); err != nil {
 		return nil, fmt.Errorf("cannot read the built-in templates: %w", err)
 	}
-	for _, t := range c.byName {
+	for _, t := range c.builtin {
 		if t.Err != nil {
 			return nil, fmt.Errorf("cannot read the built-in template %s: %w", t.Name, t.Err)
 		}
 	}
-	if userDir == "" {
-		return c, nil
+	_, err := c.read("")
+	return c, err
+}
+
+// read returns the templates by name: those of only, or all where that is empty.
+func (c *Catalogue) read(only string) (map[string]Template, error) {
+	all := maps.Clone(c.builtin)
+	if c.userDir == "" {
+		return all, nil
 	}
-	root, err := os.OpenRoot(userDir)
+	root, err := os.OpenRoot(c.userDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, nil
+		return all, nil
 	}
 	if err == nil {
 		defer root.Close()
-		err = c.add(root.FS(), ".", func(p string) string { return filepath.Join(userDir, filepath.FromSlash(p)) })
+		err = add(all, root.FS(), ".", only, func(p string) string { return filepath.Join(c.userDir, filepath.FromSlash(p)) })
 	}
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "templates_unreadable", "cannot read the folder of templates %s", userDir).
+		return all, fault.New(fault.Invalid, "templates_unreadable", "cannot read the folder of templates %s", c.userDir).
 			WithHint("name another folder with the setting templates, or leave it empty").WithCause(err)
 	}
-	return c, nil
+	return all, nil
 }
 
-// add reads every template below dir; source tells where a file of it is.
-func (c *Catalogue) add(from fs.FS, dir string, source func(string) string) error {
+// add puts the templates below dir into all; source tells where a file of them is.
+func add(all map[string]Template, from fs.FS, dir, only string, source func(string) string) error {
 	entries, err := fs.ReadDir(from, dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		name, file, folder := e.Name(), path.Join(dir, e.Name(), manifestName), path.Join(dir, e.Name(), "files")
+		name, file, folder := e.Name(), path.Join(dir, e.Name(), manifestName), path.Join(dir, e.Name())
 		if info, err := fs.Stat(from, path.Join(dir, name)); err != nil || !info.IsDir() {
 			trimmed, ok := strings.CutSuffix(name, ".toml")
 			if !ok {
@@ -72,7 +80,7 @@ func (c *Catalogue) add(from fs.FS, dir string, source func(string) string) erro
 			}
 			name, file, folder = trimmed, path.Join(dir, name), ""
 		}
-		if workspace.ValidateName(name) != nil {
+		if workspace.ValidateName(name) != nil || only != "" && name != only {
 			continue // such as .git: nobody could ask for it
 		}
 		if _, err := fs.Stat(from, file); errors.Is(err, fs.ErrNotExist) {
@@ -83,7 +91,7 @@ func (c *Catalogue) add(from fs.FS, dir string, source func(string) string) erro
 			t = Template{Name: name, Title: name, Err: err}
 		}
 		t.Source = source(file)
-		c.byName[name] = t
+		all[name] = t
 	}
 	return nil
 }
@@ -94,13 +102,13 @@ func load(from fs.FS, name, file, folder string) (Template, error) {
 	if err != nil {
 		return Template{}, fault.New(fault.Invalid, "template_unreadable", "cannot read template %s", name).WithCause(err)
 	}
-	var files fs.FS
+	var inside fs.FS
 	if folder != "" {
-		if files, err = fs.Sub(from, folder); err != nil {
+		if inside, err = fs.Sub(from, folder); err != nil {
 			return Template{}, err
 		}
 	}
-	t, err := Parse(data, name, files)
+	t, err := Parse(data, name, inside)
 	if err == nil && t.Name != name {
 		return Template{}, fault.New(fault.Invalid, "template_invalid", "template %s calls itself %s", name, t.Name).
 			WithHint("leave name out, or name the folder like it").WithField("/name", "name_mismatch", "")

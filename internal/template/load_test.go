@@ -28,11 +28,11 @@ func folder(t *testing.T, files map[string]string) string {
 
 func TestTemplatesOfOnesOwnJoinTheBuiltinOnes(t *testing.T) {
 	dir := folder(t, map[string]string{
-		"web/template.toml":    "image = 'nginx'",
-		"web/files/index.html": "hello",
-		"one.toml":             "image = 'debian:12'",
-		"static/template.toml": "image = 'mine'",
-		"README.md":            "no template", ".git/template.toml": "image = 'x'", "Bad_Name.toml": "image = 'x'", "empty/x": "",
+		"site/template.toml":    "image = 'nginx'",
+		"site/files/index.html": "hello",
+		"one.toml":              "image = 'debian:12'",
+		"static/template.toml":  "image = 'mine'",
+		"README.md":             "no template", ".git/template.toml": "image = 'x'", "Bad_Name.toml": "image = 'x'", "empty/x": "",
 	})
 	c, err := Load(dir)
 	if err != nil {
@@ -42,15 +42,15 @@ func TestTemplatesOfOnesOwnJoinTheBuiltinOnes(t *testing.T) {
 	for _, tpl := range c.List() {
 		all = append(all, tpl.Name)
 	}
-	if s := strings.Join(all, " "); s != "go node one python shell static web" {
+	if s := strings.Join(all, " "); s != "fullstack go node one python rust shell site static web" {
 		t.Errorf("the catalogue has %s", s)
 	}
-	web, err := c.Get("web")
-	if err != nil || web.Source != filepath.Join(dir, "web/template.toml") {
-		t.Fatalf("%+v, %v", web, err)
+	site, err := c.Get("site")
+	if err != nil || site.Source != filepath.Join(dir, "site/template.toml") {
+		t.Fatalf("%+v, %v", site, err)
 	}
-	spec, err := web.Spec(nil)
-	if err != nil || spec.Template != "web" || len(spec.Files) != 1 || spec.Files[0].Content != "hello" {
+	spec, err := site.Spec(nil)
+	if err != nil || spec.Template != "site" || len(spec.Files) != 1 || spec.Files[0].Content != "hello" {
 		t.Errorf("%+v, %v", spec, err)
 	}
 	if own, err := c.Get("static"); err != nil || own.Offline() || own.Source == Builtin {
@@ -134,7 +134,7 @@ func TestAnUnknownNameIsToldWithThoseThatExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.Get("nodejs")
-	if e := fault.From(err); e.Kind != fault.NotFound || !strings.Contains(e.Hint, "go, node, python, shell, static") {
+	if e := fault.From(err); e.Kind != fault.NotFound || !strings.Contains(e.Hint, "fullstack, go, node, python, rust, shell, static, web") {
 		t.Errorf("got %+v", e)
 	}
 }

@@ -42,6 +42,20 @@ type manifest struct {
 	} `toml:"timeouts"`
 	Params []paramRow `toml:"params"`
 	Files  []fileRow  `toml:"files"`
+
+	Dir       string            `toml:"dir"`
+	User      string            `toml:"user"`
+	Restart   string            `toml:"restart"`
+	Wake      string            `toml:"wake"`
+	Policy    string            `toml:"policy"`
+	RemoteEnv map[string]string `toml:"remote_env"`
+	Health    []string          `toml:"health"`
+	IdleProbe []string          `toml:"idle_probe"`
+	Build     *buildRow         `toml:"build"`
+	Ports     []portRow         `toml:"ports"`
+	Hooks     []hookRow         `toml:"hooks"`
+	Secrets   []secretRow       `toml:"secrets"`
+	Mounts    []mountRow        `toml:"mounts"`
 }
 
 type paramRow struct {
@@ -60,10 +74,10 @@ type fileRow struct {
 }
 
 // Parse reads a template. data is the text of template.toml, name the template's
-// name where the text gives none, files the folder of first files (may be nil).
+// name where the text gives none, folder the one that the text is in (may be nil).
 // The error is a fault.Error whose fields name every mistake, those of the TOML
 // itself by line and column.
-func Parse(data []byte, name string, files fs.FS) (Template, error) {
+func Parse(data []byte, name string, folder fs.FS) (Template, error) {
 	m, err := decode(data)
 	if err != nil {
 		return Template{}, err
@@ -77,11 +91,17 @@ func Parse(data []byte, name string, files fs.FS) (Template, error) {
 	}
 	r := reader{m: m, t: &t}
 	r.head()
+	r.process()
 	r.params()
 	r.limits()
 	r.timeouts()
-	r.files(files)
-	r.placeholders()
+	r.ports()
+	r.hooks()
+	r.secrets()
+	r.mounts()
+	r.build(below(folder, "build"))
+	r.files(below(folder, "files"))
+	r.values()
 	if len(r.wrong) > 0 {
 		e := fault.New(fault.Invalid, "template_invalid", "template %.60s: %s", name, sentences(r.wrong)).
 			WithHint("see docs/templates.md")
@@ -93,6 +113,15 @@ func Parse(data []byte, name string, files fs.FS) (Template, error) {
 		return Template{}, err
 	}
 	return t, nil
+}
+
+// below is a folder in another one, which may be nil.
+func below(folder fs.FS, name string) fs.FS {
+	if folder == nil {
+		return nil
+	}
+	in, _ := fs.Sub(folder, name) // fails for unsound names alone
+	return in
 }
 
 // decode reads the TOML strictly.

@@ -14,7 +14,7 @@ func TestEveryMistakeIsNamed(t *testing.T) {
 		{"an unknown key", "\nimgae = 'x'", "key_unknown", `line 3, column 1: "imgae" is not a key of a template`},
 		{"an unknown key in a table", "[limits]\ncpu = 1", "key_unknown", `line 3, column 1: "limits.cpu"`},
 		{"an unknown key in a list", "[[params]]\nname = 'a'\nsecret = true", "key_unknown", "line 4, column 1"},
-		{"a key that asks for more rights", "privileged = true\nmounts = ['/:/host']", "key_unknown", "privileged"},
+		{"a key that asks for more rights", "privileged = true\ncap_add = ['ALL']", "key_unknown", "privileged"},
 		{"a value of another type", "port = 'x'", "template_syntax", "line 2, column 8"},
 		{"a duration without a unit", "timeouts = { start = 5 }", "template_syntax", "line 2"},
 		{"a duration in words", "timeouts = { start = 'soon' }", "duration_invalid", "soon"},
@@ -141,6 +141,7 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(text, "v")
 	}
+	f.Add([]byte("image = 'x'\n"+everything), "${a}")
 	f.Add([]byte("image='x'\ncommand=['${a}','$${a}','$$${a}','${']\n[[params]]\nname='a'\n"), "${a}")
 	f.Fuzz(func(t *testing.T, text []byte, value string) {
 		tpl, err := Parse(text, "demo", nil)
@@ -164,6 +165,9 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("file %q, mode %o", file.Path, file.Mode)
 			}
 			total += len(file.Content)
+		}
+		if checkInside(&spec) != nil || (spec.Image == "") != (spec.Build != nil) {
+			t.Errorf("a spec that nothing would accept: %+v", spec)
 		}
 		if total > workspace.MaxFiles || workspace.ValidateEnv(spec.Env) != nil || workspace.ValidateCommand(spec.Command) != nil || len(spec.Command) != len(tpl.spec.Command) {
 			t.Errorf("a spec that nothing would accept: %+v", spec)

@@ -3,12 +3,12 @@
 // A template is a TOML file, perhaps with a folder of first files beside it; the
 // built-in ones are part of the program, users add their own (docs/templates.md).
 // Everything in a template is data: `${name}` is replaced by the value of a
-// declared parameter in environment values, command words and file contents, in
-// one pass and nowhere else. No shell and no template language ever sees it, and
+// declared parameter in environment values, build arguments, command words and file
+// contents, in one pass and nowhere else. No shell and no template language ever sees it, and
 // nothing of the host (environment, files, clock) can be named in it.
 //
-// Load reads files; nothing else here does. Templates and catalogues never change
-// after they are made and may be used by any number of goroutines.
+// A catalogue reads files; nothing else here does. Templates never change after they are
+// made; they and catalogues may be used by any number of goroutines.
 package template
 
 import (
@@ -33,8 +33,9 @@ type Template struct {
 	Params      []Param
 	Err         error
 
-	spec workspace.Spec // with placeholders still in it
-	raw  map[string]bool
+	spec    workspace.Spec // with placeholders still in it
+	raw     map[string]bool
+	context []byte // tar of the folder build
 }
 
 // Values are what a template is resolved with.
@@ -74,13 +75,15 @@ func (t Template) Resolve(v Values) (workspace.Spec, error) {
 	if v.Port != 0 {
 		spec.Port = v.Port
 	}
-	for _, words := range [][]string{spec.Command, spec.PreStop} {
-		for i, w := range words {
-			words[i] = substitute(w, values)
+	for _, list := range words(&spec) {
+		for i, w := range list {
+			list[i] = substitute(w, values)
 		}
 	}
-	for k, s := range spec.Env {
-		spec.Env[k] = substitute(s, values)
+	for _, table := range tables(&spec) {
+		for k, s := range table {
+			table[k] = substitute(s, values)
+		}
 	}
 	for i, f := range spec.Files {
 		if !t.raw[f.Path] {
@@ -105,36 +108,41 @@ func checkSpec(s workspace.Spec) error {
 		return fault.New(fault.TooLarge, "files_too_large", "the files have %d bytes together, at most %d are allowed", total, workspace.MaxFiles).
 			WithHint("fetch large files once the workspace runs").WithField("/files", "files_too_large", "")
 	}
-	for _, err := range []error{
-		workspace.ValidateEnv(s.Env), workspace.ValidateCommand(s.Command), workspace.ValidateCommand(s.PreStop),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return checkInside(&s)
 }
 
-// Catalogue is a set of templates by name.
-type Catalogue struct{ byName map[string]Template }
+// Catalogue is a set of templates by name: the built-in ones, and those of a folder as
+// it is at the moment of the question.
+type Catalogue struct {
+	builtin map[string]Template
+	userDir string
+}
 
 // Get returns the template of this name; one that cannot be used is an error.
 func (c *Catalogue) Get(name string) (Template, error) {
-	t, ok := c.byName[name]
-	if !ok {
-		return Template{}, fault.New(fault.NotFound, "template_not_found", "there is no template %.60q", name).
-			WithHint("there are %s", strings.Join(c.names(), ", ")).WithField("/template", "template_not_found", "")
+	all, err := c.read(name)
+	if err != nil {
+		return Template{}, err
 	}
-	return t, t.Err
+	t, ok := all[name]
+	if ok {
+		return t, t.Err
+	}
+	all, err = c.read("")
+	if err != nil {
+		return Template{}, err
+	}
+	return Template{}, fault.New(fault.NotFound, "template_not_found", "there is no template %.60q", name).
+		WithHint("there are %s", strings.Join(slices.Sorted(maps.Keys(all)), ", ")).WithField("/template", "template_not_found", "")
 }
 
-// List returns every template sorted by name, also those that cannot be used.
+// List returns every template sorted by name, also those that cannot be used. Where the
+// folder cannot be read any more, it is the built-in ones.
 func (c *Catalogue) List() []Template {
-	list := make([]Template, 0, len(c.byName))
-	for _, name := range c.names() {
-		list = append(list, c.byName[name])
+	all, _ := c.read("")
+	list := make([]Template, 0, len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, all[name])
 	}
 	return list
 }
-
-func (c *Catalogue) names() []string { return slices.Sorted(maps.Keys(c.byName)) }

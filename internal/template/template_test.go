@@ -64,7 +64,7 @@ func TestEachBuiltinHasItsSpec(t *testing.T) {
 			t.Errorf("%s differs; run with -update if that is right. Got:\n%s", path, got)
 		}
 	}
-	if s := strings.Join(names, " "); s != "go node python shell static" {
+	if s := strings.Join(names, " "); s != "fullstack go node python rust shell static web" {
 		t.Errorf("the built-in templates are %s", s)
 	}
 }
@@ -74,7 +74,9 @@ func TestTheTemplatesThatNeedNoRegistryAreMadeByWsd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, offline := range map[string]bool{"static": true, "shell": true, "node": false, "go": false, "python": false} {
+	for name, offline := range map[string]bool{
+		"static": true, "shell": true, "web": true, "node": false, "go": false, "python": false, "rust": false, "fullstack": false,
+	} {
 		tpl, err := c.Get(name)
 		if err != nil || tpl.Offline() != offline {
 			t.Errorf("%s: offline is %v, %v", name, tpl.Offline(), err)
@@ -114,6 +116,22 @@ func TestThePageNamesItsWorkspaceAndNothingElseIsFetched(t *testing.T) {
 	for _, never := range []string{"${", "http://", "https://", "src=", "@import", "url(", "<script"} {
 		if strings.Contains(page, never) {
 			t.Errorf("the page has %q", never)
+		}
+	}
+}
+
+func TestNoPageOfATemplateFetchesFromElsewhere(t *testing.T) {
+	for _, name := range []string{"web", "fullstack"} {
+		for _, f := range builtinSpec(t, name, Values{Workspace: "my-app"}).Files {
+			if strings.HasSuffix(f.Path, "index.html") && !strings.Contains(f.Content, "<title>my-app</title>") {
+				t.Errorf("%s of %s does not name its workspace", f.Path, name)
+			}
+			served := strings.HasPrefix(f.Path, "public/") || strings.HasPrefix(f.Path, "web/")
+			for _, never := range []string{"http://", "https://", "@import", "url(", "innerHTML", "eval("} {
+				if served && strings.Contains(f.Content, never) {
+					t.Errorf("%s of %s has %q", f.Path, name, never)
+				}
+			}
 		}
 	}
 }
@@ -197,7 +215,11 @@ func TestValuesThatLookLikeProgramsStayData(t *testing.T) { // security.md 4, ro
 
 func TestNothingOfTheHostCanBeNamed(t *testing.T) { // security.md 4, row 85
 	for _, text := range []string{"${localEnv:AWS_SECRET}", "${env:HOME}", "${HOME}", "${}", "${ who}", "${who:-x}", "${who", "${WHO}", "${who\n}", "${${who}}", "${containerEnv:X}"} {
-		for _, where := range []string{"command = ['a', '''%s''']", "pre_stop = ['''%s''']", "env = { A = '''%s''' }", "files = [{ path = 'a', content = '''%s''' }]"} {
+		for _, where := range []string{
+			"command = ['a', '''%s''']", "pre_stop = ['''%s''']", "env = { A = '''%s''' }", "files = [{ path = 'a', content = '''%s''' }]",
+			"remote_env = { A = '''%s''' }", "health = ['a', '''%s''']", "idle_probe = ['a', '''%s''']",
+			"hooks = [{ phase = 'post_start', command = ['a', '''%s'''] }]",
+		} {
 			_, err := parse(t, strings.Replace(where, "%s", text, 1)+"\n[[params]]\nname = 'who'\n")
 			if f := fieldOf(err, "param_undeclared"); f == nil {
 				t.Errorf("%q in %s: got %v", text, where, err)
@@ -216,6 +238,7 @@ func TestTextParametersMayNotBecomeShellPrograms(t *testing.T) {
 	const params = "\n[[params]]\nname = 'v'\n[[params]]\nname = 'n'\ntype = 'int'\n"
 	for _, bad := range []string{
 		"command = ['sh', '-c', 'echo ${v}']", "command = ['/bin/bash', '-lc', '${v}']", "pre_stop = ['dash', '-e', '-c', 'x ${n} ${v}']",
+		"health = ['sh', '-c', '${v}']", "idle_probe = ['sh', '-c', '${v}']", "hooks = [{ phase = 'on_create', command = ['sh', '-c', '${v}'] }]",
 	} {
 		if _, err := parse(t, bad+params); fieldOf(err, "param_in_shell") == nil {
 			t.Errorf("%s: got %v", bad, err)
@@ -308,10 +331,10 @@ default = 2
 
 func TestFilesOfTheFolderAreTakenAsTheyAreUnlessAsked(t *testing.T) {
 	folder := fstest.MapFS{
-		"run.sh":       {Data: []byte("echo ${HOME}\n"), Mode: 0o755},
-		"web/app.js":   {Data: []byte("`${x}`"), Mode: 0o644},
-		"web/page":     {Data: []byte("<${workspace}>"), Mode: 0o600},
-		".hidden/.env": {Data: []byte("A=1"), Mode: 0o600},
+		"files/run.sh":       {Data: []byte("echo ${HOME}\n"), Mode: 0o755},
+		"files/web/app.js":   {Data: []byte("`${x}`"), Mode: 0o644},
+		"files/web/page":     {Data: []byte("<${workspace}>"), Mode: 0o600},
+		"files/.hidden/.env": {Data: []byte("A=1"), Mode: 0o600},
 	}
 	tpl, err := Parse([]byte("image='x'\n[[files]]\npath='web/page'\nsubstitute=true\n[[files]]\npath='web/app.js'\nmode=0o640\n"), "demo", folder)
 	if err != nil {
@@ -327,7 +350,7 @@ func TestFilesOfTheFolderAreTakenAsTheyAreUnlessAsked(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	folder["web/bad"] = &fstest.MapFile{Data: []byte("\xff\xfe")}
+	folder["files/web/bad"] = &fstest.MapFile{Data: []byte("\xff\xfe")}
 	if _, err := Parse([]byte("image='x'"), "demo", folder); fieldOf(err, "files_unreadable") == nil {
 		t.Errorf("a file that is not text gives %v", err)
 	}

@@ -336,3 +336,26 @@ func TestAFolderOfAnotherSystemHasABaseName(t *testing.T) {
 		}
 	}
 }
+
+func TestTheDocumentHasEveryKey(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/devcontainer.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder // the first cells of its rows
+	for line := range strings.Lines(string(text)) {
+		if cells := strings.Split(line, "|"); len(cells) > 2 {
+			table.WriteString(cells[1])
+		}
+	}
+	for _, row := range rows {
+		if !strings.Contains(table.String(), "`"+row.key+"`") {
+			t.Errorf("the key %s is not in the document", row.key)
+		}
+	}
+	for _, kind := range []string{"localEnv", "env", "containerEnv", "localWorkspaceFolder", "localWorkspaceFolderBasename", "containerWorkspaceFolder", "containerWorkspaceFolderBasename", "devcontainerId"} {
+		if !strings.Contains(table.String(), "${"+kind) {
+			t.Errorf("the variable %s is not in the document", kind)
+		}
+	}
+}
