@@ -23,6 +23,7 @@ type createOptions struct {
 	env     []string
 	labels  []string
 	profile string
+	source  sourceOptions
 }
 
 func newCreateCmd(f *Factory, runF func(context.Context, *createOptions) error) *cobra.Command {
@@ -37,11 +38,17 @@ func newCreateCmd(f *Factory, runF func(context.Context, *createOptions) error) 
 and prints its URL. Without a name one is made up; without --template and --image
 the template "static" is used, which needs no registry.
 
+Its files are the template's, or come from a folder of this machine (--from), or from a
+repository (--git), which is cloned inside by the workspace's own git. A folder is shared
+as it is: the workspace runs as its owner, and what it changes is changed here too.
+
 Sizes have a unit: 512MiB and 2GiB count in 1024s, 512MB and 2GB in 1000s. Ctrl-C
 only stops watching; the work goes on.`,
 		Example: `  wsctl create
   wsctl create demo --template static
   wsctl create api --image python:3.12-slim --port 8000 -- python -m http.server 8000
+  wsctl create app --image node:22 --git https://example.org/app.git --branch main
+  wsctl create here --image node:22 --from . -- npm run dev
   wsctl create build --cpus 2 --memory 4GiB --label team=web -e CI=true
   wsctl create demo --dry-run --json`,
 		Args: func(cmd *cobra.Command, args []string) error { return o.parse(cmd, args) },
@@ -62,6 +69,7 @@ func (o *createOptions) flags(f *Factory, cmd *cobra.Command) {
 	flags.StringArrayVarP(&o.env, "env", "e", nil, "variable inside, `KEY=VALUE` (repeat)")
 	flags.StringArrayVarP(&o.labels, "label", "l", nil, "label, `KEY=VALUE` (repeat)")
 	flags.StringVar(&o.profile, "profile", "", "`PROFILE`, how far it is locked down: strict, writable or admin (default: the template's; writable with --image)")
+	o.source.addFlags(flags)
 	flags.BoolVar(&r.Stopped, "stopped", false, "make it, but do not start it")
 	flags.BoolVar(&r.DryRun, "dry-run", false, "check and show what would be made; change nothing")
 	o.addFlags(cmd)
@@ -91,6 +99,9 @@ func (o *createOptions) parse(cmd *cobra.Command, args []string) (err error) {
 	if len(o.Request.Command) > 0 && strings.HasPrefix(o.Request.Command[0], "-") {
 		return usage(cmd, "the command after -- begins with a dash: %.60q", o.Request.Command[0]).
 			WithHint("flags of wsctl go before the --")
+	}
+	if err := o.source.parse(cmd, &o.Request); err != nil {
+		return err
 	}
 	return o.parseValues(cmd)
 }
@@ -133,6 +144,9 @@ func (o *createOptions) parseValues(cmd *cobra.Command) (err error) {
 func runCreate(ctx context.Context, f *Factory, o *createOptions) error {
 	c, err := f.Client(ctx)
 	if err != nil {
+		return err
+	}
+	if err := o.source.ready(ctx, f, &o.Request); err != nil {
 		return err
 	}
 	fo := f.newFollower(c, o.waitOptions)

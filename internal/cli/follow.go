@@ -160,7 +160,7 @@ func fulfilled(w workspace.Workspace, want workspace.Desired) bool {
 // is asked how it is after it.
 func (fo *follower) settled(ctx context.Context, w *workspace.Workspace, want workspace.Desired, job string) (bool, error) {
 	if fulfilled(*w, want) {
-		return true, nil
+		return true, unprepared(*w, want)
 	}
 	if w.Job != "" || !w.State.Settled() {
 		return false, nil
@@ -174,9 +174,20 @@ func (fo *follower) settled(ctx context.Context, w *workspace.Workspace, want wo
 	}
 	*w = now
 	if fulfilled(now, want) || now.Job != "" || !now.State.Settled() {
-		return fulfilled(now, want), nil
+		return fulfilled(now, want), unprepared(now, want)
 	}
 	return true, fo.ended(ctx, now, want, job)
+}
+
+// unprepared is the error of a workspace that runs, whose command has not begun because a
+// lifecycle command failed before it.
+func unprepared(w workspace.Workspace, want workspace.Desired) error {
+	c, ready := w.Condition(workspace.Ready)
+	if want != workspace.WantRunning || w.State != workspace.Running || !ready || c.Status || c.Reason != "hook_failed" {
+		return nil
+	}
+	return fault.New(fault.Conflict, "hook_failed", "%s runs, but is not prepared: %s", w.Name, c.Detail).
+		WithHint("look inside with `wsctl shell %s`, at all that was printed with `wsctl logs %s`; try again with `wsctl restart %s`", w.Name, w.Name, w.Name)
 }
 
 // ended says why a workspace on which nothing works is not where it should be.
@@ -258,6 +269,7 @@ var stages = map[workspace.State]string{
 // signalStages words the stages that wsd's jobs signal; others are shown as they come.
 var signalStages = map[string]string{
 	"image":     "getting the image",
+	"source":    "fetching the repository",
 	"container": "making the container",
 	"start":     "starting it",
 	"ready":     "waiting until it answers",
@@ -283,7 +295,11 @@ func (fo *follower) signal(s event.Signal) {
 	if !ok {
 		stage = s.Detail["stage"]
 	}
-	fo.progress.Stage(stage, share(s.Detail["current"], s.Detail["total"]))
+	detail := share(s.Detail["current"], s.Detail["total"])
+	if line := s.Detail["line"]; line != "" {
+		detail = line
+	}
+	fo.progress.Stage(stage, detail)
 }
 
 func share(current, total string) string {

@@ -32,7 +32,7 @@ cd work && git add . && git -c user.name=a -c user.email=a@example.org commit -q
 git checkout -q -b feature && echo two >two && git add . && git -c user.name=a -c user.email=a@example.org commit -qm two
 cd .. && git clone -q --bare work demo.git`)
 	_ = os.RemoveAll(work)
-	bridge := d.Run("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
+	bridge := bridgeAddress(t, d)
 	l, err := net.Listen("tcp", net.JoinHostPort(bridge, "0"))
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +50,24 @@ cd .. && git clone -q --bare work demo.git`)
 		_ = cmd.Wait()
 	})
 	return "git://" + net.JoinHostPort(bridge, strconv.Itoa(port)) + "/demo.git"
+}
+
+// bridgeAddress is this machine's address on the engine's bridge.
+func bridgeAddress(t *testing.T, d wstest.Docker) string {
+	t.Helper()
+	i, err := net.InterfaceByName(d.Run("network", "inspect", "bridge", "--format", `{{index .Options "com.docker.network.bridge.name"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	addrs, err := i.Addrs()
+	if err != nil || len(addrs) == 0 {
+		t.Fatalf("the bridge has no address: %v", err)
+	}
+	ip, _, err := net.ParseCIDR(addrs[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ip.String()
 }
 
 func TestAClonedRepositoryIsBuiltInside(t *testing.T) {

@@ -61,8 +61,16 @@ func (e *Engine) tryCreate(ctx context.Context, a workspace.Actor, req api.Creat
 			return away
 		}
 		w, err = e.found(t, draft, req)
-		if err != nil || key == "" {
+		if err != nil {
 			return err
+		}
+		if req.GitCredential != nil {
+			id, c := w.ID, *req.GitCredential
+			e.credentials.keep(id, c) // before the commit: a worker may begin right after it
+			t.undos = append(t.undos, func() { e.credentials.drop(id) })
+		}
+		if key == "" {
+			return nil
 		}
 		return keepKey(t, a.ID, key, store.Kept{Hash: sum, Workspace: w.ID, At: t.now})
 	})
@@ -91,6 +99,9 @@ func (e *Engine) draft(a workspace.Actor, req api.Create) (workspace.Workspace, 
 		return w, err
 	}
 	spec, err := e.resolve(w.Name, req)
+	if err == nil {
+		err = e.addSource(&spec, req.CreateSource, a)
+	}
 	w.Spec = spec
 	return w, err
 }
@@ -251,6 +262,7 @@ func (e *Engine) found(t *turn, w workspace.Workspace, req api.Create) (workspac
 }
 
 func requestSum(req api.Create) string {
+	req.GitCredential = nil // no trace of it is kept
 	b, err := json.Marshal(req)
 	if err != nil {
 		panic("engine: a create request of strings and numbers cannot fail to marshal: " + err.Error())

@@ -83,16 +83,17 @@ type Identity struct {
 
 // Engine is the writer. Make one with New.
 type Engine struct {
-	cfg      Config
-	log      *slog.Logger
-	requests chan *request
-	ended    chan struct{} // closed when the loop has ended
-	check    chan struct{} // asks resync for a comparison
-	bus      event.Bus[api.Message]
-	health   health
-	born     time.Time
-	stale    atomic.Int64 // results dropped because their job was over
-	compared atomic.Int64 // when the list was last asked for that was compared, in ns since 1970
+	cfg         Config
+	log         *slog.Logger
+	requests    chan *request
+	ended       chan struct{} // closed when the loop has ended
+	check       chan struct{} // asks resync for a comparison
+	bus         event.Bus[api.Message]
+	health      health
+	born        time.Time
+	stale       atomic.Int64 // results dropped because their job was over
+	credentials credentials
+	compared    atomic.Int64 // when the list was last asked for that was compared, in ns since 1970
 
 	// Owned by the loop.
 	busy  map[string]*work    // workspace id -> its worker

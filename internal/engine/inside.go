@@ -124,6 +124,7 @@ func (e *Engine) Terminal(ctx context.Context, a workspace.Actor, name, terminal
 	if err != nil {
 		return nil, e.inside(ctx, w, err)
 	}
+	e.attached(w)
 	return p, nil
 }
 

@@ -22,7 +22,11 @@ func (e *Engine) started(t *turn, w *workspace.Workspace, j workspace.Job) error
 	}
 	w.ReadyAt = t.now
 	w.Death = nil
-	w.SetCondition(t.now, workspace.Condition{Type: workspace.Ready, Status: true, Reason: string(w.Spec.Ready)})
+	ready := workspace.Condition{Type: workspace.Ready, Status: true, Reason: string(w.Spec.Ready)}
+	if c, failed := w.Condition(workspace.HookFailed); failed && c.Status && !w.Prepared {
+		ready = workspace.Condition{Type: workspace.Ready, Reason: "hook_failed", Detail: c.Detail}
+	}
+	w.SetCondition(t.now, ready)
 	return e.moved(t, w, workspace.BecameReady, j.Actor)
 }
 
@@ -42,8 +46,8 @@ func (e *Engine) buried(t *turn, w *workspace.Workspace, actor string) error {
 	if err != nil {
 		return err
 	}
-	port := w.Port
-	t.after(func() { e.giveBack(port) })
+	port, id := w.Port, w.ID
+	t.after(func() { e.giveBack(port); e.credentials.drop(id) })
 	return t.tell(w, actor, event.WorkspaceDeleted, nil)
 }
 

@@ -83,13 +83,23 @@ func (e *Engine) performStart(ctx context.Context, b *work) error {
 	if err != nil || b.w.State == workspace.Creating { // it was only to be made
 		return err
 	}
-	e.progress(b, "ready", 0, 0)
-	err = e.phase(ctx, b, "initialize", b.w.Spec.Timeouts.Initialize, e.awaitReady)
-	if err != nil && ctx.Err() == nil && !errors.Is(err, rt.ErrUnreachable) {
+	if err = e.makeReady(ctx, b); err != nil && ctx.Err() == nil && !errors.Is(err, rt.ErrUnreachable) {
 		// A start that failed leaves nothing running, and keeps what was said last.
 		err = errors.Join(err, e.bounded(ctx, b, b.w.Spec.Timeouts.Stop, func(ctx context.Context, b *work) error { return e.halt(ctx, b, 0) }))
 	}
 	return err
+}
+
+// makeReady prepares what runs and waits until it is ready. Where a hook has failed there
+// is nothing to wait for.
+func (e *Engine) makeReady(ctx context.Context, b *work) error {
+	if b.w.Spec.Prepares() {
+		if begun, err := e.prepare(ctx, b); err != nil || !begun {
+			return noAgent(b.w, err)
+		}
+	}
+	e.progress(b, "ready", 0, 0)
+	return e.phase(ctx, b, "initialize", b.w.Spec.Timeouts.Initialize, e.awaitReady)
 }
 
 // bring makes the container where it is missing and starts it, if it shall run.

@@ -39,6 +39,7 @@ func (in *initProcess) first() {
 		return
 	}
 	in.begun = true
+	in.work()                                                                              // the folder may have come with the files
 	if f, err := os.OpenFile(in.begunPath(), os.O_WRONLY|os.O_CREATE, 0o600); err == nil { // without it the next start only waits
 		_ = f.Close()
 	}

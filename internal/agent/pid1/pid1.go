@@ -67,10 +67,8 @@ func Run(args []string, own Builtins) int {
 	}
 	adopt()
 	in := &initProcess{options: o, own: own, table: proc.NewTable(), begin: make(chan struct{}, 1)}
-	if o.dir != "" {
-		if err := os.Chdir(o.dir); err != nil {
-			fmt.Fprintf(os.Stderr, "wsd agent: cannot work in %q: %s\n", o.dir, proc.Reason(err))
-		}
+	if !o.await {
+		in.work()
 	}
 	server, err := serve.Start(serve.Options{
 		Socket: o.socket, Table: in.table, Command: in.status.get, Applet: own.Has, Begin: in.told, Log: os.Stdout,
@@ -89,6 +87,16 @@ func Run(args []string, own Builtins) int {
 		}
 	}
 	return in.loop(signals)
+}
+
+// work goes to the folder in which the command works.
+func (in *initProcess) work() {
+	if in.dir == "" {
+		return
+	}
+	if err := os.Chdir(in.dir); err != nil {
+		fmt.Fprintf(os.Stderr, "wsd agent: cannot work in %q: %s\n", in.dir, proc.Reason(err))
+	}
 }
 
 // adopt makes the process inherit its orphaned descendants where it is not process 1.
