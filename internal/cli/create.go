@@ -38,9 +38,9 @@ func newCreateCmd(f *Factory, runF func(context.Context, *createOptions) error) 
 and prints its URL. Without a name one is made up; without --template and --image
 the template "static" is used, which needs no registry.
 
-Its files are the template's, or come from a folder of this machine (--from), or from a
-repository (--git), which is cloned inside by the workspace's own git. A folder is shared
-as it is: the workspace runs as its owner, and what it changes is changed here too.
+Its files are the template's, or come from a folder of this machine (--from), or from
+a repository (--git), which the workspace's own git clones inside. A folder is shared as
+it is: the workspace runs as its owner, and what it changes is changed here too.
 
 Sizes have a unit: 512MiB and 2GiB count in 1024s, 512MB and 2GB in 1000s. Ctrl-C
 only stops watching; the work goes on.`,
