@@ -106,6 +106,8 @@ type Devcontainer struct {
 	Text   string `json:"text" doc:"The file as it is, comments included"`
 	Path   string `json:"path" doc:"Of the file, relative to the folder of the project"`
 	Folder string `json:"folder,omitempty" doc:"Name of the project's folder on the client, for ${localWorkspaceFolder}"`
+
+	Env map[string]string `json:"env,omitempty" doc:"Variables of the client that the file asks for by ${localEnv:NAME}"`
 }
 
 // GitCredential is used for one clone and never stored.

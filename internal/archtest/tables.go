@@ -33,6 +33,7 @@ var Imports = []Row{
 		[]string{"fault", "workspace", "activity", "event", "template", "store", "runtime", "host", "snapshot", "agentapi", "agentlink", "api", "template/devcontainer"},
 		"the only writer; it answers in the words of api, because a second set of structs would only be copied",
 	},
+	{"uploads", []string{"fault"}, "archives in a folder; knows nothing of what they are for"},
 	{"auth", []string{"fault", "workspace"}, "who asks: it returns a workspace.Actor"},
 	{"gateway", []string{"api", "event", "auth", "fault", "workspace", "runtime"}, "a stream between a socket and the contract of an engine"},
 	{"front", []string{"fault", "workspace", "event", "auth", "agentapi", "preview", "api"}, "carries connections, decides nothing; tells what listens in the words of the API"},

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wsctl/wsctl/internal/api"
-	"github.com/wsctl/wsctl/internal/client"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/render"
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -153,7 +152,7 @@ func runCreate(ctx context.Context, f *Factory, o *createOptions) error {
 	if !o.Request.DryRun {
 		fo.progress.Stage("asking for a workspace", "")
 	}
-	w, err := c.Create(ctx, o.Request, client.NewKey())
+	w, err := o.source.create(ctx, f, c, fo.progress, &o.Request)
 	if err == nil && !o.Request.DryRun {
 		want := workspace.WantRunning
 		if o.Request.Stopped {

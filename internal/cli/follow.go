@@ -269,7 +269,8 @@ var stages = map[workspace.State]string{
 // signalStages words the stages that wsd's jobs signal; others are shown as they come.
 var signalStages = map[string]string{
 	"image":     "getting the image",
-	"source":    "fetching the repository",
+	"source":    "fetching its files",
+	"build":     "building the image",
 	"container": "making the container",
 	"start":     "starting it",
 	"ready":     "waiting until it answers",

@@ -21,16 +21,24 @@ import (
 // sourceOptions are the flags that say where files come from.
 type sourceOptions struct {
 	From, Worktree, Git, Branch string
+	Copy, Yes                   bool
 	Depth                       int
+	Devcontainer                string
 	Wake                        string
+
+	project string // the folder of this machine that holds the project; "": there is none
 }
 
 func (o *sourceOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.From, "from", "", "share this `FOLDER` of this machine as its files")
+	flags.BoolVar(&o.Copy, "copy", false, "with --from: take a copy of the folder instead of sharing it")
 	flags.StringVar(&o.Worktree, "worktree", "", "share a git worktree for this `BRANCH`, made beside the repository that holds the present folder")
 	flags.StringVar(&o.Git, "git", "", "clone the repository at this `URL`")
 	flags.StringVar(&o.Branch, "branch", "", "`BRANCH`, tag or ref (refs/pull/7/head) to check out")
 	flags.IntVar(&o.Depth, "depth", 0, "only so many `COMMITS` of history (default: all)")
+	flags.StringVar(&o.Devcontainer, "devcontainer", "", "make it as the project's devcontainer.json says; `FILE`, where it is not in its usual place")
+	flags.Lookup("devcontainer").NoOptDefVal = usualPlace
+	flags.BoolVarP(&o.Yes, "yes", "y", false, "agree to the commands that the project runs inside")
 	flags.StringVar(&o.Wake, "wake", "", "whether a request starts it when it sleeps, `on|off` (default on)")
 }
 
@@ -50,6 +58,13 @@ func (o *sourceOptions) parse(cmd *cobra.Command, r *api.Create) error {
 		return usage(cmd, "--branch needs --git")
 	case flags.Changed("depth") && (!flags.Changed("git") || o.Depth < 1):
 		return usage(cmd, "--depth needs --git and at least 1")
+	case o.Copy && !flags.Changed("from"):
+		return usage(cmd, "--copy needs --from")
+	case flags.Changed("devcontainer") && given == 0:
+		return usage(cmd, "--devcontainer needs a project: --from, --worktree or --git")
+	case flags.Changed("devcontainer") && flags.Changed("git") && o.Devcontainer == usualPlace:
+		return usage(cmd, "--devcontainer: the file is read here, before the repository is cloned").
+			WithHint("name a copy of it: --devcontainer=FILE; or clone here and use --from")
 	case o.Wake != "" && o.Wake != string(workspace.WakeOn) && o.Wake != string(workspace.WakeOff):
 		return usage(cmd, "--wake: %.20q is neither on nor off", o.Wake)
 	case flags.Changed("from") && o.From == "":
@@ -72,14 +87,19 @@ func (o *sourceOptions) ready(ctx context.Context, f *Factory, r *api.Create) er
 			return err
 		}
 		r.Source = &workspace.Source{Kind: workspace.SourceBind, Path: dir}
+		o.project = dir
 	case o.From != "":
 		dir, err := folder(o.From)
 		if err != nil {
 			return err
 		}
 		r.Source = &workspace.Source{Kind: workspace.SourceBind, Path: dir}
+		o.project = dir
 	case o.Git != "":
 		r.GitCredential = gitCredential(ctx, o.Git)
+	}
+	if o.Devcontainer != "" {
+		return o.readDevcontainer(r)
 	}
 	return nil
 }

@@ -85,6 +85,15 @@ func (c *Client) PutTree(ctx context.Context, ref, path string, archive io.Reade
 	return resp.Body.Close()
 }
 
+// PutUpload sends an archive, whose SHA-256 is digest, ahead of the create that needs it.
+func (c *Client) PutUpload(ctx context.Context, digest string, archive io.Reader) error {
+	resp, err := c.open(ctx, call{method: http.MethodPut, path: "/v1/uploads/" + digest, body: archive, mediaType: "application/x-tar"})
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
 // RawConn is a connection into a workspace. One goroutine may read while another writes.
 type RawConn struct {
 	ws   *websocket.Conn

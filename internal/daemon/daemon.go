@@ -31,6 +31,7 @@ import (
 	"github.com/wsctl/wsctl/internal/server"
 	"github.com/wsctl/wsctl/internal/store"
 	"github.com/wsctl/wsctl/internal/template"
+	"github.com/wsctl/wsctl/internal/uploads"
 )
 
 // StoreFile is the name of the store in the state directory.
@@ -135,6 +136,10 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	archives := uploads.New(filepath.Join(cfg.StateDir, "uploads"))
+	if err := archives.Sweep(time.Now()); err != nil {
+		o.Log.Warn("cannot remove old archives", "err", err)
+	}
 	p.engine = engine.New(engine.Config{
 		Store: db, Driver: driver, Door: door, Templates: templates, Log: o.Log,
 		PortFirst: cfg.Ports.First, PortLast: cfg.Ports.Last,
@@ -145,6 +150,7 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 			Version: o.Version, Socket: cfg.Socket, StateDir: cfg.StateDir, PID: os.Getpid(), UID: os.Getuid(),
 		},
 		HostKeys: auth.NewHostKeys(filepath.Join(cfg.StateDir, "ssh_seed")),
+		Uploads:  archives,
 		Names:    p.names,
 	})
 	p.server = server.New(server.Options{

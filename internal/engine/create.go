@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -102,6 +103,9 @@ func (e *Engine) draft(a workspace.Actor, req api.Create) (workspace.Workspace, 
 	if err == nil {
 		err = e.addSource(&spec, req.CreateSource, a)
 	}
+	if err == nil {
+		err = e.addBuild(&spec, req)
+	}
 	w.Spec = spec
 	return w, err
 }
@@ -132,6 +136,8 @@ func (e *Engine) resolve(name string, req api.Create) (workspace.Spec, error) {
 
 func (e *Engine) base(name string, req api.Create) (workspace.Spec, error) {
 	switch {
+	case req.Devcontainer != nil:
+		return e.fromDevcontainer(req)
 	case req.Image != "" && req.Template != "":
 		return workspace.Spec{}, fault.New(fault.Invalid, "template_and_image", "both a template and an image are given").
 			WithHint("give one of them")
@@ -146,7 +152,11 @@ func (e *Engine) base(name string, req api.Create) (workspace.Spec, error) {
 	if err != nil {
 		return workspace.Spec{}, err
 	}
-	return tpl.Resolve(template.Values{Workspace: name, Port: req.Port, Params: req.Params})
+	spec, err := tpl.Resolve(template.Values{Workspace: name, Port: req.Port, Params: req.Params})
+	if err == nil && spec.Build != nil {
+		err = e.cfg.Uploads.Put(spec.Build.Context, bytes.NewReader(tpl.Context()))
+	}
+	return spec, err
 }
 
 func (e *Engine) fillDefaults(s *workspace.Spec) {

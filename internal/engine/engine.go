@@ -15,6 +15,7 @@ package engine
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -58,6 +59,7 @@ type Config struct {
 	KeepFacts           int           // how many of the newest facts are kept at least; 0: 100,000
 	Identity            Identity
 	HostKeys            HostKeys      // of ssh, by id of the workspace
+	Uploads             Uploads       // archives that clients have sent
 	Names               func() string // address on which workspaces are served by name now, or ""; nil: nowhere
 }
 
@@ -65,6 +67,13 @@ type Config struct {
 type HostKeys interface {
 	Private(workspaceID string) ([]byte, error) // PEM
 	Public(workspaceID string) (string, error)  // TYPE BASE64
+}
+
+// Uploads keeps archives by their SHA-256.
+type Uploads interface {
+	Put(digest string, r io.Reader) error
+	Has(digest string, now time.Time) bool
+	Open(digest string) (io.ReadCloser, error)
 }
 
 // Defaults fill what a create leaves open.

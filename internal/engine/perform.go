@@ -154,6 +154,9 @@ func (e *Engine) ensure(ctx context.Context, b *work) error {
 // image makes the image present, pinned to what was used first.
 func (e *Engine) image(ctx context.Context, b *work) (rt.Image, error) {
 	e.progress(b, "image", 0, 0)
+	if b.w.Spec.Build != nil && b.w.Spec.Digest == "" {
+		return e.buildImage(ctx, b)
+	}
 	img, err := e.cfg.Driver.EnsureImage(ctx, b.w.Spec.Image, func(p rt.Progress) {
 		e.progress(b, p.Stage, p.Current, p.Total)
 	})

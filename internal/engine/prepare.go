@@ -32,6 +32,9 @@ func (e *Engine) prepare(ctx context.Context, b *work) (begun bool, err error) {
 	if err := e.giveSecrets(ctx, b.w); err != nil {
 		return false, err
 	}
+	if err := e.settleVariables(ctx, b); err != nil {
+		return false, err
+	}
 	first, rest := hookGroups(b.w)
 	if why := e.runHooks(ctx, b, first); why != nil {
 		return false, e.hookFailed(ctx, b, *why)
@@ -132,6 +135,7 @@ func (e *Engine) runTold(ctx context.Context, w workspace.Workspace, start agent
 // line ends with a line feed or a carriage return.
 type lastLines struct {
 	tell  func(string)
+	keep  int // lines; 0: keptLines
 	told  time.Time
 	lines []string
 	open  strings.Builder
@@ -164,7 +168,7 @@ func (l *lastLines) end() {
 		return
 	}
 	l.lines = append(l.lines, line)
-	l.lines = l.lines[max(0, len(l.lines)-keptLines):]
+	l.lines = l.lines[max(0, len(l.lines)-orDefault(l.keep, keptLines)):]
 	if now := time.Now(); l.tell != nil && now.Sub(l.told) >= tellEvery {
 		l.told = now
 		l.tell(line)

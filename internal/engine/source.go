@@ -3,10 +3,12 @@ package engine
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/wsctl/wsctl/internal/agentapi"
 	"github.com/wsctl/wsctl/internal/api"
@@ -47,12 +49,28 @@ func (e *Engine) addSource(spec *workspace.Spec, req api.CreateSource, a workspa
 	if err := workspace.ValidateSource(*req.Source); err != nil {
 		return err
 	}
+	if s := req.Source; s.Kind == workspace.SourceUpload && !e.cfg.Uploads.Has(s.Digest, time.Now()) {
+		return archiveMissing(s.Digest)
+	}
 	source := *req.Source
 	spec.Source, spec.Files = &source, nil // a template's example is for those who bring nothing
 	if source.Kind != workspace.SourceBind {
 		return nil
 	}
 	return shareFolder(spec, a)
+}
+
+func archiveMissing(digest string) error {
+	return fault.New(fault.Conflict, "archive_missing", "the archive %.12s was not sent", digest).
+		WithHint("send it first: PUT /v1/uploads/{digest}")
+}
+
+// PutUpload keeps an archive for a later create.
+func (e *Engine) PutUpload(_ context.Context, _ workspace.Actor, digest string, r io.Reader) error {
+	if err := e.cfg.Store.Room(); err != nil {
+		return err
+	}
+	return e.cfg.Uploads.Put(digest, r)
 }
 
 // shareFolder checks that a may share the folder of spec and lets the workspace run as the
@@ -75,8 +93,17 @@ func shareFolder(spec *workspace.Spec, a workspace.Actor) error {
 
 // fetchSource brings the files of a new workspace, if they do not lie there already.
 func (e *Engine) fetchSource(ctx context.Context, b *work) error {
-	if b.w.Spec.Source == nil || b.w.Spec.Source.Kind != workspace.SourceGit {
+	switch s := b.w.Spec.Source; {
+	case s == nil || s.Kind == workspace.SourceBind:
 		return nil
+	case s.Kind == workspace.SourceUpload:
+		archive, err := e.cfg.Uploads.Open(s.Digest)
+		if err != nil {
+			return err
+		}
+		defer archive.Close()
+		e.progress(b, "source", 0, 0)
+		return noAgent(b.w, e.link(b.w).PutTree(ctx, workDir, archive))
 	}
 	g := git{e: e, b: b, source: *b.w.Spec.Source}
 	if c, ok := e.credentials.take(b.w.ID); ok {

@@ -28,6 +28,7 @@ type Inside interface {
 	FollowListening(ctx context.Context, a workspace.Actor, ref string, yield func(api.ListeningList) error) error
 	Tree(ctx context.Context, a workspace.Actor, ref, path string) (io.ReadCloser, error)
 	PutTree(ctx context.Context, a workspace.Actor, ref, path string, archive io.Reader) error
+	PutUpload(ctx context.Context, a workspace.Actor, digest string, archive io.Reader) error
 }
 
 func insideRoutes() []route {
@@ -77,6 +78,11 @@ func insideRoutes() []route {
 			method: "PUT", path: "/v1/workspaces/{ref}/tree", access: owner, id: "put-tree", summary: "Unpack a tar archive into a folder", stream: true,
 			params: path, body: body{media: tar, raw: true}, answers: []answer{{status: http.StatusNoContent, doc: "It is unpacked"}},
 			errors: []int{404, 409, 422, 503, 507}, handle: (*Server).putTree,
+		},
+		{
+			method: "PUT", path: "/v1/uploads/{digest}", access: anyone, id: "put-upload", summary: "Send an archive ahead of the create that needs it", stream: true,
+			body: body{media: tar, raw: true}, answers: []answer{{status: http.StatusNoContent, doc: "It is kept for a day after its last use"}},
+			errors: []int{413, 507}, handle: (*Server).putUpload,
 		},
 	}
 }
@@ -211,6 +217,14 @@ func (s *Server) putTree(c *call) error {
 		return err
 	}
 	if err := s.backend.PutTree(c.ctx, c.actor, ref, path, c.r.Body); err != nil {
+		return err
+	}
+	c.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) putUpload(c *call) error {
+	if err := s.backend.PutUpload(c.ctx, c.actor, c.r.PathValue("digest"), c.r.Body); err != nil {
 		return err
 	}
 	c.w.WriteHeader(http.StatusNoContent)
