@@ -66,7 +66,7 @@ func newHost(fatal func(...any), cleanup func(func())) *host {
 	h := &host{dir: dir, socket: filepath.Join(dir, "run", "wsd.sock")}
 	first := freePorts()
 	h.env = []string{
-		"WSD_SOCKET=" + h.socket, "WSD_STATE_DIR=" + filepath.Join(dir, "state"), "WSD_DRIVER=memory", "WSD_FRONT_ADDRESS=" + freeAddress(fatal),
+		"WSD_SOCKET=" + h.socket, "WSD_STATE_DIR=" + filepath.Join(dir, "state"), "WSD_TEMPLATES=" + filepath.Join(dir, "templates"), "WSD_DRIVER=memory", "WSD_FRONT_ADDRESS=" + freeAddress(fatal),
 		"WSD_PORTS_FIRST=" + strconv.Itoa(first), "WSD_PORTS_LAST=" + strconv.Itoa(first+portsWide-1),
 		"HOME=" + dir, "XDG_CONFIG_HOME=" + filepath.Join(dir, "config"), "XDG_RUNTIME_DIR=" + filepath.Join(dir, "xdg"),
 		"TERM=xterm", "NO_COLOR=",

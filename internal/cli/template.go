@@ -2,17 +2,14 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/render"
-	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // maxTemplate bounds a template file, in bytes.
@@ -22,14 +19,14 @@ func newTemplateCmd(f *Factory) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "template",
 		Aliases: []string{"templates"},
-		Short:   "Look at templates, check one of your own",
+		Short:   "Look at templates, make your own",
 		Long: `Templates say what a workspace is made from. Some are built in; those of your own
 are files in a folder (see wsctl config explain templates).`,
-		Example: "  wsctl template ls\n  wsctl template validate ./mine.toml",
+		Example: "  wsctl template ls\n  wsctl template new mine\n  wsctl template import ./mine",
 		Args:    cobra.ArbitraryArgs,
 		RunE:    groupRun,
 	}
-	cmd.AddCommand(newTemplateListCmd(f), newTemplateShowCmd(f), newTemplateValidateCmd(f))
+	cmd.AddCommand(newTemplateListCmd(f), newTemplateShowCmd(f), newTemplateNewCmd(f, nil), newTemplateValidateCmd(f), newTemplateImportCmd(f, nil))
 	return cmd
 }
 
@@ -65,7 +62,7 @@ func newTemplateShowCmd(f *Factory) *cobra.Command {
 	return &cobra.Command{
 		Use:               "show NAME",
 		Short:             "Show a template and its parameters",
-		Long:              `Shows one template: its image, port, limits, and the parameters that create takes.`,
+		Long:              `Shows one template: what a workspace made from it runs, and the parameters of create.`,
 		Example:           "  wsctl template show static",
 		Args:              takes(1, 1, "one NAME"),
 		ValidArgsFunction: completeTemplates(f),
@@ -83,85 +80,53 @@ func newTemplateShowCmd(f *Factory) *cobra.Command {
 	}
 }
 
-func (f *Factory) showTemplate(out io.Writer, t api.Template) error {
-	var s facts
-	s.add("template", t.Name)
-	s.add("title", t.Title)
-	s.add("about", t.Description)
-	s.add("source", t.Source)
-	s.add("offline", yesNo(t.Offline))
-	s.add("image", t.Spec.Image)
-	s.add("command", strings.Join(t.Spec.Command, " "))
-	s.add("port inside", fmt.Sprint(t.Spec.Port))
-	s.add("limits", templateLimits(t.Spec.Limits))
-	s.add("profile", string(t.Spec.Profile))
-	for _, p := range t.Params {
-		s.add("--param "+p.Name, paramText(p))
-	}
-	return s.write(out, f.outPalette())
-}
-
-// templateLimits names only what the template sets itself.
-func templateLimits(l workspace.Limits) string {
-	var set []string
-	if l.CPUs > 0 {
-		set = append(set, render.Number(l.CPUs)+" CPUs")
-	}
-	if l.Memory > 0 {
-		set = append(set, render.Bytes(l.Memory)+" memory")
-	}
-	if l.Pids > 0 {
-		set = append(set, fmt.Sprintf("%d processes", l.Pids))
-	}
-	if len(set) < 3 {
-		set = append(set, "else as in defaults.* of the settings")
-	}
-	return strings.TrimPrefix(strings.Join(set, ", "), "else ")
-}
-
-func paramText(p api.Param) string {
-	text := p.Type
-	if len(p.Options) > 0 {
-		text = strings.Join(p.Options, " | ")
-	}
-	if p.Default != "" {
-		text += ", default " + p.Default
-	}
-	if p.Description != "" {
-		text += ": " + p.Description
-	}
-	return text
-}
-
 func newTemplateValidateCmd(f *Factory) *cobra.Command {
 	return &cobra.Command{
-		Use:     "validate FILE",
-		Short:   "Check a template file",
-		Long:    `Checks a template file without using it; "-" reads standard input.`,
-		Example: "  wsctl template validate ./mine.toml",
-		Args:    takes(1, 1, "one FILE"),
+		Use:   "validate FILE-OR-FOLDER",
+		Short: "Check a template",
+		Long: `Checks a template without using it: a file alone, or a folder with template.toml and
+its folders files and build; "-" reads a file from standard input. Mistakes are told
+with line and column, all at once; --json shows what the template resolves to.`,
+		Example: "  wsctl template validate ./mine.toml\n  wsctl template validate ./blog",
+		Args:    takes(1, 1, "one FILE or FOLDER"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runTemplateValidate(cmd.Context(), f, args[0]) },
 	}
 }
 
 func runTemplateValidate(ctx context.Context, f *Factory, path string) error {
-	text, err := f.readFile(path, maxTemplate)
+	t, err := f.validateTemplate(ctx, path)
 	if err != nil {
 		return err
+	}
+	return f.result(t, func(out io.Writer) error {
+		name := path
+		if path == "-" {
+			name = "standard input"
+		}
+		if err := f.print("%s is a valid template\n", render.Escape(name)); err != nil {
+			return err
+		}
+		return f.writeSpec(out, t.Spec)
+	})
+}
+
+func (f *Factory) validateTemplate(ctx context.Context, path string) (api.Template, error) {
+	if info, err := os.Stat(path); path != "-" && err == nil && info.IsDir() {
+		name, files, err := f.readTemplate(path)
+		if err != nil {
+			return api.Template{}, err
+		}
+		return f.checkTemplate(ctx, name, files)
+	}
+	text, err := f.readFile(path, maxTemplate)
+	if err != nil {
+		return api.Template{}, err
 	}
 	c, err := f.Client(ctx)
 	if err != nil {
-		return err
+		return api.Template{}, err
 	}
-	t, err := c.ValidateTemplate(ctx, text)
-	if err != nil {
-		return err
-	}
-	name := path
-	if path == "-" {
-		name = "standard input"
-	}
-	return f.result(t, func(io.Writer) error { return f.print("%s is a valid template\n", render.Escape(name)) })
+	return c.ValidateTemplate(ctx, text)
 }
 
 // readFile reads a file that a person named, of at most most bytes.

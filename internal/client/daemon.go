@@ -66,6 +66,16 @@ func (c *Client) ValidateTemplate(ctx context.Context, text []byte) (api.Templat
 	return t, err
 }
 
+// ValidateTemplateFolder checks a zip archive of the folder of a template of this name.
+func (c *Client) ValidateTemplateFolder(ctx context.Context, name string, archive []byte) (api.Template, error) {
+	var t api.Template
+	err := c.do(ctx, call{
+		method: http.MethodPost, path: "/v1/templates/" + url.PathEscape(name) + "/validate",
+		body: archive, mediaType: "application/zip",
+	}, &t)
+	return t, err
+}
+
 // Doctor runs wsd's checks.
 func (c *Client) Doctor(ctx context.Context) (api.Doctor, error) {
 	var d api.Doctor

@@ -45,6 +45,15 @@ func (c catalogue) Validate(text []byte) (api.Template, error) {
 	return show(t)
 }
 
+// ValidateFolder reads the folder of a template of this name.
+func (c catalogue) ValidateFolder(name string, archive []byte) (api.Template, error) {
+	t, err := template.ParseArchive(archive, name)
+	if err != nil {
+		return api.Template{}, err
+	}
+	return show(t)
+}
+
 func show(t template.Template) (api.Template, error) {
 	spec, err := t.Spec(nil)
 	out := api.Template{

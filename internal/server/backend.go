@@ -58,4 +58,5 @@ type Templates interface {
 	List() []api.Template
 	Show(name string) (api.Template, error)
 	Validate(text []byte) (api.Template, error)
+	ValidateFolder(name string, archive []byte) (api.Template, error) // a zip archive
 }

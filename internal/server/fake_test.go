@@ -394,3 +394,7 @@ func (catalogue) Validate(text []byte) (api.Template, error) {
 	name, err := strconv.Unquote(strings.TrimSpace(name))
 	return api.Template{Name: name}, err
 }
+
+func (catalogue) ValidateFolder(name string, archive []byte) (api.Template, error) {
+	return api.Template{Name: name, Description: string(archive)}, nil
+}

@@ -206,6 +206,11 @@ func templateRoutes() []route {
 			method: "POST", path: "/v1/templates/validate", access: anyone, id: "validate-template", summary: "Check the text of a template",
 			body: body{media: "application/toml"}, answers: ok[api.Template]("As it is understood"), errors: []int{422}, handle: (*Server).validateTemplate,
 		},
+		{
+			method: "POST", path: "/v1/templates/{name}/validate", access: anyone, id: "validate-template-folder",
+			summary: "Check the folder of a template, as a zip archive", body: body{media: "application/zip"},
+			answers: ok[api.Template]("As it is understood"), errors: []int{422}, handle: (*Server).validateTemplateFolder,
+		},
 	}
 }
 

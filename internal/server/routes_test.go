@@ -404,4 +404,14 @@ func TestTemplates(t *testing.T) {
 	if a := r.do("POST", "/v1/templates/validate", `nothing`, "Content-Type: application/toml"); a.status != 400 {
 		t.Errorf("a bad template gives %d", a.status)
 	}
+	a = r.do("POST", "/v1/templates/blog/validate", "PK", "Content-Type: application/zip")
+	r.decode(a, &got)
+	if a.status != 200 || got.Name != "blog" || got.Description != "PK" {
+		t.Errorf("a folder gives %d %s", a.status, a.body)
+	}
+	for path, want := range map[string]int{"/v1/templates/blog/validate": 400, "/v1/templates/a%2fb/validate": 400} {
+		if a := r.do("POST", path, "", "Content-Type: application/zip"); a.status != want {
+			t.Errorf("%s without a body gives %d", path, a.status)
+		}
+	}
 }

@@ -41,3 +41,18 @@ func (s *Server) validateTemplate(c *call) error {
 	}
 	return s.reply(c, http.StatusOK, noTag, t)
 }
+
+func (s *Server) validateTemplateFolder(c *call) error {
+	name, err := parseWord("template_name_invalid", "the name of a template", c.r.PathValue("name"), "._")
+	if err != nil {
+		return err
+	}
+	if len(c.body) == 0 {
+		return fault.New(fault.Invalid, "body_required", "the request has no body").WithHint("send a zip archive of the template's folder")
+	}
+	t, err := s.templates.ValidateFolder(name, c.body)
+	if err != nil {
+		return err
+	}
+	return s.reply(c, http.StatusOK, noTag, t)
+}
