@@ -110,8 +110,8 @@ func devcontainer(t *testing.T, members string) string {
 
 func TestAProjectsHooksRunInOrderOnceSomebodyAgrees(t *testing.T) {
 	h := newHouse(t)
-	dir := devcontainer(t, `"containerEnv": {"IN": "container"}, "remoteEnv": {"OUT": "${containerEnv:IN}!", "LOCAL": "${localEnv:WHO}"},
- "postStartCommand": "echo start >>log", "postCreateCommand": {"a": "echo $OUT $LOCAL >>log", "b": ["sh", "-c", "echo x >b"]},
+	dir := devcontainer(t, `"containerEnv": {"IN": "container"}, "remoteEnv": {"OUT": "${containerEnv:IN}!", "LOCAL": "${localEnv:WHO}", "PATH": "${containerEnv:PATH}:/more"},
+ "postStartCommand": "echo start >>log", "postCreateCommand": {"a": "cat /dev/null; echo $OUT $LOCAL ${PATH##*:} >>log", "b": ["sh", "-c", "echo x >b"]},
  "onCreateCommand": ["sh", "-c", "echo on create >log; echo to the log"], "waitFor": "postStartCommand"`)
 	create := func(args ...string) (string, string, int) {
 		cmd := h.Command("wsctl", append([]string{"create", "t", "--from", dir, "--devcontainer"}, args...)...)
@@ -130,13 +130,13 @@ func TestAProjectsHooksRunInOrderOnceSomebodyAgrees(t *testing.T) {
 	if out, errs, status := create("--yes"); status != 0 {
 		t.Fatalf("status %d: %s%s", status, out, errs)
 	}
-	same(t, filepath.Join(dir, "log"), []byte("on create\ncontainer! me\nstart\n"))
+	same(t, filepath.Join(dir, "log"), []byte("on create\ncontainer! me /more\nstart\n"))
 	same(t, filepath.Join(dir, "b"), []byte("x\n"))
 	if out := h.ok("logs", "t"); !strings.Contains(out, "to the log") {
 		t.Errorf("the log has no output of hooks: %q", out)
 	}
 	h.ok("restart", "t")
-	same(t, filepath.Join(dir, "log"), []byte("on create\ncontainer! me\nstart\nstart\n"))
+	same(t, filepath.Join(dir, "log"), []byte("on create\ncontainer! me /more\nstart\nstart\n"))
 }
 
 func TestAHookThatFailsLeavesTheWorkspaceOpenToLook(t *testing.T) {

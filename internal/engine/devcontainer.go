@@ -105,7 +105,9 @@ func (e *Engine) settleVariables(ctx context.Context, b *work) error {
 	}
 	var out lastLines
 	out.keep = 1000
-	p, err := e.startInside(ctx, b.w, rt.ExecSpec{Command: []string{"env"}})
+	bare := b.w
+	bare.Spec.RemoteEnv = nil // it is what is to be settled, and would hide the container's own
+	p, err := e.startInside(ctx, bare, rt.ExecSpec{Command: []string{"env"}})
 	if err != nil {
 		return err
 	}
