@@ -111,7 +111,7 @@ func devcontainer(t *testing.T, members string) string {
 func TestAProjectsHooksRunInOrderOnceSomebodyAgrees(t *testing.T) {
 	h := newHouse(t)
 	dir := devcontainer(t, `"containerEnv": {"IN": "container"}, "remoteEnv": {"OUT": "${containerEnv:IN}!", "LOCAL": "${localEnv:WHO}", "PATH": "${containerEnv:PATH}:/more"},
- "postStartCommand": "echo start >>log", "postCreateCommand": {"a": "cat /dev/null; echo $OUT $LOCAL ${PATH##*:} >>log", "b": ["sh", "-c", "echo x >b"]},
+ "postStartCommand": "echo start >>log", "postCreateCommand": {"a": "cat /dev/null && echo $OUT $LOCAL ${PATH##*:} >>log", "b": ["sh", "-c", "echo x >b"]},
  "onCreateCommand": ["sh", "-c", "echo on create >log; echo to the log"], "waitFor": "postStartCommand"`)
 	create := func(args ...string) (string, string, int) {
 		cmd := h.Command("wsctl", append([]string{"create", "t", "--from", dir, "--devcontainer"}, args...)...)
