@@ -73,6 +73,7 @@ func (o *createOptions) flags(f *Factory, cmd *cobra.Command) {
 	flags.BoolVar(&r.DryRun, "dry-run", false, "check and show what would be made; change nothing")
 	o.addFlags(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("template", completeTemplates(f))
+	_ = cmd.RegisterFlagCompletionFunc("secret", completeSecrets(f))
 	_ = cmd.RegisterFlagCompletionFunc("profile", completeWords("strict", "writable", "admin"))
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
 }

@@ -53,6 +53,7 @@ func groups() []group {
 			{"events", func(f *Factory) *cobra.Command { return newEventsCmd(f, nil) }},
 			{"jobs", newJobsCmd},
 			{"template", newTemplateCmd},
+			{"secret", newSecretCmd},
 		}},
 		{"care", "Care", []entry{
 			{"doctor", func(f *Factory) *cobra.Command { return newDoctorCmd(f, nil) }},

@@ -24,6 +24,7 @@ type sourceOptions struct {
 	Copy, Yes                   bool
 	Depth                       int
 	Devcontainer                string
+	Secrets                     []string
 	Wake                        string
 
 	project string // the folder of this machine that holds the project; "": there is none
@@ -38,6 +39,7 @@ func (o *sourceOptions) addFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.Depth, "depth", 0, "only so many `COMMITS` of history (default: all)")
 	flags.StringVar(&o.Devcontainer, "devcontainer", "", "make it as the project's devcontainer.json says; `FILE`, where it is not in its usual place")
 	flags.Lookup("devcontainer").NoOptDefVal = usualPlace
+	flags.StringArrayVar(&o.Secrets, "secret", nil, "give it the secret `NAME` as the file /run/secrets/NAME (repeat); see wsctl secret")
 	flags.BoolVarP(&o.Yes, "yes", "y", false, "agree to the commands that the project runs inside")
 	flags.StringVar(&o.Wake, "wake", "", "whether a request starts it when it sleeps, `on|off` (default on)")
 }
@@ -70,7 +72,12 @@ func (o *sourceOptions) parse(cmd *cobra.Command, r *api.Create) error {
 	case flags.Changed("from") && o.From == "":
 		return usage(cmd, "--from: the folder is empty")
 	}
-	r.Wake = workspace.Wake(o.Wake)
+	r.Wake, r.Secrets = workspace.Wake(o.Wake), o.Secrets
+	for _, name := range o.Secrets {
+		if err := workspace.ValidateSecret(name, 0); err != nil {
+			return err
+		}
+	}
 	if flags.Changed("git") {
 		r.Source = &workspace.Source{Kind: workspace.SourceGit, URL: o.Git, Branch: o.Branch, Depth: o.Depth}
 		return workspace.ValidateSource(*r.Source)

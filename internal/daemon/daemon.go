@@ -150,6 +150,7 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 			Version: o.Version, Socket: cfg.Socket, StateDir: cfg.StateDir, PID: os.Getpid(), UID: os.Getuid(),
 		},
 		HostKeys: auth.NewHostKeys(filepath.Join(cfg.StateDir, "ssh_seed")),
+		Vault:    auth.NewVault(filepath.Join(cfg.StateDir, "secret_key")),
 		Uploads:  archives,
 		Names:    p.names,
 	})

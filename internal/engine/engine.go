@@ -59,6 +59,7 @@ type Config struct {
 	KeepFacts           int           // how many of the newest facts are kept at least; 0: 100,000
 	Identity            Identity
 	HostKeys            HostKeys      // of ssh, by id of the workspace
+	Vault               Vault         // of secrets
 	Uploads             Uploads       // archives that clients have sent
 	Names               func() string // address on which workspaces are served by name now, or ""; nil: nowhere
 }

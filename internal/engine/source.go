@@ -33,6 +33,9 @@ func (e *Engine) addSource(spec *workspace.Spec, req api.CreateSource, a workspa
 			WithHint("give on or off").WithField("/wake", "wake_invalid", "")
 	}
 	for _, name := range req.Secrets {
+		if err := workspace.ValidateSecret(name, 0); err != nil {
+			return err
+		}
 		want := workspace.SecretWant{Name: name, Required: true}
 		if i := slices.IndexFunc(spec.Secrets, func(s workspace.SecretWant) bool { return s.Name == name }); i >= 0 {
 			spec.Secrets[i].Required = true

@@ -84,6 +84,15 @@ func (t *turn) tell(w *workspace.Workspace, actor string, kind event.Kind, detai
 	return nil
 }
 
+// tellOwner appends a fact that is about actor's own and no workspace.
+func (t *turn) tellOwner(actor string, kind event.Kind, detail map[string]string) error {
+	ev, err := t.Append(event.Event{Time: t.now, Kind: kind, Actor: actor, Owner: actor, Result: "ok", Detail: detail})
+	if err == nil {
+		t.messages = append(t.messages, api.Message{Type: "event", Seq: ev.Seq, Event: &ev})
+	}
+	return err
+}
+
 // move takes w to the state that follows on trigger, writes it and tells of it.
 func (t *turn) move(w *workspace.Workspace, trigger workspace.Trigger, actor string) error {
 	from := w.State

@@ -32,6 +32,8 @@ const (
 	EngineBack         Kind = "engine.back"
 	DaemonStarted      Kind = "daemon.started"
 	DaemonStopped      Kind = "daemon.stopped"
+	SecretSet          Kind = "secret.set"     // detail: name
+	SecretDeleted      Kind = "secret.deleted" // detail: name
 	OrphanAdopted      Kind = "orphan.adopted"
 	OrphanRemoved      Kind = "orphan.removed"
 )
@@ -44,7 +46,7 @@ type Event struct {
 	Actor     string            `json:"actor" doc:"uid:NUMBER, or wsd"`
 	Workspace string            `json:"workspace,omitempty" doc:"Id"`
 	Name      string            `json:"name,omitempty" doc:"The workspace's name at the time"`
-	Owner     string            `json:"owner,omitempty" doc:"Who owns the workspace; beside admins only they are told"`
+	Owner     string            `json:"owner,omitempty" doc:"Who owns the workspace or secret; beside admins only they are told"`
 	Run       string            `json:"run,omitempty"`
 	Result    string            `json:"result,omitempty" doc:"ok, denied or failed"`
 	Detail    map[string]string `json:"detail,omitempty"`

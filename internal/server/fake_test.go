@@ -22,7 +22,8 @@ var epoch = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 // fake is a backend in memory: it owns, numbers, finds and forgets workspaces as the
 // engine does, and runs commands that are Go functions.
 type fake struct {
-	Inside     // nil: not asked for
+	Inside // nil: not asked for
+	fakeSecrets
 	mu         sync.Mutex
 	workspaces []workspace.Workspace
 	keys       map[string]string // idempotency key -> id

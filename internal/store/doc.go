@@ -29,6 +29,7 @@
 //	deadline.due          time KIND 00 KEY -> nothing
 //	event                 uint64 seq -> row event.Event
 //	idempotency           OWNER 00 KEY -> row Kept
+//	secret                OWNER 00 NAME -> row Secret, its value encrypted   (since schema 3)
 //
 // Numbers in keys are big-endian. A time is 8 bytes: nanoseconds since 1970 with
 // the sign bit flipped, so that bytes sort as times do; the zero time and anything

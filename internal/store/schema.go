@@ -29,12 +29,14 @@ const (
 	bDeadlineDue  = "deadline.due"
 	bEvent        = "event"
 	bIdempotency  = "idempotency"
+	bSecret       = "secret"
 )
 
 // buckets are those of the current schema.
 var buckets = []string{
 	bMeta, bSetting, bWorkspace, bName, bPort, bSlot, bState, bTombstone, bJob, bJobWorkspace, bJobDue,
 	bJobEnded, bJobDone, bJobFailed, bJobStats, bDeadline, bDeadlineDue, bEvent, bIdempotency,
+	bSecret,
 }
 
 // The keys of bMeta.
@@ -59,6 +61,7 @@ type migration struct {
 // on a saved file of the schema before, and never edited after a release.
 var migrations = []migration{
 	{2, "lists by owner and state need not read every workspace", addStateIndex},
+	{3, "secrets have a place", func(t *Tx) error { return t.makeBucket(bSecret) }},
 }
 
 // firstSchema is what createSchema1 makes.

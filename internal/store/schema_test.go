@@ -66,6 +66,73 @@ func schema1(t *testing.T) string {
 	return writeTemp(t, readFile(t, savedSchema1))
 }
 
+const savedSchema2 = "testdata/schema-2.db"
+
+// schema2 is schema1 with the index of that schema.
+func schema2(t *testing.T) string {
+	t.Helper()
+	if *update {
+		temp := filepath.Join(t.TempDir(), "state.db")
+		if err := create(temp, 2); err != nil {
+			t.Fatal(err)
+		}
+		s, err := openWritable(temp, bbolt.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		err = errors.Join(s.Update(writeSchema1), s.Update(addStateIndex), s.Backup(&b), s.Close(), os.WriteFile(savedSchema2, b.Bytes(), 0o644))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return writeTemp(t, readFile(t, savedSchema2))
+}
+
+func TestAFileOfSchema2IsMigrated(t *testing.T) {
+	path := schema2(t)
+	if r := mustBeSound(t, path); r.Schema != 2 || r.Workspaces != 4 {
+		t.Errorf("before: %+v", r)
+	}
+	s := openStore(t, path)
+	checkMigrated(t, s)
+	secret := Secret{Owner: "uid:1", Name: "TOKEN", Size: 3, ChangedAt: epoch, Sealed: []byte("sealed")}
+	mustUpdate(t, s, func(tx *Tx) error { return tx.PutSecret(secret) })
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustBeSound(t, path)
+}
+
+func TestSecretsAreTheirOwners(t *testing.T) {
+	s := newStore(t)
+	mustUpdate(t, s, func(tx *Tx) error {
+		return errors.Join(tx.PutSecret(Secret{Owner: "uid:1", Name: "B"}), tx.PutSecret(Secret{Owner: "uid:1", Name: "A", Size: 1}),
+			tx.PutSecret(Secret{Owner: "uid:10", Name: "C"}), tx.PutSecret(Secret{Owner: "uid:1", Name: "A", Size: 2}))
+	})
+	mustView(t, s, func(tx *Tx) error {
+		list, err := tx.Secrets("uid:1")
+		if len(list) != 2 || list[0].Name != "A" || list[0].Size != 2 || list[1].Name != "B" {
+			t.Errorf("got %+v", list)
+		}
+		_, there, err2 := tx.Secret("uid:1", "C")
+		if there {
+			t.Error("it finds another's")
+		}
+		return errors.Join(err, err2)
+	})
+	mustUpdate(t, s, func(tx *Tx) error { return errors.Join(tx.DropSecret("uid:1", "A"), tx.DropSecret("uid:1", "none")) })
+	mustView(t, s, func(tx *Tx) error {
+		if list, _ := tx.Secrets("uid:1"); len(list) != 1 {
+			t.Errorf("got %+v", list)
+		}
+		return nil
+	})
+	if err := s.Update(func(tx *Tx) error { return tx.PutSecret(Secret{Owner: "a\x00b", Name: "x"}) }); err == nil {
+		t.Error("an owner with a NUL is taken")
+	}
+}
+
 func checkMigrated(t *testing.T, s *Store) {
 	t.Helper()
 	mustView(t, s, func(tx *Tx) error {
