@@ -105,6 +105,9 @@ func (f *Factory) showWorkspace(out io.Writer, w workspace.Workspace) error {
 	for _, c := range w.Conditions {
 		s.add("condition", conditionText(now, c))
 	}
+	for _, n := range w.Spec.Notes {
+		s.add("note", n.Key+" "+n.Reason)
+	}
 	return s.write(out, f.outPalette())
 }
 
