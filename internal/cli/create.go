@@ -165,7 +165,15 @@ func runCreate(ctx context.Context, f *Factory, o *createOptions) error {
 	if err != nil {
 		return err
 	}
+	sayNotes(f, w)
 	return f.result(viewOf(w), func(out io.Writer) error { return o.say(f, out, w) })
+}
+
+// sayNotes tells what was asked for and is not, or not quite, done.
+func sayNotes(f *Factory, w workspace.Workspace) {
+	for _, n := range w.Spec.Notes {
+		f.note("note: %s %s", render.Escape(n.Key), render.Escape(n.Reason))
+	}
 }
 
 func (o *createOptions) say(f *Factory, out io.Writer, w workspace.Workspace) error {
