@@ -164,9 +164,7 @@ func (r *reader) secrets() {
 	}
 	for i, row := range r.m.Secrets {
 		at := fmt.Sprintf("/secrets/%d", i)
-		if workspace.ValidateEnv(map[string]string{row.Name: ""}) != nil {
-			r.refuse(at+"/name", "secret_invalid", "%.80q is not the name of a secret: use letters, digits and underscores", row.Name)
-		}
+		r.check(at+"/name", workspace.ValidateSecret(row.Name, 0))
 		if slices.ContainsFunc(r.t.spec.Secrets, func(s workspace.SecretWant) bool { return s.Name == row.Name }) {
 			r.refuse(at+"/name", "secret_twice", "secret %s is given twice", row.Name)
 		}

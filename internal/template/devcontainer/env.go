@@ -173,8 +173,8 @@ func (r *reader) secrets(key string, v *hujson.Value) {
 	for i := range members {
 		one, v := name(members[i]), &members[i].Value
 		at := key + "." + one
-		if err := workspace.ValidateEnv(map[string]string{one: ""}); err != nil || len(members) > workspace.MaxSecrets {
-			r.note(at, "is left out: a secret has the name of a variable, and there are at most %d", workspace.MaxSecrets)
+		if workspace.ValidateSecret(one, 0) != nil || len(members) > workspace.MaxSecrets {
+			r.note(at, "is left out: a secret has letters, digits, _ . and - in its name, and there are at most %d", workspace.MaxSecrets)
 			continue
 		}
 		want := workspace.SecretWant{Name: one}
