@@ -30,6 +30,7 @@ type daemon struct {
 	s      settings
 	dir    string
 	env    []string
+	names  string // address on which workspaces are served by name
 	client *client.Client
 	cmd    *exec.Cmd
 	ended  chan error
@@ -42,19 +43,23 @@ func newDaemon(s settings, driver string, firstPort int) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
+	names, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "wsd-bench-")
 	if err != nil {
 		return nil, err
 	}
 	socket, state := filepath.Join(dir, "run", "wsd.sock"), filepath.Join(dir, "state")
-	d := &daemon{s: s, dir: dir}
+	d := &daemon{s: s, dir: dir, names: names}
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "WSD_") {
 			d.env = append(d.env, kv)
 		}
 	}
 	d.env = append(d.env, "WSD_SOCKET="+socket, "WSD_STATE_DIR="+state, "WSD_DRIVER="+driver,
-		"WSD_CONFIG="+filepath.Join(dir, "config.toml"),
+		"WSD_CONFIG="+filepath.Join(dir, "config.toml"), "WSD_FRONT_ADDRESS="+names,
 		"WSD_PORTS_FIRST="+strconv.Itoa(firstPort), "WSD_PORTS_LAST="+strconv.Itoa(firstPort+portCount-1))
 	if err := os.WriteFile(filepath.Join(dir, "config.toml"), nil, 0o600); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))

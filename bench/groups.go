@@ -16,7 +16,10 @@ func groups() []group {
 	return []group{
 		{"create", measureCreate},
 		{"start", measureStart},
+		{"wake", measureWake},
+		{"door", measureDoor},
 		{"exec", measureExec},
+		{"echo", measureEcho},
 		{"list", measureList},
 		{"stored", measureStored},
 		{"cli", measureCLI},

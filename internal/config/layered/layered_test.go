@@ -57,6 +57,7 @@ var samples = map[string][3]string{
 	"templates":           {"'/srv/ta'", "/srv/tb", "/srv/tc"},
 	"ports.first":         {"7_201", "07202", "+7203"},
 	"ports.last":          {"0x2009", "08201", "8203"},
+	"front.address":       {"'127.0.0.1:7001'", "[::1]:7002", "off"},
 	"defaults.template":   {"'ta'", "tb", "tc"},
 	"defaults.cpus":       {"1", "15e-1", "+3.0"},
 	"defaults.memory":     {"'1GiB'", "1GB", "300MiB"},
