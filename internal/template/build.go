@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,11 +61,47 @@ func (r *reader) build(folder fs.FS) {
 	case !there:
 		r.refuse("/build/dockerfile", "content_required", "%s is not in the folder build, and there is no content", file)
 	}
+	for _, f := range list {
+		if f.Path == file {
+			r.t.offline = needsNoRegistry(f.Content)
+		}
+	}
 	r.t.context = pack(list)
 	sum := sha256.Sum256(r.t.context)
 	r.t.spec.Build = &workspace.Build{
 		Context: hex.EncodeToString(sum[:]), Dockerfile: file, Target: b.Target, Args: b.Args,
 	}
+}
+
+// needsNoRegistry reports whether a Dockerfile begins with images of wsd's own alone. In
+// doubt, as where an argument names the image, it is false.
+func needsNoRegistry(dockerfile string) bool {
+	var stages []string // names, and numbers
+	n := 0
+	ours := func(name string) bool {
+		return strings.HasPrefix(name, "wsd:") || name == "scratch" || slices.Contains(stages, strings.ToLower(name))
+	}
+	for line := range strings.Lines(dockerfile) {
+		words := slices.DeleteFunc(strings.Fields(line), func(w string) bool { return strings.HasPrefix(w, "--platform=") })
+		switch {
+		case len(words) < 2:
+		case strings.EqualFold(words[0], "FROM"):
+			if !ours(words[1]) {
+				return false
+			}
+			stages, n = append(stages, strconv.Itoa(n)), n+1
+			if len(words) == 4 && strings.EqualFold(words[2], "AS") {
+				stages = append(stages, strings.ToLower(words[3]))
+			}
+		default:
+			for _, w := range words[1:] {
+				if from, ok := strings.CutPrefix(w, "--from="); ok && !ours(from) {
+					return false
+				}
+			}
+		}
+	}
+	return n > 0
 }
 
 // pack makes a tar of files: the same bytes for the same files, whoever packs them.

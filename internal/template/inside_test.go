@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -170,9 +171,6 @@ func TestABuildIsMadeOfTheFolderBesideIt(t *testing.T) {
 	if b := spec.Build; spec.Image != "" || b == nil || b.Context != hex.EncodeToString(sum[:]) || b.Dockerfile != "Dockerfile" || b.Target != "dev" || b.Args["WHO"] != "ann" {
 		t.Errorf("got image %q and build %+v", spec.Image, b)
 	}
-	if tpl.Offline() {
-		t.Error("what a build fetches is not known, yet it counts as offline")
-	}
 	var got []string
 	for r := tar.NewReader(bytes.NewReader(tpl.Context())); ; {
 		h, err := r.Next()
@@ -192,6 +190,21 @@ func TestABuildIsMadeOfTheFolderBesideIt(t *testing.T) {
 	again, err := Parse([]byte(text), "demo", folder)
 	if err != nil || !bytes.Equal(again.Context(), tpl.Context()) {
 		t.Errorf("the same folder gives other bytes, %v", err)
+	}
+}
+
+func TestABuildFromOursNeedsNoRegistry(t *testing.T) {
+	for text, want := range map[string]bool{
+		"FROM wsd:base": true,
+		"from wsd:base as a\nRUN x\nFROM scratch\nCOPY --from=a /x /\nCOPY --from=0 /y /\nCOPY --from=1 /y /": true,
+		"FROM wsd:base AS a\nFROM A": true, "# FROM debian\nFROM --platform=linux/amd64 wsd:base": true,
+		"FROM debian:12": false, "FROM wsd:base\nFROM debian:12": false, "FROM $BASE": false, "ARG B=wsd:base\nFROM ${B}": false,
+		"FROM wsd:base\nCOPY --from=debian:12 /x /": false, "FROM wsd:base AS a\nCOPY --from=1 /x /": false, "RUN x": false, "": false,
+	} {
+		tpl, err := Parse(fmt.Appendf(nil, "[build]\ncontent = %q", text), "demo", nil)
+		if err != nil || tpl.Offline() != want {
+			t.Errorf("%q: offline is %t, %v", text, tpl.Offline(), err)
+		}
 	}
 }
 

@@ -36,6 +36,7 @@ type Template struct {
 	spec    workspace.Spec // with placeholders still in it
 	raw     map[string]bool
 	context []byte // tar of the folder build
+	offline bool   // the build needs no registry
 }
 
 // Values are what a template is resolved with.
@@ -52,8 +53,9 @@ const (
 	namePort      = "port"
 )
 
-// Offline reports whether the template needs no registry: wsd makes its image.
-func (t Template) Offline() bool { return strings.HasPrefix(t.spec.Image, "wsd:") }
+// Offline reports whether the template needs no registry: wsd makes its image, or the
+// one that its own is built from.
+func (t Template) Offline() bool { return strings.HasPrefix(t.spec.Image, "wsd:") || t.offline }
 
 // Spec is Resolve with parameters alone.
 func (t Template) Spec(params map[string]string) (workspace.Spec, error) {
