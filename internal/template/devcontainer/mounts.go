@@ -144,27 +144,21 @@ func (r *reader) mountField(key string, fields map[string]string, name, value st
 func (r *reader) mount(key string, f map[string]string) (workspace.Mount, string) {
 	m := workspace.Mount{Kind: f["type"], Target: r.inside(path.Clean(f["target"]))}
 	m.ReadOnly = f["readonly"] != "" && f["readonly"] != "false" && f["readonly"] != "0"
-	why := targetProblem(f["target"], m.Target)
-	switch {
-	case m.Kind == "bind": // what it would share says more than where
-		var problem string
-		if m, problem = r.bind(m, f["source"]); problem != "" {
-			return m, problem
-		}
-		return m, why
-	case why != "":
-		return m, why
-	}
+	place := targetProblem(f["target"], m.Target)
 	switch m.Kind {
+	case "bind": // what it would share says more than where
+		m, why := r.bind(m, f["source"])
+		return m, cmp.Or(why, place)
 	case "", "volume":
 		m.Kind, m.Source = "volume", volumeName(f["source"], m.Target)
-		if f["source"] != "" && (r.vars.id == "" || !strings.Contains(f["source"], r.vars.id)) {
+		shared := r.vars.id == "" || !strings.Contains(f["source"], r.vars.id)
+		if place == "" && shared && f["source"] != "" {
 			r.note(key, "the volume %s belongs to this workspace alone, others do not share it", m.Source)
 		}
-		return m, ""
+		return m, place
 	case "tmpfs":
 		m.ReadOnly = false
-		return m, ""
+		return m, place
 	}
 	return m, "only volumes, tmpfs and folders of the project can be mounted"
 }
@@ -192,8 +186,8 @@ func targetProblem(given, target string) string {
 		return "its target must be an absolute path"
 	}
 	if err := workspace.ValidateTarget(target); err != nil {
-		_, why, _ := strings.Cut(fault.From(err).Text, ": ") // the place is told anyway
-		return why
+		why := fault.From(err).Text
+		return why[strings.LastIndex(why, ": ")+2:] // the place is told anyway
 	}
 	return ""
 }
