@@ -30,8 +30,8 @@ func TestASealedValueOpensOnlyWithItsKeyAndName(t *testing.T) {
 	flipped := bytes.Clone(sealed)
 	flipped[len(flipped)-1] ^= 1
 	for what, open := range map[string]func() ([]byte, error){
-		"another name": func() ([]byte, error) { return NewVault(file).Open("uid:2 TOKEN", sealed) },
-		"another key":  func() ([]byte, error) { return NewVault(filepath.Join(dir, "other")).Open("uid:1 TOKEN", sealed) },
+		"another name":  func() ([]byte, error) { return NewVault(file).Open("uid:2 TOKEN", sealed) },
+		"another key":   func() ([]byte, error) { return NewVault(filepath.Join(dir, "other")).Open("uid:1 TOKEN", sealed) },
 		"a flipped bit": func() ([]byte, error) { return NewVault(file).Open("uid:1 TOKEN", flipped) },
 		"nothing":       func() ([]byte, error) { return NewVault(file).Open("uid:1 TOKEN", nil) },
 	} {

@@ -116,20 +116,21 @@ type parts struct {
 	engine *engine.Engine
 	front  *front.Door // nil when Options.Door replaces it
 	server *server.Server
+	kept   *keeper // of listening sockets, over restarts
 	listen net.Listener
 	log    *slog.Logger
 }
 
 func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 	cfg := o.Config
-	p := &parts{log: o.Log}
+	p := &parts{log: o.Log, kept: newKeeper(o.Log)}
 	templates, err := template.Load(cfg.Templates)
 	if err != nil {
 		return nil, err
 	}
 	door := o.Door
 	if door == nil {
-		p.front = front.New(o.Log, connections(host.OpenFiles()))
+		p.front = front.New(o.Log, connections(host.OpenFiles()), p.kept)
 		door = p.front
 	}
 	limits, err := cfg.Defaults.Limits()
@@ -198,6 +199,7 @@ func (p *parts) run(ctx context.Context, o Options) error {
 		start("front door", func(ctx context.Context) error { return p.front.Run(ctx, p.engine, names) })
 	}
 	start("server", func(ctx context.Context) error { return p.server.Serve(ctx, p.listen) })
+	p.kept.sweep()
 	p.log.Info("wsd answers", "socket", o.Config.Socket, "version", o.Version, "pid", os.Getpid())
 	if _, err := sd.SdNotify(false, sd.SdNotifyReady); err != nil {
 		p.log.Warn("cannot tell systemd that wsd is ready", "err", err)

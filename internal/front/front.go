@@ -36,6 +36,7 @@ type Dialer interface {
 // Door holds leased ports on 127.0.0.1, and the address for names.
 type Door struct {
 	log    *slog.Logger
+	keeper Keeper
 	places chan struct{} // one for each connection that is carried
 	linger time.Duration
 	again  time.Duration      // until an address that is taken is tried again
@@ -51,11 +52,30 @@ type Door struct {
 	group   sync.WaitGroup
 }
 
+// Keeper leaves listening sockets with somebody who outlives this process, so that a
+// restart refuses nobody. Take gives back the one that was kept under a name, if it still
+// listens on address.
+type Keeper interface {
+	Take(name, address string) (net.Listener, bool)
+	Keep(name string, l net.Listener)
+	Drop(name string)
+}
+
+// noKeeper keeps nothing.
+type noKeeper struct{}
+
+func (noKeeper) Take(string, string) (net.Listener, bool) { return nil, false }
+func (noKeeper) Keep(string, net.Listener)                {}
+func (noKeeper) Drop(string)                              {}
+
 // New returns a door that holds ports at once and carries connections from Run on, at
 // most so many at a time: each costs two file descriptors, and the rest of the daemon
-// needs some too. One more is closed at once.
-func New(log *slog.Logger, connections int) *Door {
-	return &Door{log: log, places: make(chan struct{}, connections), linger: halfOpen, again: tryAgain, ports: make(map[int]net.Listener)}
+// needs some too. One more is closed at once. keeper may be nil.
+func New(log *slog.Logger, connections int, keeper Keeper) *Door {
+	if keeper == nil {
+		keeper = noKeeper{}
+	}
+	return &Door{log: log, keeper: keeper, places: make(chan struct{}, connections), linger: halfOpen, again: tryAgain, ports: make(map[int]net.Listener)}
 }
 
 // Open holds port. It fails when another program does; it does nothing when the
@@ -69,9 +89,14 @@ func (d *Door) Open(port int) error {
 	if d.closed {
 		return net.ErrClosed
 	}
-	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return err
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	l, kept := d.keeper.Take(keptPort(port), address)
+	if !kept {
+		var err error
+		if l, err = net.Listen("tcp4", address); err != nil {
+			return err
+		}
+		d.keeper.Keep(keptPort(port), l)
 	}
 	d.ports[port] = l
 	if d.serve != nil {
@@ -79,6 +104,9 @@ func (d *Door) Open(port int) error {
 	}
 	return nil
 }
+
+// keptPort is the name under which the keeper has a leased port.
+func keptPort(port int) string { return "port-" + strconv.Itoa(port) }
 
 // Holds reports whether the door holds port.
 func (d *Door) Holds(port int) bool {
@@ -95,6 +123,7 @@ func (d *Door) Close(port int) {
 	if l, ok := d.ports[port]; ok {
 		delete(d.ports, port)
 		_ = l.Close()
+		d.keeper.Drop(keptPort(port))
 	}
 }
 

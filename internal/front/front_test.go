@@ -150,7 +150,7 @@ func open(t *testing.T, connections int, serve func(*net.TCPConn)) *house {
 			}()
 		}
 	}()
-	h := &house{Door: New(slog.New(slog.DiscardHandler), connections), t: t, behind: &inside{addr: server.Addr().String(), row: demo()}}
+	h := &house{Door: New(slog.New(slog.DiscardHandler), connections, nil), t: t, behind: &inside{addr: server.Addr().String(), row: demo()}}
 	h.port = freePort(t)
 	if err := h.Open(h.port); err != nil {
 		t.Fatal(err)
@@ -328,7 +328,7 @@ func TestClosingGivesThePortBackAndLeavesConnectionsAlone(t *testing.T) {
 func TestAPortOfAnotherProgramIsRefused(t *testing.T) {
 	other := listen(t, "127.0.0.1:0")
 	port := other.Addr().(*net.TCPAddr).Port
-	d := New(slog.New(slog.DiscardHandler), 10)
+	d := New(slog.New(slog.DiscardHandler), 10, nil)
 	if err := d.Open(port); !errors.Is(err, syscall.EADDRINUSE) || d.Holds(port) {
 		t.Errorf("got %v, held: %t", err, d.Holds(port))
 	}

@@ -24,7 +24,7 @@ const (
 func (d *Door) serveNames(ctx context.Context, address string, house House) {
 	told := false
 	for ctx.Err() == nil {
-		listeners, err := listenNames(ctx, address)
+		listeners, err := d.listenNames(ctx, address)
 		if err == nil {
 			err = d.serveHTTP(ctx, listeners, house)
 		}
@@ -41,19 +41,31 @@ func (d *Door) serveNames(ctx context.Context, address string, house House) {
 
 // listenNames listens on address, and on [::1] beside 127.0.0.1 where that can be had:
 // browsers try both for a name below .localhost.
-func listenNames(ctx context.Context, address string) ([]net.Listener, error) {
-	var lc net.ListenConfig
-	first, err := lc.Listen(ctx, "tcp", address)
+func (d *Door) listenNames(ctx context.Context, address string) ([]net.Listener, error) {
+	first, err := d.listenKept(ctx, "names", address)
 	if err != nil {
 		return nil, err
 	}
 	listeners := []net.Listener{first}
 	if at, ok := first.Addr().(*net.TCPAddr); ok && at.IP.Equal(net.IPv4(127, 0, 0, 1)) {
-		if second, err := lc.Listen(ctx, "tcp", net.JoinHostPort("::1", strconv.Itoa(at.Port))); err == nil {
+		if second, err := d.listenKept(ctx, "names6", net.JoinHostPort("::1", strconv.Itoa(at.Port))); err == nil {
 			listeners = append(listeners, second)
 		}
 	}
 	return listeners, nil
+}
+
+// listenKept listens on address, by the socket that the keeper has under name if it has.
+func (d *Door) listenKept(ctx context.Context, name, address string) (net.Listener, error) {
+	if l, kept := d.keeper.Take(name, address); kept {
+		return l, nil
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err == nil {
+		d.keeper.Keep(name, l)
+	}
+	return l, err
 }
 
 // serveHTTP serves names on listeners until ctx ends or one of them fails.
