@@ -116,6 +116,9 @@ func newRun(t *turn, w *workspace.Workspace) {
 	w.DropCondition(workspace.OOMKilled)
 	w.DropCondition(workspace.Restored)
 	w.DropCondition(workspace.Ready)
+	for _, kind := range agentConditions {
+		w.DropCondition(kind)
+	}
 }
 
 func (e *Engine) askStop(t *turn, w *workspace.Workspace, actor string) (bool, error) {

@@ -9,7 +9,7 @@
 // engine.
 //
 // Concurrency: Run starts the loop, the workers, the watcher of the container
-// engine and the periodic reconcile, and returns after all of them. The exported
+// engine, the periodic reconcile and a follower of each agent, and returns after all of them. The exported
 // methods are safe for concurrent use while Run runs.
 package engine
 
@@ -208,6 +208,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.spawn(func() { e.watchEngine(ctx) })
 	e.spawn(func() { e.heartbeat(ctx) })
 	e.spawn(func() { e.resync(ctx) })
+	e.spawn(func() { e.followAgents(ctx) })
 	if w, ok := e.cfg.Driver.(rt.Warmer); ok {
 		e.spawn(func() { e.keepWarm(ctx, w) })
 	}

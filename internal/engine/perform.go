@@ -364,5 +364,5 @@ func (e *Engine) progress(b *work, stage string, current, total int64) {
 	if total > 0 {
 		d["current"], d["total"] = strconv.FormatInt(current, 10), strconv.FormatInt(total, 10)
 	}
-	e.signal(event.Signal{Time: time.Now(), Kind: "progress", Workspace: b.w.ID, Detail: d})
+	e.signal(event.Signal{Time: time.Now(), Kind: event.Progress, Workspace: b.w.ID, Detail: d})
 }

@@ -195,7 +195,7 @@ func printable(s string) string {
 
 // line tells watchers the newest line of what a stage prints.
 func (e *Engine) line(b *work, stage, text string) {
-	e.signal(event.Signal{Time: time.Now(), Kind: "progress", Workspace: b.w.ID, Detail: map[string]string{
+	e.signal(event.Signal{Time: time.Now(), Kind: event.Progress, Workspace: b.w.ID, Detail: map[string]string{
 		"stage": stage, "job": b.job.ID, "kind": string(b.job.Kind), "line": text,
 	}})
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
@@ -101,6 +102,10 @@ func (t *turn) move(w *workspace.Workspace, trigger workspace.Trigger, actor str
 		return err
 	}
 	w.State = to
+	if to == workspace.Stopped || to == workspace.Failed { // nothing is missed any more
+		w.DropCondition(workspace.AgentUnreachable)
+		w.DropCondition(workspace.AgentOutdated)
+	}
 	if err := t.put(w); err != nil {
 		return err
 	}
@@ -117,11 +122,18 @@ func (t *turn) note(w *workspace.Workspace, c workspace.Condition) error {
 	if err := t.put(w); err != nil {
 		return err
 	}
-	status := "false"
-	if c.Status {
-		status = "true"
-	}
 	return t.tell(w, workspace.Daemon, event.WorkspaceCondition, map[string]string{
-		"type": string(c.Type), "status": status, "reason": c.Reason,
+		"type": string(c.Type), "status": strconv.FormatBool(c.Status), "reason": c.Reason,
 	})
+}
+
+// unnote takes a condition back, and writes and tells that when it was there.
+func (t *turn) unnote(w *workspace.Workspace, kind workspace.ConditionType) error {
+	if !w.DropCondition(kind) {
+		return nil
+	}
+	if err := t.put(w); err != nil {
+		return err
+	}
+	return t.tell(w, workspace.Daemon, event.WorkspaceCondition, map[string]string{"type": string(kind), "status": "false"})
 }

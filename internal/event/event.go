@@ -80,10 +80,17 @@ func (e Event) sum() string {
 	return hex.EncodeToString(h[:])
 }
 
+// The kinds of signals.
+const (
+	Progress   = "progress"    // detail: stage, job, kind, and current and total or line
+	PortOpened = "port.opened" // detail: port, address, process, label, url
+	PortClosed = "port.closed" // the same
+)
+
 // Signal is a transient fact: shown if somebody looks, else lost.
 type Signal struct {
 	Time      time.Time         `json:"time"`
-	Kind      string            `json:"kind" doc:"progress"`
+	Kind      string            `json:"kind" doc:"progress, port.opened or port.closed"`
 	Workspace string            `json:"workspace"`
 	Detail    map[string]string `json:"detail,omitempty"`
 }

@@ -21,8 +21,13 @@ func TestWhereFilesMayComeFrom(t *testing.T) {
 		}
 	}
 	for _, s := range []Source{
-		{}, {Kind: "ftp"}, {Kind: SourceBind, Path: "a"}, {Kind: SourceBind, Path: "/a/../b"}, {Kind: SourceBind, Path: "/a\nb"},
-		{Kind: SourceUpload, Digest: "ABC"}, {Kind: SourceUpload, Digest: strings.Repeat("0A", 32)},
+		{},
+		{Kind: "ftp"},
+		{Kind: SourceBind, Path: "a"},
+		{Kind: SourceBind, Path: "/a/../b"},
+		{Kind: SourceBind, Path: "/a\nb"},
+		{Kind: SourceUpload, Digest: "ABC"},
+		{Kind: SourceUpload, Digest: strings.Repeat("0A", 32)},
 		{Kind: SourceGit, URL: "https://example.org/a", Depth: -1},
 	} {
 		if err := ValidateSource(s); err == nil {

@@ -83,6 +83,10 @@ const (
 	LimitsPending ConditionType = "LimitsPending" // new limits wait to be applied
 	Attention     ConditionType = "Attention"     // the last job failed; the reason says why
 	HookFailed    ConditionType = "HookFailed"    // a lifecycle command failed; what follows it did not run
+
+	CrashLoop        ConditionType = "CrashLoop"        // its command keeps ending soon after its start
+	AgentUnreachable ConditionType = "AgentUnreachable" // it runs, and its agent does not answer
+	AgentOutdated    ConditionType = "AgentOutdated"    // its agent is older than wsd
 )
 
 // Condition is one fact with its time and reason. Time is when Status last changed.

@@ -52,6 +52,7 @@ func pauseAfter(early int) time.Duration {
 func (in *initProcess) started(pid int) {
 	again := !in.began.IsZero()
 	in.began = time.Now()
+	in.status.begin(in.began)
 	in.now(func(c *agentapi.Command) {
 		c.PID, c.NextStart = pid, time.Time{}
 		if again {
@@ -62,14 +63,25 @@ func (in *initProcess) started(pid int) {
 
 // status is what a report says of the command. It is safe for concurrent use.
 type status struct {
-	mu sync.Mutex
-	c  agentapi.Command
+	mu    sync.Mutex
+	c     agentapi.Command
+	began time.Time // of the last start
 }
 
+// get tells no more of a crash loop once the command has settled.
 func (s *status) get() agentapi.Command {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.c.CrashLoop && s.c.PID != 0 && time.Since(s.began) >= settled {
+		s.c.CrashLoop, s.c.LastLines = false, nil
+	}
 	return s.c
+}
+
+func (s *status) begin(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.began = at
 }
 
 func (s *status) set(change func(*agentapi.Command)) {
