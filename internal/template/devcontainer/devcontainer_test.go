@@ -187,10 +187,7 @@ func TestMistakesAreToldWithTheirPlace(t *testing.T) {
 		{"a user that an engine cannot count to", `{"image": "x", "remoteUser": "4294967295"}`, "devcontainer_invalid", "not a user"},
 		{"a relative folder", `{"image": "x", "workspaceFolder": "src"}`, "devcontainer_invalid", "absolute path"},
 		{"a folder with a newline", `{"image": "x", "workspaceFolder": "/a\nb"}`, "devcontainer_invalid", "absolute path"},
-		{"no cores", `{"image": "x", "hostRequirements": {"cpus": 0}}`, "devcontainer_invalid", "whole number of cores"},
-		{"memory without end", `{"image": "x", "hostRequirements": {"memory": "999999tb"}}`, "devcontainer_invalid", "must be a size"},
 		{"text for a truth value", `{"image": "x", "overrideCommand": "no"}`, "devcontainer_invalid", "must be true or false"},
-		{"an unknown way to open", `{"image": "x", "portsAttributes": {"80": {"onAutoForward": "open"}}}`, "devcontainer_invalid", "onAutoForward must be one of"},
 		{"a mount that is a list", `{"image": "x", "mounts": [["a"]]}`, "devcontainer_invalid", "texts or objects"},
 		{"a mount with a quote", `{"image": "x", "mounts": ["a\"b"]}`, "devcontainer_invalid", "not a mount"},
 		{"too many commands", `{"image": "x", "postCreateCommand": {` + many(`"C%d": "x"`, 65) + `}}`, "devcontainer_invalid", "at most 64"},
@@ -228,6 +225,26 @@ func TestEveryMistakeIsToldAtOnceInTheOrderOfTheFile(t *testing.T) {
 		if e.Fields[i].Pointer != want {
 			t.Errorf("mistake %d is %+v, want %s", i, e.Fields[i], want)
 		}
+	}
+}
+
+func TestWhatIsOnlyAPreferenceSpoilsNothing(t *testing.T) {
+	for members, want := range map[string]string{
+		`"hostRequirements": {"cpus": 0}`:                            "whole number of cores",
+		`"hostRequirements": {"memory": "999999tb"}`:                 "size such as 4gb",
+		`"hostRequirements": {"memory": true}`:                       "size such as 4gb",
+		`"portsAttributes": {"80": {"onAutoForward": "open"}}`:       "one of notify, openBrowser",
+		`"portsAttributes": {"80": {"onAutoForward": "opnBrowser"}}`: "did you mean openBrowser?",
+		`"portsAttributes": {"80": {"protocol": "tcp"}}`:             "one of http, https",
+	} {
+		out, err := read(t, members)
+		if err != nil || len(out.Spec.Notes) != 1 || !strings.Contains(out.Spec.Notes[0].Reason, want) {
+			t.Errorf("%s: got %+v, %v", members, out.Spec.Notes, err)
+		}
+	}
+	out, err := read(t, `"hostRequirements": {"cpus": "4", "memory": 4294967296}, "customizations": {"x": {"a": 1, "a": 2}}`)
+	if l := out.Spec.Limits; err != nil || l.CPUs != 4 || l.Memory != 4<<30 || len(out.Spec.Notes) > 0 {
+		t.Errorf("got %+v, notes %v, %v", l, out.Spec.Notes, err)
 	}
 }
 

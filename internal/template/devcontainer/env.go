@@ -95,11 +95,13 @@ func (r *reader) user() {
 	if r.remoteUser != "" && r.containerUser != "" && r.remoteUser != r.containerUser {
 		r.note("containerUser", "changes nothing: everything runs as remoteUser, %s", r.remoteUser)
 	}
-	if u == "root" || u == "0" || strings.HasPrefix(u, "0:") {
+	if isRoot(u) {
 		r.note("remoteUser", "root has no capabilities here; with --profile admin package managers work")
 	}
 	r.spec().User = u
 }
+
+func isRoot(user string) bool { return user == "root" || user == "0" || strings.HasPrefix(user, "0:") }
 
 // memorySizes are the units of hostRequirements, in bytes.
 var memorySizes = map[string]int64{"": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}
@@ -113,19 +115,16 @@ func (r *reader) hostRequirements(key string, v *hujson.Value) {
 		at := key + "." + one
 		switch one {
 		case "cpus":
-			n, err := strconv.Atoi(string(literal(v)))
+			n, err := strconv.Atoi(said(v))
 			if err != nil || n < 1 || n > workspace.MaxCPUs {
-				r.mistake(v, at, "must be a whole number of cores")
+				r.note(at, "is left out: it must be a whole number of cores")
 				continue
 			}
 			r.spec().Limits.CPUs = require(r, at, float64(n), r.in.Defaults.CPUs, r.in.Ceiling.CPUs)
 		case "memory":
-			n := sizeOf(literal(v).String())
-			if literal(v).Kind() == '0' {
-				n = sizeOf(string(literal(v)))
-			}
+			n := sizeOf(said(v))
 			if n < 0 {
-				r.mistake(v, at, "must be a size such as \"4gb\"")
+				r.note(at, "is left out: it must be a size such as 4gb")
 				continue
 			}
 			r.spec().Limits.Memory = require(r, at, max(n, workspace.MinMemory), r.in.Defaults.Memory, r.in.Ceiling.Memory)
@@ -139,6 +138,14 @@ func (r *reader) hostRequirements(key string, v *hujson.Value) {
 			r.note(at, "is not a key of hostRequirements%s", meant(one, "cpus", "memory", "storage", "gpu"))
 		}
 	}
+}
+
+// said is a text, or a number as it is spelled.
+func said(v *hujson.Value) string {
+	if l := literal(v); l.Kind() == '"' {
+		return l.String()
+	}
+	return string(literal(v))
 }
 
 // sizeOf reads 4gb; it is -1 for anything else and for what no workspace can have.

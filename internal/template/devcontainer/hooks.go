@@ -2,6 +2,7 @@ package devcontainer
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 
 	"github.com/tailscale/hujson"
@@ -24,6 +25,9 @@ var lifecycle = []stage{
 	{"postStartCommand", workspace.PostStart},
 	{"postAttachCommand", workspace.PostAttach},
 }
+
+// sudo is the word of its own.
+var sudo = regexp.MustCompile(`(^|[\s;&|(])sudo(\s|$)`)
 
 // hooks reads one lifecycle command: a line for a shell, the words of a program, or an
 // object of both that run at the same time.
@@ -77,6 +81,9 @@ func (r *reader) hook(key string, v *hujson.Value, h workspace.Hook) {
 	if len(r.spec().Hooks) == workspace.MaxHooks {
 		r.mistake(v, key, "is one command too many: at most %d are allowed", workspace.MaxHooks)
 		return
+	}
+	if !isRoot(cmp.Or(r.remoteUser, r.containerUser)) && slices.ContainsFunc(h.Command, sudo.MatchString) {
+		r.note(key, "uses sudo, which gains no rights in a workspace: put what it does into a Dockerfile, or use remoteUser root and --profile admin")
 	}
 	r.spec().Hooks = append(r.spec().Hooks, h)
 }

@@ -1,6 +1,10 @@
 package devcontainer
 
-import "github.com/tailscale/hujson"
+import (
+	"slices"
+
+	"github.com/tailscale/hujson"
+)
 
 // row says what becomes of one key at the top of the file.
 type row struct {
@@ -75,6 +79,11 @@ var rows = []row{
 	{key: "settings"},
 	{key: "devPort"},
 	{key: "$schema"},
+}
+
+// forEditors reports whether a key changes nothing of ours.
+func forEditors(key string) bool {
+	return slices.ContainsFunc(rows, func(r row) bool { return r.key == key && r.read == nil && r.why == "" })
 }
 
 func (r *reader) name(key string, v *hujson.Value) {

@@ -85,7 +85,8 @@ func (d *document) place(n int) string {
 	return "line " + strconv.Itoa(line) + ", column " + strconv.Itoa(column)
 }
 
-// unique refuses an object that has a name twice, however deep.
+// unique refuses an object that has a name twice, however deep. What is for editors is
+// theirs to judge.
 func (d *document) unique(v *hujson.Value, pointer string) error {
 	switch x := v.Value.(type) {
 	case *hujson.Array:
@@ -105,6 +106,9 @@ func (d *document) unique(v *hujson.Value, pointer string) error {
 					WithHint("leave one of them").WithField(at, "devcontainer_duplicate_key", "")
 			}
 			seen[key] = true
+			if pointer == "" && forEditors(key) {
+				continue
+			}
 			if err := d.unique(&x.Members[i].Value, at); err != nil {
 				return err
 			}

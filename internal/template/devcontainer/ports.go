@@ -125,6 +125,17 @@ var onOpen = map[string]string{
 	"notify": "notify", "openBrowser": "open", "openBrowserOnce": "open", "openPreview": "open", "silent": "silent", "ignore": "ignore",
 }
 
+// prefer reads one word of few about how a port is shown. Another one is no reason to
+// refuse the file.
+func (r *reader) prefer(key string, v *hujson.Value, choices ...string) string {
+	s := literal(v).String()
+	if slices.Contains(choices, s) {
+		return s
+	}
+	r.note(key, "is left out: it must be one of %s%s", strings.Join(choices, ", "), meant(s, choices...))
+	return ""
+}
+
 // portAttributes reads the attributes of one port or range.
 func (r *reader) portAttributes(key string, v *hujson.Value) workspace.Port {
 	var p workspace.Port
@@ -137,15 +148,15 @@ func (r *reader) portAttributes(key string, v *hujson.Value) workspace.Port {
 			s, _ := r.text(at, v, mode{})
 			p.Label = clean(s, maxLabel)
 		case "protocol":
-			p.Protocol = r.oneOf(at, v, "http", "https")
+			p.Protocol = r.prefer(at, v, "http", "https")
 		case "onAutoForward":
-			p.OnOpen = onOpen[r.oneOf(at, v, "notify", "openBrowser", "openBrowserOnce", "openPreview", "silent", "ignore")]
+			p.OnOpen = onOpen[r.prefer(at, v, "notify", "openBrowser", "openBrowserOnce", "openPreview", "silent", "ignore")]
 		case "requireLocalPort":
-			if r.truth(at, v) {
+			if string(literal(v)) == "true" {
 				r.note(at, "is not kept: the port on this machine is leased by wsd")
 			}
 		case "elevateIfNeeded":
-			if r.truth(at, v) {
+			if string(literal(v)) == "true" {
 				r.note(at, "is not done: nothing asks for more rights on the host")
 			}
 		default:
