@@ -90,10 +90,11 @@ func (w way) get(ctx context.Context, c *http.Client) error {
 		return err
 	}
 	defer res.Body.Close()
-	if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %d, %w", w.url, res.StatusCode, err)
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %d", w.url, res.StatusCode)
 	}
-	return nil
+	_, err = io.Copy(io.Discard, res.Body)
+	return err
 }
 
 // load is how the door is used in one sample.

@@ -7,8 +7,8 @@ import (
 
 // A person's workspaces are woken at most so often: what asks more is not a person.
 const (
-	wakesAtOnce = 20
-	wakeEvery   = 6 * time.Second // ten a minute in the long run
+	wakesAtOnce = 60
+	wakeEvery   = 2 * time.Second // thirty a minute in the long run
 )
 
 // budget counts starts by request, one bucket for each owner. It is safe for concurrent use.
