@@ -30,14 +30,14 @@ func Levels() []Level { return []Level{Active, Idle, Background, Disconnected} }
 
 // Facts is what is known of one run of a workspace.
 type Facts struct {
-	ReadyAt   time.Time // when the run could be used
-	StartedAt time.Time // when it began, for Policy.MaxLifetime
+	ReadyAt   time.Time `json:"ready_at,omitzero"`   // when the run could be used
+	StartedAt time.Time `json:"started_at,omitzero"` // when it began, for Policy.MaxLifetime
 
-	Sessions     int       // leases that live
-	Disconnected time.Time // when the last lease ended; zero while there is one or never was
-	Engaged      time.Time // last engagement
-	Worked       time.Time // when work was last seen
-	HeldUntil    time.Time // end of the latest hold; zero: none
+	Sessions     int       `json:"sessions"`              // leases that live
+	Disconnected time.Time `json:"disconnected,omitzero"` // when the last lease ended; zero while there is one or never was
+	Engaged      time.Time `json:"engaged,omitzero"`      // last engagement
+	Worked       time.Time `json:"worked,omitzero"`       // when work was last seen
+	HeldUntil    time.Time `json:"held_until,omitzero"`   // end of the latest hold; zero: none
 }
 
 // Cause names the fact that a stop time follows from.

@@ -1,0 +1,53 @@
+package api
+
+import (
+	"time"
+
+	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// SessionList is the answer to GET /v1/sessions and GET /v1/workspaces/{ref}/sessions.
+// DELETE /v1/workspaces/{ref}/sessions/{id} ends one.
+type SessionList struct {
+	Sessions []activity.Session `json:"sessions"`
+}
+
+// Why is the answer to GET /v1/workspaces/{ref}/why: all that decides about the life of a
+// workspace. Asking changes nothing.
+type Why struct {
+	Now       time.Time           `json:"now" doc:"wsd's clock, to which the other times are to be compared"`
+	Workspace workspace.Workspace `json:"workspace"`
+	Policy    activity.Policy     `json:"policy" doc:"As it applies, ceilings included"`
+	Level     activity.Level      `json:"level,omitempty" doc:"active, idle, background or disconnected; absent while it does not run"`
+	StopAt    time.Time           `json:"stop_at,omitzero" doc:"When it will stop if nothing happens; absent: never"`
+	Cause     activity.Cause      `json:"cause,omitempty" doc:"The fact that stop_at follows from"`
+	Facts     activity.Facts      `json:"facts"`
+	Sessions  []activity.Session  `json:"sessions"`
+	Holds     []activity.Hold     `json:"holds"`
+	Ledger    activity.Ledger     `json:"ledger" doc:"Newest evidence, oldest first"`
+	Next      []Transition        `json:"next" doc:"What will happen if nothing does, in order of time"`
+	Step      activity.Step       `json:"step,omitempty" doc:"throttled or paused, by the ladder"`
+}
+
+// Transition is one thing that will happen to a workspace.
+type Transition struct {
+	At   time.Time `json:"at"`
+	What string    `json:"what" doc:"idle, background, disconnected, throttle, pause, warning, hold_ends or stop"`
+	Why  string    `json:"why" doc:"One sentence"`
+}
+
+// HoldRequest is the body of POST /v1/workspaces/{ref}/holds, answered with 201 and the
+// activity.Hold. DELETE /v1/workspaces/{ref}/holds/{id} ends it.
+type HoldRequest struct {
+	For     workspace.Duration `json:"for,omitempty" doc:"How long; 0: the daemon's ceiling"`
+	Reason  string             `json:"reason,omitempty" doc:"At most 200 characters"`
+	Session string             `json:"session,omitempty" doc:"It ends with this session"`
+}
+
+// Extend is the body of POST /v1/workspaces/{ref}/extend, answered with Why: somebody
+// says that they still use it, which is engagement, and with For that it shall run at
+// least so much longer, which is a hold.
+type Extend struct {
+	For workspace.Duration `json:"for,omitempty"`
+}
