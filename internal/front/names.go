@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -80,12 +81,30 @@ func newNames(d *Door, house House) *Names {
 			IdleConnTimeout:     time.Minute,
 			ForceAttemptHTTP2:   false,
 		},
-		FlushInterval: -1, // events and streams as they come
+		// Events and bodies of unknown length go on as they come, whatever stands here; one of a
+		// known length that comes slowly is not held back for longer than this.
+		FlushInterval: 10 * time.Millisecond,
+		BufferPool:    &buffers{},
 		ErrorLog:      slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 		ErrorHandler:  n.failed,
 	}
 	return n
 }
+
+// buffers are those of bodies on their way. Without them each answer makes one of its own.
+type buffers struct{ pool sync.Pool }
+
+// bodyBuffer is what io.Copy uses too, in bytes.
+const bodyBuffer = 32 << 10
+
+func (b *buffers) Get() []byte {
+	if p, ok := b.pool.Get().(*[]byte); ok {
+		return *p
+	}
+	return make([]byte, bodyBuffer)
+}
+
+func (b *buffers) Put(p []byte) { b.pool.Put(&p) }
 
 // destination is a port of one run of a workspace.
 type destination struct {
