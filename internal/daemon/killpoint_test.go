@@ -37,8 +37,7 @@ func TestKilledAtASystemCallInACreate(t *testing.T) {
 	for _, k := range killpoints {
 		for _, n := range k.at {
 			t.Run(fmt.Sprintf("%s %d", k.call, n), func(t *testing.T) {
-				p := wstest.NewProcess(t, "WSD_DOCKER_SPARE=0")
-				t.Cleanup(func() { docker.Sweep(wstest.InstanceOf(p)) })
+				p := docker.NewProcess(t, "WSD_DOCKER_SPARE=0")
 				p.Start("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+k.call,
 					"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", k.call, n))
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
