@@ -26,7 +26,7 @@ const (
 // Paths. A query is noted behind each.
 const (
 	PathHello     = "/v1/hello"     // GET: Hello
-	PathReport    = "/v1/report"    // GET: Report; ?follow=1: one JSON Report a line, at once and after each change of ports, command or terminals
+	PathReport    = "/v1/report"    // GET: Report; ?follow=1: one JSON Report a line, at once, after each change of ports, command, terminals or foreground jobs, and every TellEvery while something is used
 	PathDial      = "/v1/dial"      // POST ?port=N, upgrade wsd-raw: bytes of a TCP connection to 127.0.0.1:N, else [::1]:N; 502 where it is refused
 	PathExec      = "/v1/exec"      // POST, upgrade wsd-frames: first ExecStart
 	PathTerminals = "/v1/terminals" // GET: []Terminal; POST ?name=N, upgrade wsd-frames: first TerminalStart; DELETE ?name=N: ends it
@@ -45,6 +45,10 @@ const (
 // SecretsDir holds one file a secret, on a tmpfs.
 const SecretsDir = "/run/secrets"
 
+// TellEvery is how often a follower of reports is told that times of input or output have
+// moved, or that cpu was used. It is not told of what it may find out by asking.
+const TellEvery = 10 * time.Second
+
 // Hello is the agent's answer to who it is.
 type Hello struct {
 	Version   int       `json:"version"`
@@ -57,11 +61,12 @@ type Hello struct {
 type Report struct {
 	Time      time.Time  `json:"time"`
 	Command   Command    `json:"command"`
-	Ports     []Port     `json:"ports"`     // in order of number
-	Terminals []Terminal `json:"terminals"` // in order of name
-	Execs     int        `json:"execs"`     // that run
-	Processes int        `json:"processes"` // without the agent
-	CPU       float64    `json:"cpu"`       // seconds used by the whole workspace since its start
+	Ports     []Port     `json:"ports"`          // in order of number
+	Terminals []Terminal `json:"terminals"`      // in order of name
+	Ttys      []Tty      `json:"ttys,omitempty"` // in order of number; those of Terminals too
+	Execs     int        `json:"execs"`          // that run
+	Processes int        `json:"processes"`      // without the agent
+	CPU       float64    `json:"cpu"`            // seconds used by the whole workspace since its start
 }
 
 // Command is the main process that the agent supervises.
@@ -96,6 +101,19 @@ type Terminal struct {
 	LastInput  time.Time `json:"last_input,omitzero"`
 	LastOutput time.Time `json:"last_output,omitzero"`
 	Foreground string    `json:"foreground,omitempty"` // command name of its foreground job, where that is not the shell
+}
+
+// Tty is a pseudo-terminal on which something runs, whoever opened it: a Terminal, a
+// connection of ssh, a pane of a terminal multiplexer. Its times are the kernel's, up to
+// eight seconds old; zero is never.
+type Tty struct {
+	Name            string    `json:"name"`                 // "pts/3"
+	Terminal        string    `json:"terminal,omitempty"`   // of Terminals, where it is one
+	LastInput       time.Time `json:"last_input,omitzero"`  // when a program last read what was typed
+	LastOutput      time.Time `json:"last_output,omitzero"` // when a program last wrote
+	Foreground      string    `json:"foreground,omitempty"` // command name of its foreground job; "" for a shell that waits for a command
+	ForegroundSince time.Time `json:"foreground_since,omitzero"`
+	Interactive     bool      `json:"interactive"` // the foreground job waits for keys: it is blocked in a read, or takes each key as it comes
 }
 
 // ExecStart asks for a command.
