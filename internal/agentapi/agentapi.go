@@ -31,6 +31,7 @@ const (
 	PathExec      = "/v1/exec"      // POST, upgrade wsd-frames: first ExecStart
 	PathTerminals = "/v1/terminals" // GET: []Terminal; POST ?name=N, upgrade wsd-frames: first TerminalStart; DELETE ?name=N: ends it
 	PathTree      = "/v1/tree"      // GET ?path=P: a tar of P; PUT ?path=P: unpacks a tar into the folder P
+	PathWatch     = "/v1/watch"     // GET ?path=P&ignore=NAME...: one JSON Changes a line: at once an empty one, then what changes below the folder P
 	PathSSH       = "/v1/ssh"       // POST, upgrade wsd-raw: one line of JSON SSHStart, then an SSH connection of which the agent is the server
 	PathBegin     = "/v1/begin"     // POST: starts the command of an agent that waits for that; later ones change nothing
 	PathSecrets   = "/v1/secrets"   // PUT: JSON object of name to value in base64, replaces all files in SecretsDir
@@ -53,7 +54,7 @@ const TellEvery = 10 * time.Second
 type Hello struct {
 	Version   int       `json:"version"`
 	Build     string    `json:"build"`    // version of the program
-	Features  []string  `json:"features"` // "exec", "terminals", "files", "ssh", "dial", "begin"
+	Features  []string  `json:"features"` // "exec", "terminals", "files", "ssh", "dial", "begin", "watch"
 	StartedAt time.Time `json:"started_at"`
 }
 
@@ -114,6 +115,30 @@ type Tty struct {
 	Foreground      string    `json:"foreground,omitempty"` // command name of its foreground job; "" for a shell that waits for a command
 	ForegroundSince time.Time `json:"foreground_since,omitzero"`
 	Interactive     bool      `json:"interactive"` // the foreground job waits for keys: it is blocked in a read, or takes each key as it comes
+}
+
+// MaxChanges bounds the paths of one Changes.
+const MaxChanges = 500
+
+// Changes is what has changed below a folder that is watched: what ends up the same is told
+// once, after a short quiet, and half a second after it came at the latest.
+type Changes struct {
+	Changed []Change `json:"changed"`           // in order of path
+	More    bool     `json:"more,omitempty"`    // that is not all: look at everything
+	Partial bool     `json:"partial,omitempty"` // there are too many folders: not all are watched
+}
+
+// Change is one file or folder. A name that is not UTF-8 is told with U+FFFD in it.
+type Change struct {
+	Path    string `json:"path"` // relative to the folder that is watched; "." is that itself, which ends the watching
+	Dir     bool   `json:"dir,omitempty"`
+	Removed bool   `json:"removed,omitempty"` // or moved away
+}
+
+// Unwatched are the patterns (path.Match) of names that are not watched, besides those
+// that are asked for: what tools fill by themselves, and what editors leave for a moment.
+func Unwatched() []string {
+	return []string{".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "*.swp", "*.swx", "*~", ".#*", "4913"}
 }
 
 // ExecStart asks for a command.
