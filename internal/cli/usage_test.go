@@ -132,6 +132,16 @@ func TestWrongCommandLines(t *testing.T) {
 	}
 }
 
+// One sentence says what is wrong; the list of fields repeats it only for programs.
+func TestAWrongSettingIsToldOnce(t *testing.T) {
+	env := nowhere(t)
+	t.Setenv("WSD_PORTS_FIRST", "abc")
+	status, _, errOut := run(t, env, "list")
+	if status != 2 || strings.Count(errOut, "must be a whole number") != 1 || !strings.Contains(errOut, "WSD_PORTS_FIRST") {
+		t.Errorf("status %d, stderr:\n%s", status, errOut)
+	}
+}
+
 func TestRightCommandLines(t *testing.T) {
 	parse := func(args ...string) (*createOptions, error) {
 		var got *createOptions

@@ -164,8 +164,8 @@ func TestSecondDaemonExitsAtOnceNamingTheFirst(t *testing.T) {
 	if err == nil || cmd.ProcessState.ExitCode() != fault.ClassOf(fault.Conflict).Exit {
 		t.Errorf("it ends with %v: %s", err, out)
 	}
-	if !strings.Contains(string(out), fmt.Sprint(p.PID())) {
-		t.Errorf("%q does not name process %d", out, p.PID())
+	if want := fmt.Sprintf("wsd (socket %s) is already running on %s with pid %d", p.Socket, p.StateDir, p.PID()); !strings.Contains(string(out), want) {
+		t.Errorf("%q does not say %q", out, want)
 	}
 	if _, err := p.Status(t.Context()); err != nil {
 		t.Errorf("the first does not answer any more: %v", err)

@@ -123,6 +123,8 @@ func (p *Process) Start(wrapper ...string) {
 		close(dead)
 	}(p.cmd, p.dead)
 	Until(p.tb, 30*time.Second, "wsd answers", func(ctx context.Context) bool {
+		ctx, cancel := p.WhileAlive(ctx)
+		defer cancel()
 		_, err := p.Status(ctx)
 		return err == nil || len(wrapper) > 0 && p.Dead()
 	})
@@ -152,6 +154,20 @@ func (p *Process) Dead() bool {
 	default:
 		return false
 	}
+}
+
+// WhileAlive is a context that ends with the process, for a question that nobody would
+// answer any more.
+func (p *Process) WhileAlive(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	go func(dead chan struct{}) {
+		select {
+		case <-dead:
+			cancel()
+		case <-ctx.Done():
+		}
+	}(p.dead)
+	return ctx, cancel
 }
 
 // Kill sends SIGKILL to the process and what it was wrapped in, and waits.

@@ -264,7 +264,7 @@ func TestABuildLeavesNoStepsBehind(t *testing.T) {
 func nameless(t testing.TB) string {
 	t.Helper()
 	e := engine(t)
-	r, err := e.ImageBuild(t.Context(), buildContext(t, map[string]string{"Dockerfile": "FROM scratch\nLABEL of=" + randomHex(6) + "\n"}), build.ImageBuildOptions{SuppressOutput: true})
+	r, err := e.ImageBuild(t.Context(), buildContext(t, map[string]string{"Dockerfile": "FROM scratch\nLABEL of=" + randomHex(6) + "\n"}), build.ImageBuildOptions{SuppressOutput: true, Remove: true, ForceRemove: true})
 	if err != nil {
 		t.Fatal(err)
 	}
