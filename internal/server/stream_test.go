@@ -93,6 +93,37 @@ func TestWatch(t *testing.T) {
 	})
 }
 
+func TestFilesAreWatchedForAsLongAsTheStreamStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, alice)
+		r.fake.add("one", alice.ID)
+		looking := func() int {
+			synctest.Wait()
+			r.fake.mu.Lock()
+			defer r.fake.mu.Unlock()
+			return r.fake.looking
+		}
+		r.open("/v1/watch?workspace=one").want("hello")
+		if n := looking(); n != 0 {
+			t.Errorf("%d look at files, and nobody asked for them", n)
+		}
+		l := r.open("/v1/watch?workspace=one&files=true")
+		l.want("hello")
+		if n := looking(); n != 1 {
+			t.Errorf("%d look at files", n)
+		}
+		_ = l.resp.Body.Close()
+		if n := looking(); n != 0 {
+			t.Errorf("%d look at files when the stream is closed", n)
+		}
+		for path, status := range map[string]int{"/v1/watch?files=true": 400, "/v1/watch?files=true&workspace=nothing": 404} {
+			if a := r.do("GET", path, ""); a.status != status {
+				t.Errorf("%s gives %d", path, a.status)
+			}
+		}
+	})
+}
+
 // TestSlowReaderOfAWatchIsCut shows that the server holds one message for a reader
 // that takes none, and for how long.
 func TestSlowReaderOfAWatchIsCut(t *testing.T) {
