@@ -236,6 +236,36 @@ func TestBackup(t *testing.T) {
 	}
 }
 
+// trees is a workspace whose archive comes slowly.
+type trees struct{ Inside }
+
+func (trees) Tree(context.Context, workspace.Actor, string, string) (io.ReadCloser, error) {
+	r, w := io.Pipe()
+	go func() {
+		for range 60 {
+			time.Sleep(time.Second)
+			_, _ = w.Write([]byte("piece"))
+		}
+		_ = w.Close()
+	}()
+	return r, nil
+}
+
+func TestAnArchiveMayTakeLongerThanOnePieceMay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, alice)
+		r.fake.Inside = trees{}
+		resp, err := r.http.Get("http://wsd/v1/workspaces/one/tree?path=x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if b, err := io.ReadAll(resp.Body); err != nil || len(b) != 60*len("piece") {
+			t.Errorf("%d bytes, %v", len(b), err)
+		}
+	})
+}
+
 func TestPanicEndsOnlyItsRequest(t *testing.T) {
 	r := newRig(t, root)
 	r.fake.add("one", root.ID)
