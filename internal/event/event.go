@@ -36,6 +36,12 @@ const (
 	SecretDeleted      Kind = "secret.deleted" // detail: name
 	OrphanAdopted      Kind = "orphan.adopted"
 	OrphanRemoved      Kind = "orphan.removed"
+	ActivityLevel      Kind = "activity.level"    // detail: from, to, stop_at, cause
+	ActivityWarning    Kind = "activity.warning"  // detail: stop_at, left, cause
+	ActivityHold       Kind = "activity.hold"     // detail: hold, until, reason, session
+	ActivityUnhold     Kind = "activity.unhold"   // detail: hold, why
+	ActivityExtended   Kind = "activity.extended" // detail: for, stop_at
+	SessionKicked      Kind = "session.kicked"    // detail: session, user, kind
 )
 
 // Event is one committed fact.
@@ -88,12 +94,16 @@ const (
 	// FileChanged has Files, while somebody looks; detail: more (that is not all, look at
 	// everything) and partial (not all folders are watched), each "true" or absent.
 	FileChanged = "file.changed"
+
+	SessionOpened = "session.opened"   // detail: session, user, kind, sessions, and resumed where it came back
+	SessionClosed = "session.closed"   // the same, without resumed
+	StopMoved     = "activity.stop_at" // detail: level, stop_at, cause, sessions; levels that change are facts
 )
 
 // Signal is a transient fact: shown if somebody looks, else lost.
 type Signal struct {
 	Time      time.Time         `json:"time"`
-	Kind      string            `json:"kind" doc:"progress, port.opened, port.closed or file.changed"`
+	Kind      string            `json:"kind" doc:"progress, port.opened, port.closed, file.changed, session.opened, session.closed or activity.stop_at"`
 	Workspace string            `json:"workspace"`
 	Detail    map[string]string `json:"detail,omitempty"`
 	Files     []FileChange      `json:"files,omitempty" doc:"With file.changed"`
