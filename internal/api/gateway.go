@@ -24,7 +24,7 @@ type Frame struct {
 	Type      string          `json:"type"`
 	Workspace string          `json:"workspace,omitempty" doc:"Id of the room's workspace, * for the room of all; a client may write a name"`
 	Epoch     string          `json:"epoch,omitempty" doc:"Changes when the numbers begin anew"`
-	Seq       uint64          `json:"seq,omitempty" doc:"Number within the room and epoch, from 1"`
+	Seq       uint64          `json:"seq,omitempty" doc:"Number within the room and epoch, from 1; of a snapshot: that of the frame before it"`
 	Time      time.Time       `json:"time,omitzero" doc:"By wsd's clock"`
 	Payload   json.RawMessage `json:"payload,omitempty"`
 }
@@ -140,8 +140,8 @@ type Joined struct {
 
 // Snapshot is how a room is.
 type Snapshot struct {
-	Workspace  *workspace.Workspace  `json:"workspace,omitempty"`
-	Workspaces []workspace.Workspace `json:"workspaces,omitempty" doc:"In the room of all"`
+	Workspace  *Live  `json:"workspace,omitempty"`
+	Workspaces []Live `json:"workspaces,omitempty" doc:"In the room of all"`
 }
 
 // Subscribe limits what is sent from a room; empty: everything. Frames that the protocol

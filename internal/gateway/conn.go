@@ -236,13 +236,33 @@ func (c *conn) alive(now time.Time) {
 	}
 }
 
-// watch ends the connection when the lease of a seat does.
+// watch waits for the end of a seat's lease, which ends the seat, and the connection if it
+// has no other: whoever was kicked is not to come back by itself.
 func (c *conn) watch(s *seat) {
 	select {
 	case <-s.lease.Kicked():
-		c.bye(api.CloseKicked, "the session was ended", 0)
 	case <-c.ctx.Done():
+		return
 	}
+	if !c.holds(s) {
+		return // it was given up before
+	}
+	why := "kicked"
+	if _, err := c.hub.engine.Workspace(c.ctx, c.actor, s.room.id); err != nil {
+		why = "deleted"
+	}
+	c.part(s.room.id)
+	s.leave()
+	c.queue.push(own(api.FrameLeft, s.room.id, "", time.Now(), api.Left{Reason: why}))
+	if why == "kicked" && len(c.present()) == 0 {
+		c.bye(api.CloseKicked, "the session was ended", 0)
+	}
+}
+
+func (c *conn) holds(s *seat) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seats[s.room.id] == s
 }
 
 // keep adds a seat. It reports false when the connection has ended meanwhile.

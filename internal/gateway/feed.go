@@ -20,7 +20,8 @@ type feed struct {
 	hub   *Hub
 	after int64 // number of the newest fact that was told; -1: none yet
 	epoch string
-	moved bool // this watch has told something
+	whole bool // this watch has no hole before what it tells: it gave a snapshot or the next fact
+	told  bool // it has told of something
 	begun bool
 }
 
@@ -34,9 +35,9 @@ func (h *Hub) Run(ctx context.Context) {
 	}
 	f := feed{hub: h, after: -1}
 	for ctx.Err() == nil {
-		f.moved = false
+		f.whole, f.told = false, false
 		err := h.engine.Watch(ctx, workspace.Actor{ID: workspace.Daemon, Admin: true}, f.after, "", f.take)
-		if errors.Is(err, errAgain) {
+		if errors.Is(err, errAgain) && f.told { // we were slow
 			continue
 		}
 		h.log.Debug("the watch of the engine ended", "err", err)
@@ -60,18 +61,18 @@ func (f *feed) take(m api.Message) error {
 		}
 		f.epoch = m.Epoch
 	case "snapshot": // who joins reads for themselves
-		f.after = int64(m.Seq)
+		f.after, f.whole = int64(m.Seq), true
 	case "event":
 		if int64(m.Seq) <= f.after {
 			return nil
 		}
-		f.after, f.moved = int64(m.Seq), true
+		f.after, f.whole, f.told = int64(m.Seq), true, true
 		f.hub.fact(m)
 	case "signal":
-		f.moved = true
+		f.whole, f.told = true, true
 		f.hub.signal(*m.Signal)
 	case "resync":
-		if !f.moved { // it is not that we were slow: the facts are gone
+		if !f.whole { // it is not that we were slow: the facts are gone
 			f.lost()
 		}
 		return errAgain

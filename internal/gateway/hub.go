@@ -23,6 +23,7 @@ type Engine interface {
 	Workspaces(ctx context.Context, a workspace.Actor, f api.Filter) ([]workspace.Workspace, error)
 	Watch(ctx context.Context, a workspace.Actor, after int64, ref string, yield func(api.Message) error) error
 	Attend(ctx context.Context, a workspace.Actor, ref string, v activity.Visitor) (activity.Lease, error)
+	Uses(ids ...string) map[string]api.Activity
 }
 
 // Options are what a Hub needs.
@@ -185,16 +186,19 @@ func (h *Hub) forget(key string, r *room) {
 	}
 }
 
-// attend gets a lease for a client that does not only observe.
+// attend gets a lease for a client that does not only observe. A workspace that does not
+// run has nothing to keep in use: its room is entered without one.
 func (h *Hub) attend(ctx context.Context, s *seat, id string, e entry) error {
 	if e.join.Observe {
 		return nil
 	}
 	lease, err := h.engine.Attend(ctx, e.actor, id, activity.Visitor{Kind: activity.Gateway, Peer: e.peer, Resume: e.join.Session})
-	if err != nil {
+	if err != nil && !fault.Is(err, fault.Conflict) {
 		return err
 	}
-	s.lease = lease
+	if err == nil {
+		s.lease = lease
+	}
 	s.shown = api.Member{
 		ID: "m" + strconv.FormatUint(h.ids.Add(1), 36), User: e.actor.ID, Since: time.Now(), Visible: true, Quality: activity.Stable,
 	}
@@ -211,16 +215,33 @@ func (h *Hub) snapshot(ctx context.Context, s *seat) error {
 			return err
 		}
 		h.know(list...)
-		snap.Workspaces = list
+		snap.Workspaces = h.withUse(list...)
 	} else {
 		w, err := h.engine.Workspace(ctx, s.actor, s.room.id)
 		if err != nil {
 			return err
 		}
-		snap.Workspace = &w
+		snap.Workspace = &h.withUse(w)[0]
 	}
 	s.room.settle(s, snap, time.Now())
 	return nil
+}
+
+// withUse adds how they are used to workspaces that were read.
+func (h *Hub) withUse(list ...workspace.Workspace) []api.Live {
+	ids := make([]string, len(list))
+	for i := range list {
+		ids[i] = list[i].ID
+	}
+	uses := h.engine.Uses(ids...)
+	out := make([]api.Live, len(list))
+	for i := range list {
+		out[i].Workspace = list[i]
+		if u, ok := uses[list[i].ID]; ok {
+			out[i].Activity = &u
+		}
+	}
+	return out
 }
 
 // know remembers whose workspaces these are.

@@ -213,8 +213,11 @@ func (c *conn) subscribe(s *seat, f api.Frame, _ time.Time) error {
 
 // evidence reads the payload of a frame that only those may send who have a session.
 func (c *conn) evidence(s *seat, f api.Frame, v any) error {
-	if s.lease == nil {
+	switch {
+	case s.shown.ID == "":
 		return fault.New(fault.Conflict, "observer", "who observes gives no evidence of use").WithHint("join without observe")
+	case s.lease == nil:
+		return fault.New(fault.Conflict, "no_session", "the workspace did not run when its room was joined").WithHint("join again once it runs")
 	}
 	return c.payload(f, v)
 }
@@ -304,4 +307,3 @@ func tame(s string, limit int) string {
 		return r
 	}, s)
 }
-

@@ -43,6 +43,7 @@ type seat struct {
 	shown api.Member // ID "": not shown to others
 
 	held    bool     // its snapshot is being read
+	base    uint64   // number of the frame before those that wait
 	pending []*frame // numbered ones that came meanwhile
 }
 
@@ -71,7 +72,7 @@ func (r *room) spread(n news, except *seat) {
 	f := encode(e)
 	f.key = n.key
 	if f.seq > 0 {
-		f.id = r.epoch + "-" + strconv.FormatUint(f.seq, 10)
+		f.id = frameID(r.epoch, f.seq)
 		r.remember(f)
 	}
 	r.keep(f, n.forget)
@@ -85,6 +86,8 @@ func (r *room) spread(n news, except *seat) {
 		r.remove(s, n.time)
 	}
 }
+
+func frameID(epoch string, seq uint64) string { return epoch + "-" + strconv.FormatUint(seq, 10) }
 
 // offer puts f into the seat's queue, or keeps it until its snapshot is there.
 func (s *seat) offer(f *frame) bool {
@@ -158,7 +161,7 @@ func (r *room) sit(s *seat, j api.Join, joined api.Joined, now time.Time) (recov
 		}
 		r.acquaint(s, now)
 	} else {
-		s.held = true
+		s.held, s.base = true, r.seq
 	}
 	if s.shown.ID != "" {
 		r.tell(s, "join", now)
@@ -187,7 +190,9 @@ func (r *room) settle(s *seat, snap api.Snapshot, now time.Time) {
 		return // it was told that it has left
 	}
 	s.held = false
-	s.queue.give(own(api.FrameSnapshot, r.id, r.epoch, now, snap))
+	f := encode(api.Frame{Type: api.FrameSnapshot, Workspace: r.id, Epoch: r.epoch, Seq: s.base, Time: now, Payload: body(snap)})
+	f.id = frameID(r.epoch, s.base)
+	s.queue.give(f)
 	for _, f := range s.pending {
 		s.queue.give(f)
 	}
