@@ -295,8 +295,9 @@ func TestWhenTheEnginesNumbersBeginAnewEverybodyJoinsAgain(t *testing.T) {
 	}
 	eventually(t, "facts arrive again", func() bool {
 		r.fill(w.ID, 1)
-		return p.next().Type == api.FrameUpdated
+		return r.seq(w.ID) > 0
 	})
+	p.until(api.FrameUpdated)
 }
 
 func TestWhatToolsPublishIsPassedOnAsItIs(t *testing.T) {

@@ -22,7 +22,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/gateway"
 )
 
