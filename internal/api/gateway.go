@@ -63,16 +63,18 @@ const (
 	FrameDeleted = "deleted" // it is gone; left follows
 	FrameJob     = "job"     // a job was retried or has ended
 	FrameDaemon  = "daemon"  // wsd or the container engine went or came
+	FrameWarning = "warning" // it will stop soon; detail: stop_at, left, cause
 	FrameFact    = "fact"    // every other committed fact
 
 	// Numbered, of signals: Signal.
-	FramePortOpened = "port-opened"
-	FramePortClosed = "port-closed"
-	FrameWarning    = "warning" // it will stop soon
+	FramePortOpened    = "port-opened"
+	FramePortClosed    = "port-closed"
+	FrameSessionOpened = "session-opened" // of any kind: a terminal, ssh, another client of the gateway
+	FrameSessionClosed = "session-closed"
 
 	// Not numbered.
 	FramePresence = "presence" // Presence
-	FrameActivity = "activity" // Signal: the level of use has changed
+	FrameActivity = "activity" // Use: its level or the time of its stop has changed
 	FrameProgress = "progress" // Signal: how far a job is
 )
 
@@ -210,6 +212,14 @@ type Member struct {
 type Fact struct {
 	Event     event.Event          `json:"event"`
 	Workspace *workspace.Workspace `json:"workspace,omitempty" doc:"Absent once deleted; revision tells which is newer"`
+}
+
+// Use is how a workspace is used now, and when it will stop if nothing happens.
+type Use struct {
+	Level  activity.Level `json:"level" doc:"active, idle, background or disconnected"`
+	From   activity.Level `json:"from,omitempty" doc:"The level before, where it has changed"`
+	StopAt time.Time      `json:"stop_at,omitzero" doc:"Absent: never"`
+	Cause  activity.Cause `json:"cause,omitempty" doc:"The fact that stop_at follows from"`
 }
 
 // Left tells why a room was left.

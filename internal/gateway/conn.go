@@ -247,6 +247,13 @@ func (c *conn) watch(s *seat) {
 	if !c.holds(s) {
 		return // it was given up before
 	}
+	c.mu.Lock()
+	silent := time.Since(c.pulse.heard) > activity.LeaseLife*9/10
+	c.mu.Unlock()
+	if silent { // the lease died before two pings went unanswered
+		c.bye(api.CloseSilent, "pings were not answered", 0)
+		return
+	}
 	why := "kicked"
 	if _, err := c.hub.engine.Workspace(c.ctx, c.actor, s.room.id); err != nil {
 		why = "deleted"

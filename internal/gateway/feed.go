@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -109,6 +111,8 @@ var frameOf = map[event.Kind]string{
 	event.EngineBack:       api.FrameDaemon,
 	event.DaemonStarted:    api.FrameDaemon,
 	event.DaemonStopped:    api.FrameDaemon,
+	event.ActivityLevel:    api.FrameActivity,
+	event.ActivityWarning:  api.FrameWarning,
 }
 
 func typeOf(ev event.Event) string {
@@ -138,6 +142,9 @@ func (h *Hub) fact(m api.Message) {
 		return
 	}
 	n := news{typ: typeOf(ev), time: ev.Time, body: body(api.Fact{Event: ev, Workspace: m.Workspace})}
+	if n.typ == api.FrameActivity {
+		n.key, n.body = activityKey(ev.Workspace), useOf(ev.Detail, "to")
+	}
 	if n.typ == api.FrameJob || n.typ == api.FrameDeleted {
 		n.forget = progressKey(ev.Workspace)
 	}
@@ -188,6 +195,21 @@ var signalOf = map[string]struct {
 	event.Progress:   {api.FrameProgress, false},
 	event.PortOpened: {api.FramePortOpened, true},
 	event.PortClosed: {api.FramePortClosed, true},
+
+	event.SessionOpened: {api.FrameSessionOpened, true},
+	event.SessionClosed: {api.FrameSessionClosed, true},
+	event.StopMoved:     {api.FrameActivity, false},
+}
+
+func activityKey(id string) string { return api.FrameActivity + "/" + id }
+
+// useOf reads the details of a fact or a signal about how a workspace is used.
+func useOf(detail map[string]string, level string) json.RawMessage {
+	u := api.Use{Level: activity.Level(detail[level]), From: activity.Level(detail["from"]), Cause: activity.Cause(detail["cause"])}
+	if at, err := time.Parse(time.RFC3339Nano, detail["stop_at"]); err == nil {
+		u.StopAt = at
+	}
+	return body(u)
 }
 
 func progressKey(id string) string { return api.FrameProgress + "/" + id }
@@ -207,6 +229,9 @@ func (h *Hub) signal(s event.Signal) {
 	n := news{typ: kind.typ, time: s.Time, body: body(s)}
 	if !kind.numbered {
 		n.key = kind.typ + "/" + s.Workspace // in the room of all each workspace has its own
+	}
+	if s.Kind == event.StopMoved {
+		n.body = useOf(s.Detail, "level")
 	}
 	for _, r := range rooms {
 		r.publish(n, nil)

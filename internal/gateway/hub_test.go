@@ -381,3 +381,28 @@ func TestWhenWsdEndsClientsAreToldWhenToComeBack(t *testing.T) {
 		t.Errorf("closed with %d after %s", code, fmt.Sprint(b))
 	}
 }
+
+func TestHowItIsUsedIsToldAsItIsNowAlsoToWhoComesLater(t *testing.T) {
+	r := newRig(t, Limits{})
+	w := r.fake.add("one", alice)
+	p := r.dial(alice)
+	p.join("one", api.Join{})
+	at := "2030-01-02T03:04:05.5Z"
+	r.fake.commit(w.ID, event.ActivityLevel, nil, "from", "active", "to", "idle", "stop_at", at, "cause", "engagement")
+	f := p.next()
+	if u := of[api.Use](t, f); f.Type != api.FrameActivity || f.Seq != 0 || u.Level != "idle" || u.From != "active" || u.StopAt.Format("15:04:05") != "03:04:05" {
+		t.Errorf("told %+v %s", f, f.Payload)
+	}
+	r.fake.signal(event.Signal{Kind: event.StopMoved, Workspace: w.ID, Detail: map[string]string{"level": "idle", "stop_at": "", "cause": "never"}})
+	if u := of[api.Use](t, p.next()); u.Level != "idle" || !u.StopAt.IsZero() || u.Cause != "never" {
+		t.Errorf("then told %+v", u)
+	}
+	r.fake.commit(w.ID, event.ActivityWarning, nil, "left", "5m0s")
+	if f := p.next(); f.Type != api.FrameWarning || f.Seq != 1 {
+		t.Errorf("a warning is %+v", f)
+	}
+	_, told := r.dial(alice).join("one", api.Join{Epoch: f.Epoch, Since: 1})
+	if !slices.Equal(typesOf(told), []string{api.FrameActivity, api.FramePresence}) || of[api.Use](t, told[0]).Cause != "never" {
+		t.Errorf("who comes later is told %v %s", typesOf(told), told[0].Payload)
+	}
+}
