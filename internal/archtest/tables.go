@@ -35,7 +35,7 @@ var Imports = []Row{
 	},
 	{"uploads", []string{"fault"}, "archives in a folder; knows nothing of what they are for"},
 	{"auth", []string{"fault", "workspace"}, "who asks: it returns a workspace.Actor"},
-	{"gateway", []string{"api", "event", "auth", "fault", "workspace", "runtime"}, "a stream between a socket and the contract of an engine"},
+	{"gateway", []string{"api", "activity", "event", "auth", "fault", "workspace", "runtime"}, "streams between sockets and the contract of an engine; a client of a room holds a lease of activity"},
 	{"front", []string{"fault", "workspace", "event", "auth", "agentapi", "preview", "api"}, "carries connections, decides nothing; tells what listens in the words of the API"},
 	{"preview", []string{"api"}, "pages and their handlers"},
 	{
