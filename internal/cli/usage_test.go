@@ -27,7 +27,7 @@ func nowhere(t *testing.T) map[string]string {
 	return map[string]string{"WSCTL_WSD": dir + "/no-such-wsd"}
 }
 
-// TestWrongCommandLines are rows 67, 68, 70, 71 and 73 of the bad-input catalogue and
+// TestWrongCommandLines are rows 67, 68, 70, 71 and 73 of docs/bad-input.md and
 // slips of the fingers.
 func TestWrongCommandLines(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
