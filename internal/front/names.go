@@ -165,7 +165,7 @@ func (n *Names) find(r *http.Request) (destination, *preview.Page) {
 	if err != nil {
 		return destination{}, problem(workspace.Workspace{Name: to.name}, err)
 	}
-	if w.State != workspace.Initializing { // what initializes may answer already
+	if w.State != workspace.Initializing || !n.answers(r.Context(), w, to.port) {
 		var page *preview.Page
 		if w, page = n.door.rouse(r.Context(), n.house, w, r); page != nil {
 			return destination{}, page
@@ -182,6 +182,20 @@ func (n *Names) find(r *http.Request) (destination, *preview.Page) {
 		}
 	}
 	return destination{w, to.port}, nil
+}
+
+// answers reports whether something inside listens already, though the workspace still
+// prepares itself: its lifecycle commands may take long.
+func (n *Names) answers(ctx context.Context, w workspace.Workspace, port int) bool {
+	if port == 0 {
+		port = w.Spec.Port
+	}
+	c, err := n.house.Reach(ctx, w.ID, w.Run, port)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
 }
 
 // astray answers hosts that lead nowhere. Those of others are refused: a page from

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -29,7 +30,10 @@ type watching struct{ places chan struct{} }
 func (s watching) watch(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.places <- struct{}{}:
-		defer func() { <-s.places }()
+		defer func() {
+			<-s.places
+			debug.FreeOSMemory() // many agents run at a time, and most of them idle
+		}()
 	default:
 		refuseWatch(w, "too many watch files of this workspace")
 		return
