@@ -29,7 +29,7 @@ func measureTimers(ctx context.Context, s settings) (rows []Row, err error) {
 	if err != nil {
 		return rows, err
 	}
-	return append(rows, below(fmt.Sprintf("how late a deadline is, 99th of 100, of %d", s.deadlines), late, 20)), nil
+	return append(rows, below(fmt.Sprintf("how late a deadline is, 99th of 100, of %d within %s", s.deadlines, dueSpan), late, 20)), nil
 }
 
 // A sample has so many changes, each after a read of what it changes, by so many clients.

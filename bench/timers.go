@@ -24,7 +24,7 @@ import (
 // beginning, and all of them within so long.
 const (
 	firstDue = 15 * time.Second
-	dueSpan  = 10 * time.Second
+	dueSpan  = 30 * time.Second
 )
 
 // noDoor holds no ports.
@@ -83,7 +83,8 @@ func unused(db *store.Store, count int, begin time.Time) error {
 			w.State, w.Desired, w.Stop, w.Run = workspace.Running, workspace.WantRunning, nil, workspace.NewID(workspace.PrefixRun)
 			w.ReadyAt = begin.Add(dueSpan * time.Duration(i-count) / time.Duration(count))
 			w.StartedAt, w.StoppedAt = w.ReadyAt, time.Time{}
-			if err := tx.PutWorkspace(w); err != nil {
+			used := activity.Record{Workspace: w.ID, Run: w.Run, Facts: activity.Facts{ReadyAt: w.ReadyAt, StartedAt: w.StartedAt}}
+			if err := errors.Join(tx.PutWorkspace(w), tx.PutActivity(used)); err != nil {
 				return err
 			}
 		}
