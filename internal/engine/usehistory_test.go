@@ -125,6 +125,9 @@ func (h *useHistory) step() {
 		h.crash()
 	case p < 92:
 		d := time.Duration(10+h.rand.IntN(300)) * time.Second
+		if (d - stallLimit).Abs() < 3*time.Second { // whether that is noticed depends on the last heartbeat
+			d += 6 * time.Second
+		}
 		h.note("wsd stands still for %v", d)
 		h.stall(d)
 		if d > stallLimit {
