@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/gateway"
 )
@@ -36,6 +37,17 @@ var lastEventID = header{name: "Last-Event-ID", doc: "Id of the last event that 
 
 // Gateway is where tools of workspaces publish what rooms are told.
 func (s *Server) Gateway() *gateway.Hub { return s.hub }
+
+// payloads are what the frames of the gateway carry, for the document.
+func payloads() []reflect.Type {
+	return []reflect.Type{
+		reflect.TypeFor[api.Hello](), reflect.TypeFor[api.Join](), reflect.TypeFor[api.Joined](), reflect.TypeFor[api.Snapshot](),
+		reflect.TypeFor[api.Subscribe](), reflect.TypeFor[api.Ping](), reflect.TypeFor[api.Interaction](), reflect.TypeFor[api.Navigation](),
+		reflect.TypeFor[api.FileChange](), reflect.TypeFor[api.Visibility](), reflect.TypeFor[api.Cursor](), reflect.TypeFor[api.Presence](),
+		reflect.TypeFor[api.Fact](), reflect.TypeFor[event.Signal](), reflect.TypeFor[api.Use](), reflect.TypeFor[api.Left](),
+		reflect.TypeFor[api.FrameProblem](), reflect.TypeFor[api.Bye](),
+	}
+}
 
 // frameProblem words what is wrong with one frame. What is our own fault is logged.
 func (s *Server) frameProblem(err error) api.Problem {
