@@ -23,6 +23,7 @@ func groups() []group {
 		{"list", measureList},
 		{"stored", measureStored},
 		{"cli", measureCLI},
+		{"fanout", measureFanout},
 	}
 }
 

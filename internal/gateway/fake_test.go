@@ -242,8 +242,7 @@ func newRig(t testing.TB, l Limits) *rig {
 			http.Error(w, err.Error(), http.StatusTooManyRequests)
 			return
 		}
-		defer out()
-		r.hub.Serve(ctx, r.leave, w, req, a)
+		r.hub.Serve(ctx, r.leave, w, req, a, out)
 	}))
 	r.url = srv.URL
 	t.Cleanup(func() {

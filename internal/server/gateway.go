@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
 	"net/http"
 	"reflect"
@@ -68,11 +69,20 @@ func (s *Server) gateway(c *call) error {
 	if err != nil {
 		return err
 	}
-	defer leave()
 	s.sessions.add()
-	defer s.sessions.done()
-	s.hub.Serve(c.ctx, s.closing, c.w, c.r, c.actor)
+	s.hub.Serve(s.life(c.ctx), s.closing, c.w, c.r, c.actor, func() {
+		leave()
+		s.sessions.done()
+	})
 	return nil
+}
+
+// life is the context of what outlives its request: it ends when connections are cut.
+func (s *Server) life(request context.Context) context.Context {
+	if s.base != nil {
+		return s.base
+	}
+	return context.WithoutCancel(request) // no Serve, no end
 }
 
 func (s *Server) stream(c *call) error {
