@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -162,12 +163,29 @@ func (c *conn) read() {
 			c.drain()
 			return
 		}
-		if err := c.handle(data, now); err != nil {
+		if err := c.aside(data, now); err != nil {
 			c.bye(api.CloseBadFrame, clip(err.Error(), 100), 0)
 			c.drain()
 			return
 		}
 	}
+}
+
+// aside handles a frame on a stack of its own, which is given back: the reader's would stay
+// twice as large for as long as the client stays.
+func (c *conn) aside(data []byte, now time.Time) error {
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil { // it ends this client, not wsd
+				c.hub.log.Error("panic in a frame of the gateway", "panic", p, "stack", string(debug.Stack()))
+				c.bye(websocket.StatusInternalError, "something went wrong inside wsd", 5*time.Second)
+				done <- nil
+			}
+		}()
+		done <- c.handle(data, now)
+	}()
+	return <-done
 }
 
 // drain goes on reading, without minding what comes, so that the client's own goodbye is

@@ -52,6 +52,9 @@ func (f *fake) add(name string, a workspace.Actor) workspace.Workspace {
 }
 
 func (f *fake) Workspace(_ context.Context, a workspace.Actor, ref string) (workspace.Workspace, error) {
+	if ref == "panic" {
+		panic("asked for")
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, w := range f.rows {
