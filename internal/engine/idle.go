@@ -329,7 +329,7 @@ func (e *Engine) giveUpCheck(r *activity.Record, cause error, now time.Time) boo
 	c.Error = clip(cause.Error())
 	c.Again = now.Add(min(checkPause<<min(c.Failures-1, 10), checkBound))
 	r.Check = &c
-	return c.Failures >= checkTries && !errors.Is(cause, rt.ErrUnreachable)
+	return c.Failures >= checkTries && !e.Stale()
 }
 
 // believe folds what a look has shown.
