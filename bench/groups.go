@@ -24,6 +24,7 @@ func groups() []group {
 		{"stored", measureStored},
 		{"timers", measureTimers},
 		{"cli", measureCLI},
+		{"fanout", measureFanout},
 	}
 }
 

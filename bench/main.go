@@ -39,6 +39,13 @@ type settings struct {
 }
 
 func main() {
+	if os.Getenv(readerEnv) != "" && len(os.Args) == 4 {
+		if err := readSockets(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	s, err := parse(os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		os.Exit(0)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -229,10 +230,12 @@ type Left struct {
 
 // FrameProblem refuses one frame; the connection stands.
 type FrameProblem struct {
-	Code   string `json:"code" doc:"Stable word"`
-	Detail string `json:"detail"`
-	Hint   string `json:"hint,omitempty"`
-	Re     string `json:"re,omitempty" doc:"Type of the refused frame"`
+	Code      string     `json:"code" doc:"Stable word"`
+	Kind      fault.Kind `json:"kind" doc:"Class of the error"`
+	Detail    string     `json:"detail"`
+	Hint      string     `json:"hint,omitempty"`
+	Retryable bool       `json:"retryable" doc:"The same may be allowed later"`
+	Re        string     `json:"re,omitempty" doc:"Type of the refused frame"`
 }
 
 // Bye is the last frame of a connection.

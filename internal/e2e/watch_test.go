@@ -59,12 +59,12 @@ func TestFilesInsideAreWatched(t *testing.T) {
 		t.Errorf("the first: %+v", s)
 	}
 	h.ok("exec", "t", "--", "sh", "-ec", "mkdir -p .git/x src/deep; echo 1 >.git/x/f; echo 1 >src/deep/f")
-	want := event.FileChange{Path: "src/deep/f"}
-	var all []event.FileChange
+	want := event.ChangedFile{Path: "src/deep/f"}
+	var all []event.ChangedFile
 	for !slices.Contains(all, want) {
 		all = append(all, next().Files...)
 	}
-	if slices.ContainsFunc(all, func(c event.FileChange) bool { return strings.HasPrefix(c.Path, ".git") }) {
+	if slices.ContainsFunc(all, func(c event.ChangedFile) bool { return strings.HasPrefix(c.Path, ".git") }) {
 		t.Errorf("told of %v", all)
 	}
 	h.ok("restart", "t")
@@ -72,7 +72,7 @@ func TestFilesInsideAreWatched(t *testing.T) {
 		t.Errorf("after a restart: %+v", s)
 	}
 	h.ok("exec", "t", "--", "rm", "-r", "src")
-	for all = nil; !slices.Contains(all, event.FileChange{Path: "src", Dir: true, Removed: true}); {
+	for all = nil; !slices.Contains(all, event.ChangedFile{Path: "src", Dir: true, Removed: true}); {
 		all = append(all, next().Files...)
 	}
 }

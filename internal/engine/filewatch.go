@@ -133,7 +133,7 @@ func (e *Engine) relayOnce(ctx context.Context, id string) error {
 func (e *Engine) tellFiles(id string, c agentapi.Changes) {
 	s := event.Signal{Time: time.Now(), Kind: event.FileChanged, Workspace: id, Detail: map[string]string{}}
 	for _, f := range c.Changed[:min(len(c.Changed), filesTold)] {
-		s.Files = append(s.Files, event.FileChange{Path: printable(f.Path), Dir: f.Dir, Removed: f.Removed})
+		s.Files = append(s.Files, event.ChangedFile{Path: printable(f.Path), Dir: f.Dir, Removed: f.Removed})
 	}
 	if c.More || len(c.Changed) > filesTold {
 		s.Detail[moreChanged] = "true"

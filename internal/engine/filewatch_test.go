@@ -75,7 +75,7 @@ func TestChangedFilesAreSignalledWhileSomebodyLooks(t *testing.T) {
 		}
 		a.files <- agentapi.Changes{Changed: []agentapi.Change{{Path: "a/b"}, {Path: "bad\x1b[2J", Removed: true}, {Path: "../out"}, {Path: "/etc"}}}
 		got := h.since()
-		if len(got) != 1 || got[0].Workspace != w.ID || !slices.Equal(got[0].Files, []event.FileChange{{Path: "a/b"}, {Path: "bad[2J", Removed: true}}) || len(got[0].Detail) != 0 {
+		if len(got) != 1 || got[0].Workspace != w.ID || !slices.Equal(got[0].Files, []event.ChangedFile{{Path: "a/b"}, {Path: "bad[2J", Removed: true}}) || len(got[0].Detail) != 0 {
 			t.Errorf("told %+v", got)
 		}
 		first()

@@ -106,11 +106,11 @@ type Signal struct {
 	Kind      string            `json:"kind" doc:"progress, port.opened, port.closed, file.changed, session.opened, session.closed or activity.stop_at"`
 	Workspace string            `json:"workspace"`
 	Detail    map[string]string `json:"detail,omitempty"`
-	Files     []FileChange      `json:"files,omitempty" doc:"With file.changed"`
+	Files     []ChangedFile      `json:"files,omitempty" doc:"With file.changed"`
 }
 
-// FileChange is one file or folder of a workspace that has changed.
-type FileChange struct {
+// ChangedFile is one file or folder of a workspace that has changed.
+type ChangedFile struct {
 	Path    string `json:"path" doc:"Relative to the folder of the workspace"`
 	Dir     bool   `json:"dir,omitempty"`
 	Removed bool   `json:"removed,omitempty" doc:"Or moved away"`

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -59,15 +60,17 @@ func (h *Hub) Admit(a workspace.Actor) (leave func(), err error) {
 	return func() { h.census.leave(a) }, nil
 }
 
-// Serve upgrades the connection of a client that was admitted, and serves it. It returns
-// when the client is gone, soon after leave is closed, or at once when ctx ends.
-func (h *Hub) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseWriter, r *http.Request, a workspace.Actor) {
+// Serve upgrades the connection of a client that was admitted, and returns: net/http's
+// goroutine with all that it holds of the request would be a third of what a client costs.
+// The client is served until it is gone, soon after leave is closed, or at once when ctx,
+// which has to outlive the request, ends. Then done is called.
+func (h *Hub) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseWriter, r *http.Request, a workspace.Actor, done func()) {
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{api.GatewayProtocol}})
 	if err != nil {
 		h.log.Debug("cannot upgrade to a WebSocket", "err", err)
+		done()
 		return // Accept has answered
 	}
-	defer ws.CloseNow() //nolint:errcheck // closed properly before, or beyond help
 	ws.SetReadLimit(int64(h.limits.MessageBytes))
 	now := time.Now()
 	c := &conn{
@@ -75,14 +78,17 @@ func (h *Hub) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseW
 		seats: map[string]*seat{}, pulse: pulse{heard: now},
 	}
 	c.ctx, c.cancel = context.WithCancelCause(ctx)
-	defer c.cancel(nil)
 	c.queue = newQueue(h.limits, c.tooSlow)
 	c.queue.give(own(api.FrameHello, "", "", now, h.hello(a, now)))
 	c.mu.Lock()
 	c.beat = time.AfterFunc(h.limits.Ping, c.ask)
 	c.idle = time.AfterFunc(h.limits.Idle, func() { c.bye(api.CloseIdle, "no room was joined", 0) })
 	c.mu.Unlock()
-	defer c.leaveAll()
+	go c.run(leave, done)
+}
+
+func (c *conn) run(leave <-chan struct{}, done func()) {
+	defer done()
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -90,8 +96,9 @@ func (h *Hub) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseW
 	}()
 	c.write(leave)
 	c.cancel(nil)
-	_ = ws.CloseNow() // it ends the reader, if the peer has not
+	_ = c.ws.CloseNow() // it ends the reader, if the peer has not
 	<-read
+	c.leaveAll()
 }
 
 func (h *Hub) hello(a workspace.Actor, now time.Time) api.Hello {
@@ -156,12 +163,29 @@ func (c *conn) read() {
 			c.drain()
 			return
 		}
-		if err := c.handle(data, now); err != nil {
+		if err := c.aside(data, now); err != nil {
 			c.bye(api.CloseBadFrame, clip(err.Error(), 100), 0)
 			c.drain()
 			return
 		}
 	}
+}
+
+// aside handles a frame on a stack of its own, which is given back: the reader's would stay
+// twice as large for as long as the client stays.
+func (c *conn) aside(data []byte, now time.Time) error {
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil { // it ends this client, not wsd
+				c.hub.log.Error("panic in a frame of the gateway", "panic", p, "stack", string(debug.Stack()))
+				c.bye(websocket.StatusInternalError, "something went wrong inside wsd", 5*time.Second)
+				done <- nil
+			}
+		}()
+		done <- c.handle(data, now)
+	}()
+	return <-done
 }
 
 // drain goes on reading, without minding what comes, so that the client's own goodbye is

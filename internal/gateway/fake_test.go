@@ -52,6 +52,9 @@ func (f *fake) add(name string, a workspace.Actor) workspace.Workspace {
 }
 
 func (f *fake) Workspace(_ context.Context, a workspace.Actor, ref string) (workspace.Workspace, error) {
+	if ref == "panic" {
+		panic("asked for")
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, w := range f.rows {
@@ -242,8 +245,7 @@ func newRig(t testing.TB, l Limits) *rig {
 			http.Error(w, err.Error(), http.StatusTooManyRequests)
 			return
 		}
-		defer out()
-		r.hub.Serve(ctx, r.leave, w, req, a)
+		r.hub.Serve(ctx, r.leave, w, req, a, out)
 	}))
 	r.url = srv.URL
 	t.Cleanup(func() {

@@ -44,7 +44,9 @@ func (c *conn) handle(data []byte, now time.Time) error {
 	}
 	if err := c.dispatch(f, now); err != nil {
 		p := c.hub.problem(err)
-		c.queue.push(own(api.FrameError, f.Workspace, "", now, api.FrameProblem{Code: p.Code, Detail: p.Detail, Hint: p.Hint, Re: f.Type}))
+		c.queue.push(own(api.FrameError, f.Workspace, "", now, api.FrameProblem{
+			Code: p.Code, Kind: p.Kind, Detail: p.Detail, Hint: p.Hint, Retryable: p.Retryable, Re: clip(f.Type, maxWhat),
+		}))
 	}
 	return nil
 }

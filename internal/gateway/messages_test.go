@@ -255,6 +255,17 @@ func TestAConnectionInNoRoomEnds(t *testing.T) {
 	}
 }
 
+func TestAPanicEndsOneClientAlone(t *testing.T) {
+	r := newRig(t, Limits{})
+	p, other := r.dial(alice), r.dial(alice)
+	p.send(api.FrameJoin, "panic", nil)
+	if last, code := p.gone(); code != websocket.StatusInternalError || last.Type != api.FrameBye {
+		t.Errorf("closed with %d after %s", code, last.Type)
+	}
+	other.send(api.FramePing, "", nil)
+	other.until(api.FramePong)
+}
+
 // FuzzFrame: whatever a client sends, wsd neither panics nor tells others anything that a
 // terminal could act on, and only the verbs of a person are evidence.
 func FuzzFrame(f *testing.F) {

@@ -83,7 +83,7 @@ type events struct {
 	buf    bytes.Buffer
 }
 
-// drain sends all that waits; errPeerGone follows the last frame of a queue that ended.
+// drain sends all that waits; errPeerGone follows the last frame of a stream.
 func (e *events) drain(q *queue) error {
 	for {
 		f, over := q.take()
@@ -102,6 +102,9 @@ func (e *events) drain(q *queue) error {
 		e.buf.WriteString("\n\n")
 		if err := e.send(e.buf.Bytes()); err != nil {
 			return err
+		}
+		if f.typ == api.FrameLeft || f.typ == api.FrameResync {
+			return errPeerGone
 		}
 	}
 }

@@ -82,10 +82,10 @@ func TestAClientThatIsKilledAgainAndAgainHasNoGapAndNoDuplicate(t *testing.T) {
 	var seen, told atomic.Uint64
 	stop, done := make(chan struct{}), make(chan struct{})
 	more := make(chan struct{}, 1)
-	go func() { // it never runs so far ahead that the room has forgotten
+	go func() { // it never runs so far ahead that a queue is full
 		defer close(done)
 		for {
-			for told.Load() < seen.Load()+300 {
+			for told.Load() < seen.Load()+200 {
 				_ = r.hub.Publish(w.ID, api.FrameReload, json.RawMessage(`{"reason":"`+strconv.FormatUint(told.Load(), 10)+`"}`))
 				told.Store(r.seq(w.ID))
 				if told.Load() == 0 {

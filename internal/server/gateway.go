@@ -1,12 +1,14 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
 	"net/http"
 	"reflect"
 	"strconv"
 
 	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/gateway"
 )
@@ -37,6 +39,17 @@ var lastEventID = header{name: "Last-Event-ID", doc: "Id of the last event that 
 // Gateway is where tools of workspaces publish what rooms are told.
 func (s *Server) Gateway() *gateway.Hub { return s.hub }
 
+// payloads are what the frames of the gateway carry, for the document.
+func payloads() []reflect.Type {
+	return []reflect.Type{
+		reflect.TypeFor[api.Hello](), reflect.TypeFor[api.Join](), reflect.TypeFor[api.Joined](), reflect.TypeFor[api.Snapshot](),
+		reflect.TypeFor[api.Subscribe](), reflect.TypeFor[api.Ping](), reflect.TypeFor[api.Interaction](), reflect.TypeFor[api.Navigation](),
+		reflect.TypeFor[api.FileChange](), reflect.TypeFor[api.Visibility](), reflect.TypeFor[api.Cursor](), reflect.TypeFor[api.Presence](),
+		reflect.TypeFor[api.Fact](), reflect.TypeFor[event.Signal](), reflect.TypeFor[api.Use](), reflect.TypeFor[api.Left](),
+		reflect.TypeFor[api.FrameProblem](), reflect.TypeFor[api.Bye](),
+	}
+}
+
 // frameProblem words what is wrong with one frame. What is our own fault is logged.
 func (s *Server) frameProblem(err error) api.Problem {
 	id := rand.Text()
@@ -56,11 +69,20 @@ func (s *Server) gateway(c *call) error {
 	if err != nil {
 		return err
 	}
-	defer leave()
 	s.sessions.add()
-	defer s.sessions.done()
-	s.hub.Serve(c.ctx, s.closing, c.w, c.r, c.actor)
+	s.hub.Serve(s.life(c.ctx), s.closing, c.w, c.r, c.actor, func() {
+		leave()
+		s.sessions.done()
+	})
 	return nil
+}
+
+// life is the context of what outlives its request: it ends when connections are cut.
+func (s *Server) life(request context.Context) context.Context {
+	if s.base != nil {
+		return s.base
+	}
+	return context.WithoutCancel(request) // no Serve, no end
 }
 
 func (s *Server) stream(c *call) error {

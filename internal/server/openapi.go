@@ -215,6 +215,9 @@ func describe(version string) []byte {
 	schemas.Schema(reflect.TypeFor[api.ExecStart](), true, "") // spoken inside the WebSocket
 	schemas.Schema(reflect.TypeFor[api.ExecControl](), true, "")
 	schemas.Schema(reflect.TypeFor[event.Event](), true, "")
+	for _, t := range payloads() {
+		schemas.Schema(t, true, "")
+	}
 	for name, s := range schemas.Map() {
 		polish(name, s)
 	}

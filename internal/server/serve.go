@@ -29,6 +29,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return base }, ConnContext: auth.ConnContext,
 	}
+	s.base = base
 	feed, endFeed := context.WithCancel(base)
 	fed := make(chan struct{})
 	go func() {

@@ -15,6 +15,7 @@
 package server
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -98,6 +99,7 @@ type Server struct {
 	closing   chan struct{} // closed when the end begins
 	closeOnce sync.Once
 	sessions  sessions
+	base      context.Context // of Serve's connections; nil before
 	hub       *gateway.Hub
 	scriptTag string // of the gateway's client for pages
 }
