@@ -42,11 +42,11 @@ func workActions() []action {
 		{"x", "shell", "open a shell", one(workspace.Running, workspace.Paused, workspace.Stopped), (*Model).shell},
 		{"n", "new", "create a workspace", (*Model).reachable, (*Model).openForm},
 		{"r", "restart", "restart", in(workspace.Running), send(Restart)},
-		{"p", "pause", "pause: freeze, and keep the memory", in(workspace.Running), send(Pause)},
+		{"p", "pause", "pause: freeze it", in(workspace.Running), send(Pause)},
 		{"P", "resume", "resume", in(workspace.Paused), send(Resume)},
-		{"e", "extend", "extend: I still use it", in(workspace.Running), send(Extend)},
-		{"h", "hold", "hold: keep it running for a time", in(workspace.Running), (*Model).askHold},
-		{"u", "open", "open its address in a browser", one(), (*Model).openURL},
+		{"e", "extend", "extend: I still use it", (*Model).extendable, send(Extend)},
+		{"h", "hold", "hold: keep it running", (*Model).extendable, (*Model).askHold},
+		{"u", "open", "open it in a browser", one(), (*Model).openURL},
 		{"y", "copy", "copy its address", one(), (*Model).copyURL},
 		{"m", "", "rename", one(), (*Model).askRename},
 		{"L", "", "set labels", in(), (*Model).askLabels},
@@ -58,8 +58,8 @@ func workActions() []action {
 func screenActions() []action {
 	always := func(*Model) bool { return true }
 	return []action{
-		{"/", "filter", "filter: words, state:running, label:team=web, -word", (*Model).listShown, (*Model).askFilter},
-		{"space", "", "mark, for what is done to several at once", (*Model).anyShown, (*Model).markOne},
+		{"/", "filter", "filter", (*Model).listShown, (*Model).askFilter},
+		{"space", "", "mark, to act on several", (*Model).anyShown, (*Model).markOne},
 		{"a", "", "mark all, or none", (*Model).anyShown, (*Model).markAll},
 		{"o", "", "sort by the next column", (*Model).anyShown, (*Model).sortNext},
 		{"O", "", "sort the other way round", (*Model).anyShown, (*Model).sortBack},
@@ -71,7 +71,13 @@ func screenActions() []action {
 }
 
 func (m *Model) reachable() bool { return m.link.Daemon }
-func (m *Model) anyShown() bool  { return m.listShown() && len(m.list.shown) > 0 }
+
+// extendable says that a stop is known which could be put off.
+func (m *Model) extendable() bool {
+	return m.reachable() && slices.ContainsFunc(m.fitting(verbStates[Extend]), func(r *row) bool { return r.why != nil })
+}
+
+func (m *Model) anyShown() bool { return m.listShown() && len(m.list.shown) > 0 }
 
 // in says that an action is possible where any of the targets is in one of these states;
 // none are all states but deleting.

@@ -27,17 +27,31 @@ func (p *page) graphs() {
 	if len(u.cpu) > 0 {
 		now = fmt.Sprintf("%.0f%% of a core, limit %s", u.cpu[len(u.cpu)-1]*100, render.Number(cores))
 	}
-	p.graph("cpu", now, u.cpu, cores, fmt.Sprintf("%.0f%%", cores*100))
+	top := scale(u.cpu, cores)
+	p.graph("cpu", now, u.cpu, top, render.Number(top*100)+"%")
 	p.line("")
 	limit := cmp.Or(u.last.MemoryLimit, p.r.w.Spec.Limits.Memory, 1)
 	now = render.Bytes(u.last.Memory) + " of " + render.Bytes(limit)
 	if u.last.MemoryPeak > 0 {
 		now += ", peak " + render.Bytes(u.last.MemoryPeak)
 	}
-	p.graph("memory", now, u.mem, float64(limit), short(limit))
+	top = scale(u.mem, float64(limit))
+	p.graph("memory", now, u.mem, top, short(int64(top)))
 	p.line("")
 	p.fact("processes", strconv.FormatInt(u.last.Pids, 10)+" of "+strconv.FormatInt(p.r.w.Spec.Limits.Pids, 10))
 	p.fact("cpu time", render.Elapsed(time.Duration(u.last.CPUSeconds*float64(time.Second))))
+}
+
+// scale is the limit, or the part of it that still holds all values: what uses a
+// hundredth would be a flat line.
+func scale(values []float64, limit float64) float64 {
+	most := slices.Max(append([]float64{0}, values...))
+	for _, part := range []float64{100, 50, 20, 10, 5, 2} {
+		if most <= limit/part {
+			return limit / part
+		}
+	}
+	return limit
 }
 
 // graph draws values between 0 and top, newest at the right, in eighths of a row.
@@ -61,14 +75,14 @@ func (p *page) graph(name, now string, values []float64, top float64, topText st
 				b.WriteByte(' ')
 			}
 		}
-		scale := ""
+		label := ""
 		switch line {
 		case graphRows - 1:
-			scale = topText
+			label = topText
 		case 0:
-			scale = "0"
+			label = "0"
 		}
-		p.line(p.m.theme.faint.paint(cell(scale, 6, true)+"│") + p.m.theme.accent.paint(b.String()))
+		p.line(p.m.theme.faint.paint(cell(label, 6, true)+"│") + p.m.theme.accent.paint(b.String()))
 	}
 }
 
@@ -91,7 +105,8 @@ func (p *page) spec() {
 	if s.Source != nil {
 		p.fact("files from", strings.TrimSpace(s.Source.Kind+" "+cmp.Or(s.Source.Path, s.Source.URL)+" "+s.Source.Branch))
 	}
-	p.fact("timeouts", fmt.Sprintf("create %s, initialize %s, start %s, stop %s", s.Timeouts.Create, s.Timeouts.Initialize, s.Timeouts.Start, s.Timeouts.Stop))
+	p.fact("timeouts", fmt.Sprintf("create %s, initialize %s, start %s, stop %s",
+		render.Span(s.Timeouts.Create.Std()), render.Span(s.Timeouts.Initialize.Std()), render.Span(s.Timeouts.Start.Std()), render.Span(s.Timeouts.Stop.Std())))
 	for i, k := range slices.Sorted(maps.Keys(s.Env)) {
 		p.fact(map[bool]string{true: "variables"}[i == 0], k+"="+s.Env[k])
 	}

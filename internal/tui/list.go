@@ -11,6 +11,9 @@ import (
 // pointerWidth is the columns before the first: the pointer, the mark, a space.
 const pointerWidth = 3
 
+// narrowest is the columns that names and states take; below it they are cut.
+const narrowest = 32
+
 // list is the workspaces and which of them are shown, in which order. Indexes are into
 // shown.
 type list struct {
@@ -181,7 +184,11 @@ func (l *list) view(m *Model, width, height int) []string {
 	l.height = max(1, height-1)
 	l.move(0)
 	for i, r := range l.visible() {
-		lines = append(lines, l.line(m, cols, r, l.top+i == l.cursor, width))
+		line := l.line(m, cols, r, l.top+i == l.cursor, width)
+		if width < narrowest {
+			line = cut(line, width)
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }

@@ -278,7 +278,7 @@ func head(s string, width int) string {
 
 // foot says what is seen of what there is.
 func (l *logs) foot(n int) string {
-	text := fmt.Sprintf("%d lines", n)
+	text := plural(n, "line")
 	if l.only != "" {
 		text = fmt.Sprintf("%d of %d lines with %q", n, len(l.ring), l.only)
 	}

@@ -267,10 +267,18 @@ func (p *page) events() {
 	p.table([]string{"WHEN", "WHAT", "DETAIL", "WHO"}, rows, "nothing has happened yet")
 }
 
+// eventText is what of a fact people want to read.
 func eventText(e event.Event) string {
 	d := e.Detail
-	if e.Kind == event.WorkspaceState {
+	switch e.Kind {
+	case event.WorkspaceState:
 		return d["from"] + " → " + d["to"]
+	case event.JobEnded:
+		return d["kind"] + " " + d["state"] + suffix(": ", d["code"])
+	case event.CommandAccepted, event.CommandDenied:
+		return d["command"] + suffix(": ", d["code"])
+	case event.WorkspaceCondition:
+		return d["type"] + " " + d["status"] + suffix(": ", d["reason"])
 	}
 	return labelText(d) + suffix(" ", e.Result)
 }

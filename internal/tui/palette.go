@@ -84,7 +84,7 @@ func (p *palette) view(m *Model, width, height int) []string {
 func (m *Model) helpView() []string {
 	moves := [][2]string{
 		{"↑ ↓ j k", "move"}, {"pgup pgdn", "move by a page"}, {"g G", "first, last"},
-		{"enter →", "look at one"}, {"esc ←", "back"}, {"tab", "next pane"}, {"1 to 8", "a pane: " + strings.ToLower(join(Panes()))},
+		{"enter →", "look at one"}, {"esc ←", "back"}, {"tab", "next pane"}, {"1 to 8", "a pane"},
 	}
 	var rows [][2]string
 	for _, a := range m.usable() {
@@ -107,6 +107,15 @@ func (m *Model) helpView() []string {
 			}
 		}
 		out = append(out, strings.TrimRight(line, " "))
+	}
+	for _, note := range []string{
+		"Panes: " + strings.ToLower(join(Panes())) + ".",
+		"A filter is words that must all fit: state:running, label:team=web, level:idle, owner:1000, or a part of a name; -word turns one round.",
+	} {
+		out = append(out, "")
+		for _, part := range broken(note, m.width-3) {
+			out = append(out, " "+m.theme.faint.paint(part))
+		}
 	}
 	return out
 }
