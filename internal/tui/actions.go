@@ -58,7 +58,7 @@ func workActions() []action {
 func screenActions() []action {
 	always := func(*Model) bool { return true }
 	return []action{
-		{"/", "filter", "filter", (*Model).listShown, (*Model).askFilter},
+		{"/", "filter", "filter", (*Model).anyKnown, (*Model).askFilter},
 		{"space", "", "mark, to act on several", (*Model).anyShown, (*Model).markOne},
 		{"a", "", "mark all, or none", (*Model).anyShown, (*Model).markAll},
 		{"o", "", "sort by the next column", (*Model).anyShown, (*Model).sortNext},
@@ -70,6 +70,7 @@ func screenActions() []action {
 	}
 }
 
+func (m *Model) anyKnown() bool  { return m.listShown() && len(m.list.known) > 0 }
 func (m *Model) reachable() bool { return m.link.Daemon }
 
 // extendable says that a stop is known which could be put off.

@@ -124,7 +124,8 @@ func (m *Model) handleMouse(e tea.MouseMsg) tea.Cmd {
 	if m.prompt != nil || m.form != nil || m.palette != nil || m.help {
 		return nil
 	}
-	overList := m.listShown() && e.X < m.listWidth()
+	cols, rows := m.listSize()
+	overList := m.listShown() && e.X < cols && e.Y <= rows
 	switch {
 	case e.Button == tea.MouseButtonWheelUp, e.Button == tea.MouseButtonWheelDown:
 		n := 3
@@ -138,10 +139,10 @@ func (m *Model) handleMouse(e tea.MouseMsg) tea.Cmd {
 	case e.Action != tea.MouseActionPress || e.Button != tea.MouseButtonLeft:
 	case overList:
 		m.clickRow(e.Y - 2) // below the header and the headings
-	case m.detailShown() && e.Y == 2:
+	case m.detailShown() && e.Y == m.tabsLine():
 		x := e.X
-		if m.split() {
-			x -= m.listWidth() + 2
+		if m.arrangement() == beside {
+			x -= cols + 2
 		}
 		if p := m.detail.tabAt(x); p != "" {
 			m.detail.show(p)
@@ -149,6 +150,15 @@ func (m *Model) handleMouse(e tea.MouseMsg) tea.Cmd {
 		}
 	}
 	return nil
+}
+
+// tabsLine is the line of the terminal on which the tabs are.
+func (m *Model) tabsLine() int {
+	if m.arrangement() == above {
+		_, rows := m.listSize()
+		return rows + 3
+	}
+	return 2
 }
 
 func (m *Model) clickRow(line int) {

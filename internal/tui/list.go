@@ -223,7 +223,7 @@ func (l *list) line(m *Model, cols []column, r *row, here bool, width int) strin
 	for _, c := range cols {
 		text, colour := c.cell(m, r)
 		text = cell(render.Escape(text), c.width, c.right)
-		if !here {
+		if !here && strings.TrimSpace(text) != "" {
 			text = colour.paint(text)
 		}
 		b.WriteString(text)

@@ -180,8 +180,8 @@ func (l *logs) actions() []action {
 		{"/", "search", "search in the lines", always, (*Model).askSearch},
 		{"N", "older", "search on towards older lines", func(m *Model) bool { return m.detail.logs.search != "" }, func(m *Model) tea.Cmd { m.detail.logs.find(1); return nil }},
 		{"n", "newer", "search on towards newer lines", func(m *Model) bool { return m.detail.logs.search != "" }, func(m *Model) tea.Cmd { m.detail.logs.find(-1); return nil }},
-		{"&", "only", "show only lines with a text", always, (*Model).askOnly},
-		{"w", "wrap", "break long lines, or cut them", always, func(m *Model) tea.Cmd { m.detail.logs.wrap = !m.detail.logs.wrap; return nil }},
+		{"&", "only", "only lines with a text", always, (*Model).askOnly},
+		{"w", "wrap", "break or cut long lines", always, func(m *Model) tea.Cmd { m.detail.logs.wrap = !m.detail.logs.wrap; return nil }},
 	}
 }
 

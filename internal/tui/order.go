@@ -50,14 +50,14 @@ func commandLine(orders []Order) string {
 	}
 	switch o.Verb {
 	case Delete:
-		if o.Force {
+		if slices.ContainsFunc(orders, func(o Order) bool { return o.Force }) {
 			words = append(words, "--force")
 		}
 	case Rename:
 		words = append(words, o.Text)
 	case Hold, Extend:
 		if o.For > 0 {
-			words = append(words, "--for", workspace.Duration(o.For).String())
+			words = append(words, "--for", span(o.For))
 		}
 		if o.Text != "" {
 			words = append(words, "--reason", quote(o.Text))
@@ -72,6 +72,18 @@ func commandLine(orders []Order) string {
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// span is a duration without the zeros that time.Duration writes: 1h, not 1h0m0s.
+func span(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // quote makes s one word of a POSIX shell.
@@ -116,7 +128,21 @@ func done(w workspace.Workspace) string {
 	}
 	text := w.Name + " is " + string(w.State)
 	if w.State == workspace.Failed && w.Stop != nil {
-		text += ": " + cmp.Or(w.Stop.Detail, string(w.Stop.Reason))
+		text += ": " + stopText(*w.Stop)
 	}
 	return text
+}
+
+// stopText says why something stopped.
+func stopText(s workspace.Stop) string {
+	return cmp.Or(s.Detail, map[workspace.StopReason]string{
+		workspace.StoppedByUser:    strings.TrimSuffix("asked for by "+s.Actor, " by "),
+		workspace.StoppedItself:    "its command ended",
+		workspace.StoppedByCrash:   "its command crashed",
+		workspace.StoppedByOOM:     "killed for memory",
+		workspace.StoppedOutside:   "stopped with the engine's own tools",
+		workspace.StoppedLost:      "its container was removed with the engine's own tools",
+		workspace.StoppedInterrupt: "the engine or the machine went down",
+		workspace.StoppedFailed:    "a start or a job failed",
+	}[s.Reason], string(s.Reason))
 }

@@ -161,7 +161,7 @@ func causeText(why *api.Why, now time.Time) string {
 func (p *page) ending() {
 	w := &p.r.w
 	if w.Stop != nil && w.State != workspace.Running {
-		p.fact("stopped", render.Ago(p.m.now, w.Stop.Time)+", "+string(w.Stop.Reason)+suffix(": ", w.Stop.Detail))
+		p.fact("stopped", render.Ago(p.m.now, w.Stop.Time)+", "+stopText(*w.Stop))
 	}
 	if d := w.Death; d != nil && w.State != workspace.Running {
 		text := fmt.Sprintf("exit status %d", d.ExitCode)
@@ -227,6 +227,12 @@ func (p *page) table(header []string, rows [][]render.Cell, nothing string) {
 	if len(rows) == 0 {
 		p.line(p.m.theme.faint.paint(" " + nothing))
 		return
+	}
+	if n := max(2, p.width/12); n < len(header) { // a few columns that can be read
+		header = header[:n]
+		for i := range rows {
+			rows[i] = rows[i][:n]
+		}
 	}
 	t := render.Table{Header: header, Rows: rows, Width: max(20, p.width-2)}
 	var b strings.Builder

@@ -38,7 +38,8 @@ func (m *Model) fail(what string, err error) {
 	m.toast = &toast{sign: "✗", text: text, hint: f.Hint, bad: true, until: m.now.Add(failureTime)}
 }
 
-func (m *Model) toastLine(width int) string {
+// toastLines are the sentence and, below it, what to do next.
+func (m *Model) toastLines(width int) []string {
 	t := m.toast
 	colour := m.theme.good
 	switch {
@@ -47,9 +48,9 @@ func (m *Model) toastLine(width int) string {
 	case t.sign == "›":
 		colour = m.theme.accent
 	}
-	text := render.Escape(t.text)
-	if t.hint != "" {
-		text += " · " + render.Escape(t.hint)
+	lines := []string{" " + colour.paint(t.sign) + " " + render.Fit(render.Escape(t.text), max(0, width-3))}
+	if t.hint != "" && m.height > 8 {
+		lines = append(lines, "   "+m.theme.faint.paint(render.Fit(render.Escape(t.hint), max(0, width-3))))
 	}
-	return " " + colour.paint(t.sign) + " " + render.Fit(text, max(0, width-3))
+	return lines
 }

@@ -11,31 +11,57 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// wide is from how many columns list and detail stand side by side.
-const wide = 120
+// From how many columns list and detail stand side by side, and from how many lines one
+// above the other.
+const (
+	wide = 160
+	tall = 34
+)
 
-// Lines of the frame that are not the body: the header above, the state and the keys
-// below.
-const frameLines = 3
+// arrangement is how list and detail share the body.
+type arrangement int
 
-func (m *Model) split() bool       { return m.width >= wide && len(m.list.shown) > 0 }
+const (
+	alone  arrangement = iota // one of them at a time
+	beside                    // the list on the left
+	above                     // the list on top
+)
+
+func (m *Model) arrangement() arrangement {
+	switch {
+	case len(m.list.shown) == 0:
+		return alone
+	case m.width >= wide:
+		return beside
+	case m.height >= tall && m.width >= 60:
+		return above
+	}
+	return alone
+}
+
+func (m *Model) split() bool       { return m.arrangement() != alone }
 func (m *Model) listShown() bool   { return m.split() || !m.inside }
 func (m *Model) detailShown() bool { return m.split() || m.inside }
 
-// listWidth is the columns of the list.
-func (m *Model) listWidth() int {
-	if m.split() {
-		return max(56, m.width*9/20)
+// listSize is the columns and lines of the list, its headings included.
+func (m *Model) listSize() (cols, rows int) {
+	switch m.arrangement() {
+	case beside:
+		return m.width * 9 / 20, m.bodyHeight()
+	case above:
+		return m.width, min(len(m.list.shown)+1, m.bodyHeight()/2)
 	}
-	return m.width
+	return m.width, m.bodyHeight()
 }
 
-func (m *Model) bodyHeight() int { return max(1, m.height-frameLines) }
+// bodyHeight is what header, state and keys leave.
+func (m *Model) bodyHeight() int { return max(1, m.height-2-len(m.status())) }
 
 // layout fits the parts into the terminal; it changes where they are looked at, so it
 // belongs to Update.
 func (m *Model) layout() {
-	m.list.height = max(1, m.bodyHeight()-1)
+	_, rows := m.listSize()
+	m.list.height = max(1, rows-1)
 	m.list.move(0)
 	if m.list.selected() == nil {
 		m.inside = false
@@ -52,7 +78,7 @@ func (m *Model) View() string {
 		body = append(body, "")
 	}
 	lines := append([]string{m.header()}, body[:m.bodyHeight()]...)
-	lines = append(lines, m.status(), m.footer())
+	lines = append(append(lines, m.status()...), m.footer())
 	return strings.Join(lines, "\n")
 }
 
@@ -66,13 +92,25 @@ func (m *Model) body() []string {
 		return m.form.view(m, m.width, m.bodyHeight())
 	case len(m.list.shown) == 0:
 		return m.emptyView()
-	case !m.split() && m.inside:
-		return m.detail.view(m, m.list.selected(), m.width, m.bodyHeight())
-	case !m.split():
-		return m.list.view(m, m.width, m.bodyHeight())
 	}
-	left := m.list.view(m, m.listWidth(), m.bodyHeight())
-	right := m.detail.view(m, m.list.selected(), m.width-m.listWidth()-2, m.bodyHeight())
+	cols, rows := m.listSize()
+	switch m.arrangement() {
+	case above:
+		out := m.list.view(m, cols, rows)
+		out = append(out, m.theme.faint.paint(strings.Repeat("─", m.width)))
+		return append(out, m.detail.view(m, m.list.selected(), m.width, m.bodyHeight()-len(out))...)
+	case beside:
+		return m.besideView(cols)
+	}
+	if m.inside {
+		return m.detail.view(m, m.list.selected(), m.width, m.bodyHeight())
+	}
+	return m.list.view(m, cols, rows)
+}
+
+func (m *Model) besideView(cols int) []string {
+	left := m.list.view(m, cols, m.bodyHeight())
+	right := m.detail.view(m, m.list.selected(), m.width-cols-2, m.bodyHeight())
 	out := make([]string, m.bodyHeight())
 	bar := m.theme.faint.paint("│")
 	for i := range out {
@@ -83,7 +121,7 @@ func (m *Model) body() []string {
 		if i < len(right) {
 			r = right[i]
 		}
-		out[i] = pad(l, m.listWidth()) + " " + bar + r
+		out[i] = pad(l, cols) + " " + bar + r
 	}
 	return out
 }
@@ -95,13 +133,13 @@ func (m *Model) header() string {
 		counts[r.w.State]++
 	}
 	left := " " + m.theme.title.paint("wsctl") + "  " + plural(len(m.list.known), "workspace")
+	if n := m.list.marks(); n > 0 {
+		left += "  " + m.theme.accent.paint(fmt.Sprintf("● %d marked", n))
+	}
 	for _, s := range workspace.States() {
 		if counts[s] > 0 && m.width >= 60 {
 			left += "  " + m.theme.state(s).paint(fmt.Sprintf("%d %s", counts[s], s))
 		}
-	}
-	if n := m.list.marks(); n > 0 {
-		left += "  " + m.theme.accent.paint(fmt.Sprintf("● %d marked", n))
 	}
 	right := m.linkText()
 	if f := m.list.filter.text; f != "" {
@@ -126,17 +164,18 @@ func (m *Model) linkText() string {
 	return ""
 }
 
-// status is a question, what has just happened, or what matters about the selected one.
-func (m *Model) status() string {
+// status is a question, what has just happened, or what matters about the selected one;
+// one line, or two where there is a hint.
+func (m *Model) status() []string {
 	switch {
 	case m.prompt != nil:
-		return m.prompt.view(m, m.width)
+		return []string{m.prompt.view(m, m.width)}
 	case m.toast != nil:
-		return m.toastLine(m.width)
+		return m.toastLines(m.width)
 	case m.list.selected() == nil || m.help || m.form != nil || m.palette != nil || m.inside && !m.split():
-		return ""
+		return []string{""}
 	}
-	return " " + m.theme.faint.paint(render.Fit(render.Escape(m.sentence(m.list.selected())), m.width-2))
+	return []string{" " + m.theme.faint.paint(render.Fit(render.Escape(m.sentence(m.list.selected())), m.width-2))}
 }
 
 // sentence is one line about a workspace: what it does, or why it is as it is.
@@ -150,7 +189,7 @@ func (m *Model) sentence(r *row) string {
 	case w.State == workspace.Running:
 		return w.Name + " " + portURL(w.Port) + "  " + from(w)
 	case w.Stop != nil && w.State.Settled():
-		return w.Name + " " + string(w.State) + " " + render.Ago(m.now, w.Stop.Time) + ", " + string(w.Stop.Reason) + suffix(": ", w.Stop.Detail)
+		return w.Name + " " + string(w.State) + " " + render.Ago(m.now, w.Stop.Time) + ", " + stopText(*w.Stop)
 	}
 	return w.Name + "  " + from(w)
 }
@@ -232,9 +271,9 @@ func (m *Model) emptyView() []string {
 	case len(m.list.known) > 0:
 		return []string{"", "  No workspace matches.", "", "  " + t.key.paint("/") + " changes the filter, " + t.key.paint("esc") + " drops it."}
 	}
-	return []string{
+	lines := []string{
 		"", "  " + t.bold.paint("No workspaces yet."), "",
-		"  " + t.key.paint("n") + "  creates one: choose a template and press enter", "",
+		"  " + t.key.paint("n") + "  creates one: choose a template", "",
 		"  or from a shell:", "",
 		"    " + t.accent.paint("wsctl create demo"),
 		"    " + t.accent.paint("wsctl create app --git URL"),
@@ -242,6 +281,10 @@ func (m *Model) emptyView() []string {
 		"  A workspace is an isolated place with a URL of its",
 		"  own. It stops by itself when nobody uses it.",
 	}
+	for i := range lines {
+		lines[i] = cut(lines[i], m.width)
+	}
+	return lines
 }
 
 // cut fits a painted line into width columns.

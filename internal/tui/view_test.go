@@ -122,7 +122,7 @@ func TestScreens(t *testing.T) {
 		"rename-wrong": func(d *driver) { d.keys("m", "_") },
 		"hold":         func(d *driver) { d.keys("h", "demo for the team") },
 		"form":         func(d *driver) { d.keys("n").shows("Static").keys("<up>", "<left>") },
-		"form-wrong":   func(d *driver) { d.keys("n").shows("Static").keys("Not a name", "<enter>") },
+		"form-wrong":   func(d *driver) { d.keys("n").shows("Static").keys("<down>", "Not a name", "<enter>") },
 		"refused": func(d *driver) {
 			d.world.refuse = errDenied
 			d.keys("t").shows("✗")
