@@ -163,8 +163,11 @@ func (d *driver) send(msg tea.Msg) *driver {
 func (d *driver) until(what string, cond func() bool) *driver {
 	d.t.Helper()
 	limit := time.After(10 * time.Second)
+	again := time.NewTicker(5 * time.Millisecond) // what the world was asked makes no message
+	defer again.Stop()
 	for !cond() {
 		select {
+		case <-again.C:
 		case msg := <-d.msgs:
 			d.send(msg)
 		case <-limit:

@@ -111,7 +111,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, tea.Quit
 	}
 	m.layout()
-	cmds = append(cmds, m.follow(), m.detail.follow(m), m.tick())
+	cmds = append(cmds, m.detail.follow(m), m.follow(), m.tick()) // the detail first: it says whose samples are wanted
 	return m, tea.Batch(cmds...)
 }
 
