@@ -50,6 +50,7 @@ func groups() []group {
 		}},
 		{"look", "What happens", []entry{
 			{"dash", func(f *Factory) *cobra.Command { return newDashCmd(f, nil) }},
+			{"top", func(f *Factory) *cobra.Command { return newTopCmd(f, nil) }},
 			{"ports", func(f *Factory) *cobra.Command { return newPortsCmd(f, nil) }},
 			{"events", func(f *Factory) *cobra.Command { return newEventsCmd(f, nil) }},
 			{"jobs", newJobsCmd},

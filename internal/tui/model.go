@@ -2,8 +2,10 @@ package tui
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"slices"
 	"time"
 
@@ -145,11 +147,7 @@ func (m *Model) handle(msg tea.Msg) tea.Cmd {
 		m.takeDone(msg)
 	case shellMsg:
 		m.blurred = false
-		if msg.err != nil {
-			m.fail("shell "+msg.name, msg.err)
-		} else {
-			m.say("✓", "back from the shell of "+msg.name)
-		}
+		m.back(msg)
 	case outcomeMsg:
 		if msg.err != nil {
 			m.fail("", msg.err)
@@ -158,6 +156,22 @@ func (m *Model) handle(msg tea.Msg) tea.Cmd {
 		}
 	}
 	return nil
+}
+
+// back is after a shell. Its status is that of the last command, so it is no failure.
+func (m *Model) back(msg shellMsg) {
+	var exit *exec.ExitError
+	switch {
+	case errors.As(msg.err, &exit):
+		m.toast = &toast{
+			sign: "·", text: fmt.Sprintf("back from the shell of %s, which ended with status %d", msg.name, exit.ExitCode()),
+			hint: "where it did not begin, try: wsctl shell " + msg.name, until: m.now.Add(failureTime),
+		}
+	case msg.err != nil:
+		m.fail("shell "+msg.name, msg.err)
+	default:
+		m.say("✓", "back from the shell of "+msg.name)
+	}
 }
 
 // takeNews merges what happened and says what came of the orders.
