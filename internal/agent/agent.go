@@ -16,9 +16,9 @@ package agent
 
 import (
 	"path/filepath"
-	"strings"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/wsctl/wsctl/internal/agent/applet"
 	"github.com/wsctl/wsctl/internal/agent/pid1"

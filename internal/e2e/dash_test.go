@@ -67,7 +67,7 @@ func TestTheDashboard(t *testing.T) {
 	h.Kill()
 	d.sees("wsd is away").sees("other")
 	h.Start()
-	d.misses("wsd is away").keys("s").sees("demo is running at")
+	d.misses("wsd is away").keys("g", "s").sees("demo is running at")
 
 	d.keys("/", "other", "Enter").sees("1 shown").keys("d", "oth", "Enter").sees("type other to delete")
 	d.keys("er", "Enter").sees("other is deleted").keys("q").sees("outer$ ")
