@@ -46,6 +46,10 @@ type Options struct {
 	dimensions [2]int // for tests: a first size
 }
 
+// framesPerSecond is how often bubbletea looks whether there is something to draw; it wakes
+// the processor as often, all the time. A key is seen after at most 25 ms.
+const framesPerSecond = 40
+
 // Run shows the dashboard until the person quits or ctx ends.
 func Run(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -55,7 +59,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	options := []tea.ProgramOption{
 		tea.WithContext(ctx), tea.WithAltScreen(), tea.WithInput(o.In), tea.WithOutput(o.Out),
-		tea.WithReportFocus(), tea.WithoutSignalHandler(),
+		tea.WithReportFocus(), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond),
 	}
 	if o.Mouse {
 		options = append(options, tea.WithMouseCellMotion())
