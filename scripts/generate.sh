@@ -17,6 +17,7 @@ write() {
 	"${GO:-go}" generate ./...
 	# Parts of documents that are tables of the code are written by the tests that compare them.
 	"${GO:-go}" test -count=1 -run 'Document' ./internal/workspace ./internal/config ./internal/server -update >/dev/null
+	scripts/dashframes.sh
 }
 
 before=$(sums)

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/wsctl/wsctl/internal/agent/applet"
 	"github.com/wsctl/wsctl/internal/agent/pid1"
@@ -59,7 +60,7 @@ func mode(args []string) (name string, rest []string, ok bool) {
 	if len(args) == 0 {
 		return "", nil, false
 	}
-	if base := filepath.Base(args[0]); isApplet(base) {
+	if base := strings.TrimPrefix(filepath.Base(args[0]), "-"); isApplet(base) { // the dash marks a login shell
 		return base, args[1:], true
 	}
 	if len(args) > 1 && args[1] == initWord {

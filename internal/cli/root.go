@@ -49,6 +49,8 @@ func groups() []group {
 			{"wait", func(f *Factory) *cobra.Command { return newWaitCmd(f, nil) }},
 		}},
 		{"look", "What happens", []entry{
+			{"dash", func(f *Factory) *cobra.Command { return newDashCmd(f, nil) }},
+			{"top", func(f *Factory) *cobra.Command { return newTopCmd(f, nil) }},
 			{"ports", func(f *Factory) *cobra.Command { return newPortsCmd(f, nil) }},
 			{"events", func(f *Factory) *cobra.Command { return newEventsCmd(f, nil) }},
 			{"jobs", newJobsCmd},
@@ -107,7 +109,10 @@ is needed. Every command takes --json for scripts.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			switch {
+			case len(args) == 0 && f.dashable():
+				return runDash(cmd.Context(), f, &dashOptions{})
+			case len(args) == 0:
 				return runOverview(f, cmd)
 			}
 			return groupRun(cmd, args)

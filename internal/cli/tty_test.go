@@ -160,6 +160,48 @@ func TestPlainTerminals(t *testing.T) {
 	}
 }
 
+// The library of the dashboard asks the terminal for its colours while the program is
+// loaded, and waits for the answer, unless it is kept from that.
+func TestNoCommandAsksTheTerminal(t *testing.T) {
+	h := testHost(t)
+	h.must(t, "create", "demo", "--stopped")
+	for _, args := range [][]string{{"list"}, {"version"}, {"--help"}} {
+		s := onTerminal(t, h, 80, 24, []string{"CI="}, args...)
+		if status := s.ends(); status != 0 || strings.Contains(s.String(), "\x1b]") || strings.Contains(s.String(), "\x1b[6n") {
+			t.Errorf("%v: status %d, %q", args, status, s)
+		}
+	}
+}
+
+func TestDashOnATerminal(t *testing.T) {
+	h := testHost(t)
+	h.must(t, "create", "demo")
+	for name, args := range map[string][]string{"wsctl alone": nil, "with a filter": {"dash", "state:running"}} {
+		t.Run(name, func(t *testing.T) {
+			s := onTerminal(t, h, 80, 24, nil, args...)
+			s.shows(`demo`)
+			s.types("q")
+			if status := s.ends(); status != 0 || strings.Contains(s.String(), "\x1b]11") {
+				t.Errorf("status %d, %q", status, s)
+			}
+		})
+	}
+	s := onTerminal(t, h, 80, 24, nil, "dash")
+	s.shows("demo")
+	s.types("\x03")
+	if status := s.ends(); status != 0 {
+		t.Errorf("Ctrl-C quits with %d", status)
+	}
+	s = onTerminal(t, h, 80, 24, []string{"TERM=dumb"}, "dash")
+	if status := s.ends(); status != 2 || !strings.Contains(s.String(), "not_a_terminal") && !strings.Contains(s.String(), "needs a terminal") {
+		t.Errorf("status %d, %q", status, s)
+	}
+	s = onTerminal(t, h, 80, 24, []string{"TERM=dumb"})
+	if status := s.ends(); status != 0 || !strings.Contains(s.String(), "wsctl --help") {
+		t.Errorf("wsctl alone on a dumb terminal: status %d, %q", status, s)
+	}
+}
+
 func TestInterruptOnlyStopsWatching(t *testing.T) {
 	h := testHost(t)
 	h.must(t, "create", "demo")

@@ -1,0 +1,244 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/client"
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/tui"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// Times between samples of what is on the screen: the second comes soon, because the
+// use of the processor is a difference of two.
+const (
+	dashFirst = time.Second
+	dashEvery = 5 * time.Second
+)
+
+// dashFacts is how far back the pane of events looks, in facts of all workspaces.
+const dashFacts = 2000
+
+// dashLogLines is how many lines the pane of logs begins with.
+const dashLogLines = 1000
+
+// dashSource is the dashboard's view of wsd. It is safe for concurrent use.
+type dashSource struct {
+	f      *Factory
+	client *client.Client
+	noWhy  atomic.Bool // this wsd is older than the question why
+}
+
+func newDashSource(f *Factory, c *client.Client) *dashSource { return &dashSource{f: f, client: c} }
+
+// Watch implements tui.Source.
+func (s *dashSource) Watch(ctx context.Context, tell func(tui.Change)) error {
+	link := tui.Link{Daemon: true, Engine: true, Since: s.f.Now()}
+	say := func() { l := link; tell(tui.Change{Link: &l}) }
+	set := func(daemon, engine bool, why string) {
+		if link.Daemon != daemon || link.Engine != engine {
+			link = tui.Link{Daemon: daemon, Engine: engine, Why: why, Since: s.f.Now()}
+			say()
+		}
+	}
+	engine := func() { // the stream tells changes; how it is now has to be asked once
+		if st, err := s.client.Status(ctx); err == nil {
+			set(true, st.Engine.Reachable, st.Engine.Error)
+		}
+	}
+	fresh := true
+	for m, err := range s.client.Watch(ctx, client.WatchOptions{
+		OnLost: func(err error) { set(false, link.Engine, fault.From(err).Text); fresh = true },
+		OnBack: func() { set(true, link.Engine, "") },
+	}) {
+		if err != nil {
+			return err
+		}
+		tell(changeOf(m))
+		if fresh {
+			fresh = false
+			engine()
+		}
+		if e := m.Event; e != nil && (e.Kind == event.EngineLost || e.Kind == event.EngineBack) {
+			set(true, e.Kind == event.EngineBack, "")
+		}
+	}
+	return ctx.Err()
+}
+
+// changeOf is one message of the watch as the dashboard takes it.
+func changeOf(m api.Message) tui.Change {
+	if m.Type == "snapshot" {
+		return tui.Change{Reset: true, Put: m.Workspaces}
+	}
+	c := tui.Change{Signal: m.Signal}
+	if m.Event != nil {
+		c.Events = []event.Event{*m.Event}
+		if m.Workspace == nil && m.Event.Kind == event.WorkspaceDeleted {
+			c.Gone = []string{m.Event.Workspace}
+		}
+	}
+	if m.Workspace != nil {
+		c.Put = []workspace.Workspace{*m.Workspace}
+	}
+	return c
+}
+
+// Samples implements tui.Source. wsd has no stream of samples, so those that are on the
+// screen are asked for, and no others.
+func (s *dashSource) Samples(ctx context.Context, ids []string, tell func(tui.Sample)) error {
+	wait := dashFirst
+	for {
+		slots := make(chan struct{}, 4)
+		var all sync.WaitGroup
+		for _, id := range ids {
+			slots <- struct{}{}
+			all.Go(func() {
+				defer func() { <-slots }()
+				if sample := s.sample(ctx, id); sample.Usage != nil || sample.Why != nil {
+					tell(sample)
+				}
+			})
+		}
+		all.Wait()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+		wait = dashEvery
+	}
+}
+
+func (s *dashSource) sample(ctx context.Context, id string) tui.Sample {
+	out := tui.Sample{ID: id}
+	if u, err := s.client.Usage(ctx, id); err == nil {
+		out.Usage = &u
+	}
+	if why, err := s.why(ctx, id); err == nil {
+		out.Why = why
+	}
+	return out
+}
+
+// why asks why, unless this wsd has said that it cannot be asked.
+func (s *dashSource) why(ctx context.Context, id string) (*api.Why, error) {
+	if s.noWhy.Load() {
+		return nil, fault.New(fault.Unsupported, "why_unsupported", "this wsd does not tell why a workspace runs")
+	}
+	why, err := s.client.Why(ctx, id)
+	if err != nil {
+		s.noWhy.CompareAndSwap(false, fault.HasCode(err, "path_not_found"))
+		return nil, err
+	}
+	return &why, nil
+}
+
+// Logs implements tui.Source.
+func (s *dashSource) Logs(ctx context.Context, id string, tell func(workspace.LogLine)) error {
+	for line, err := range s.client.Logs(ctx, id, workspace.LogOptions{Follow: true, Tail: dashLogLines}) {
+		if err != nil {
+			return err
+		}
+		tell(line)
+	}
+	return nil
+}
+
+// Details implements tui.Source.
+func (s *dashSource) Details(ctx context.Context, id string, p tui.Pane) (d tui.Details, err error) {
+	switch p {
+	case tui.Overview, tui.Sessions:
+		d.Why, err = s.why(ctx, id)
+		if s.noWhy.Load() {
+			err = nil
+		}
+	case tui.Events:
+		d.Events, err = s.events(ctx, id)
+	case tui.Jobs:
+		var list api.JobList
+		list, err = s.client.Jobs(ctx, nil, id)
+		d.Jobs = list.Jobs
+	case tui.Ports:
+		var ports api.ListeningList
+		if ports, err = s.client.Listening(ctx, id); err != nil {
+			break
+		}
+		var terminals api.TerminalList
+		terminals, err = s.client.Terminals(ctx, id)
+		d.Listening, d.Terminals = ports.Ports, terminals.Terminals
+	}
+	return d, err
+}
+
+// events are the newest facts of one workspace, oldest first.
+func (s *dashSource) events(ctx context.Context, id string) ([]event.Event, error) {
+	st, err := s.client.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	after := st.Seq - min(st.Seq, dashFacts)
+	list, err := s.client.Events(ctx, after, 0, id)
+	return list.Events, err
+}
+
+// Templates implements tui.Source.
+func (s *dashSource) Templates(ctx context.Context) ([]api.Template, error) {
+	list, err := s.client.Templates(ctx)
+	return list.Templates, err
+}
+
+// Do implements tui.Source.
+func (s *dashSource) Do(ctx context.Context, o tui.Order) (err error) {
+	switch o.Verb {
+	case tui.Delete:
+		_, err = s.client.Delete(ctx, o.ID, o.Force)
+	case tui.Hold:
+		_, err = s.client.Hold(ctx, o.ID, api.HoldRequest{For: workspace.Duration(o.For), Reason: o.Text})
+	case tui.Extend:
+		_, err = s.client.Extend(ctx, o.ID, api.Extend{For: workspace.Duration(o.For)})
+	case tui.Rename:
+		_, err = s.client.Update(ctx, o.ID, 0, api.Update{Name: &o.Text})
+	case tui.Label:
+		_, err = s.client.Update(ctx, o.ID, 0, api.Update{Labels: o.Labels})
+	default:
+		_, err = s.client.Command(ctx, o.ID, api.Command(o.Verb))
+	}
+	return err
+}
+
+// Create implements tui.Source.
+func (s *dashSource) Create(ctx context.Context, req api.Create) (workspace.Workspace, error) {
+	return s.client.Create(ctx, req, "")
+}
+
+// Shell implements tui.Source: this very program, with the socket that it uses.
+func (s *dashSource) Shell(name string) *exec.Cmd {
+	program, err := os.Executable()
+	if err != nil {
+		program = os.Args[0]
+	}
+	args := []string{"shell", name, "--socket", s.client.Socket()}
+	if s.f.ConfigFile != "" {
+		args = append(args, "--config", s.f.ConfigFile)
+	}
+	cmd := exec.Command(program, args...) //nolint:gosec,noctx // it ends with its terminal
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.f.Streams.inFile, os.Stdout, os.Stderr // the terminal itself, not what the dashboard draws through
+	return cmd
+}
+
+// Open implements tui.Source.
+func (s *dashSource) Open(ctx context.Context, url string) error {
+	if !s.f.browse(ctx, url) {
+		return fault.New(fault.Unsupported, "no_browser", "no browser can be opened from here: %s", url).
+			WithHint("press y to copy the address, or set BROWSER")
+	}
+	return nil
+}

@@ -1,0 +1,210 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/client"
+	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// topBetween is the time between the two samples whose difference is the use of the
+// processor.
+const topBetween = time.Second
+
+// topOptions are the flags of top.
+type topOptions struct {
+	Rounds int
+	Every  durationValue
+	Sort   string
+}
+
+// topRow is one workspace of top --json.
+type topRow struct {
+	Name        string          `json:"name"`
+	ID          string          `json:"id"`
+	State       workspace.State `json:"state"`
+	CPU         *float64        `json:"cpus,omitempty"` // cores in use
+	Memory      int64           `json:"memory"`         // bytes
+	MemoryLimit int64           `json:"memory_limit"`
+	Pids        int64           `json:"pids"`
+	Port        int             `json:"port,omitempty"`
+}
+
+// topResult is what top --json prints, one a round.
+type topResult struct {
+	Time       time.Time               `json:"time"`
+	Counts     map[workspace.State]int `json:"counts"`
+	Workspaces []topRow                `json:"workspaces"`
+}
+
+func newTopCmd(f *Factory, runF func(context.Context, *topOptions) error) *cobra.Command {
+	o := &topOptions{Every: durationValue(5 * time.Second)}
+	if runF == nil {
+		runF = func(ctx context.Context, o *topOptions) error { return runTop(ctx, f, o) }
+	}
+	cmd := &cobra.Command{
+		Use:   "top",
+		Short: "Show which workspaces use most, as plain text",
+		Long: `Shows how many workspaces there are and which of those that run use most, once or
+-n times. It measures for a second. It draws nothing in place and needs no terminal:
+for scripts, narrow terminals and logs. On a terminal wsctl dash shows more.`,
+		Example: `  wsctl top
+  wsctl top --sort memory
+  wsctl top -n 3 --every 10s
+  wsctl top --json | jq '.workspaces[0].name'`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if err := takes(0, 0, "")(cmd, args); err != nil {
+				return err
+			}
+			if o.Rounds < 1 {
+				return usage(cmd, "-n: give a number from 1 upwards")
+			}
+			if !slices.Contains(topSorts, o.Sort) {
+				return usage(cmd, "--sort: %.40q is none of %s", o.Sort, strings.Join(topSorts, ", "))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
+	}
+	flags := cmd.Flags()
+	flags.IntVarP(&o.Rounds, "rounds", "n", 1, "how often it is shown; with --json one object a line")
+	flags.Var(&o.Every, "every", "time between two rounds")
+	flags.StringVar(&o.Sort, "sort", "cpu", "by `WHAT`: "+strings.Join(topSorts, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("sort", completeWords(topSorts...))
+	return cmd
+}
+
+// topSorts are the words of --sort.
+var topSorts = []string{"cpu", "memory", "name"}
+
+func runTop(ctx context.Context, f *Factory, o *topOptions) error {
+	c, err := f.Client(ctx)
+	if err != nil {
+		return err
+	}
+	stats := &statsOptions{}
+	before, err := stats.take(ctx, c, nil)
+	if err != nil {
+		return err
+	}
+	wait := topBetween
+	for round := range o.Rounds {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(wait):
+		}
+		wait = time.Duration(o.Every)
+		if before, err = stats.take(ctx, c, before); err != nil {
+			return err
+		}
+		if err := o.round(ctx, f, c, before, round > 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// round shows one round.
+func (o *topOptions) round(ctx context.Context, f *Factory, c *client.Client, samples []sample, again bool) error {
+	list, err := c.Brief(ctx, api.Filter{})
+	if err != nil {
+		return err
+	}
+	result := o.result(f.Now(), list.Workspaces, samples)
+	if f.JSON {
+		if err := render.JSONLine(f.Streams.Out, result); err != nil {
+			return err
+		}
+		return f.flush()
+	}
+	if again {
+		if err := f.print("\n"); err != nil {
+			return err
+		}
+	}
+	if err := f.writeTop(f.Streams.Out, result); err != nil {
+		return err
+	}
+	return f.flush()
+}
+
+// result joins the list with the samples and sorts what uses most to the front.
+func (o *topOptions) result(now time.Time, all []api.Brief, samples []sample) topResult {
+	r := topResult{Time: now.UTC(), Counts: map[workspace.State]int{}, Workspaces: []topRow{}}
+	for _, w := range all {
+		r.Counts[w.State]++
+		i := slices.IndexFunc(samples, func(s sample) bool { return s.ID == w.ID })
+		if i < 0 {
+			continue
+		}
+		s := samples[i]
+		r.Workspaces = append(r.Workspaces, topRow{w.Name, w.ID, w.State, s.CPU, s.Memory, s.MemoryLimit, s.Pids, w.Port})
+	}
+	slices.SortFunc(r.Workspaces, func(a, b topRow) int {
+		d := 0.0
+		switch o.Sort {
+		case "cpu":
+			d = coresOf(b) - coresOf(a)
+		case "memory":
+			d = float64(b.Memory - a.Memory)
+		}
+		switch {
+		case d > 0:
+			return 1
+		case d < 0:
+			return -1
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return r
+}
+
+func coresOf(r topRow) float64 {
+	if r.CPU == nil {
+		return -1
+	}
+	return *r.CPU
+}
+
+func (f *Factory) writeTop(out io.Writer, r topResult) error {
+	var words []string
+	total := 0
+	for _, s := range workspace.States() {
+		if n := r.Counts[s]; n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", n, s))
+			total += n
+		}
+	}
+	if total == 0 {
+		words = []string{"try: wsctl create"}
+	}
+	noun := "workspaces"
+	if total == 1 {
+		noun = "workspace"
+	}
+	if _, err := fmt.Fprintf(out, "%d %s: %s\n", total, noun, strings.Join(words, ", ")); err != nil || len(r.Workspaces) == 0 {
+		return err
+	}
+	t := f.table("NAME", "CPU", "MEMORY", "LIMIT", "PROCS", "PORT")
+	for _, w := range r.Workspaces {
+		cpu, port := "-", ""
+		if w.CPU != nil {
+			cpu = fmt.Sprintf("%.0f %%", *w.CPU*100)
+		}
+		if w.Port > 0 {
+			port = fmt.Sprint(w.Port)
+		}
+		t.Row(w.Name, cpu, render.Bytes(w.Memory), render.Bytes(w.MemoryLimit), fmt.Sprint(w.Pids), port)
+	}
+	return t.Write(out)
+}

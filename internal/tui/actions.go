@@ -1,0 +1,226 @@
+package tui
+
+import (
+	"encoding/base64"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// atOnce bounds how many orders of one command are on their way at the same time.
+const atOnce = 8
+
+// action is something a person can do now, by its key or by its name in the palette.
+type action struct {
+	key   string
+	short string // in the footer; "": only in the help and the palette
+	name  string
+	can   func(m *Model) bool
+	run   func(m *Model) tea.Cmd
+}
+
+// actions is the explicit list of all, in the order of the footer. What a pane adds
+// comes first, because the keys are for it.
+func (m *Model) actions() []action {
+	var all []action
+	if m.inside {
+		all = m.detail.actions(m)
+	}
+	return slices.Concat(all, workActions(), screenActions())
+}
+
+// workActions change workspaces.
+func workActions() []action {
+	return []action{
+		{"s", "start", "start", in(workspace.Stopped, workspace.Failed), send(Start)},
+		{"t", "stop", "stop", in(workspace.Running, workspace.Paused, workspace.Creating, workspace.Initializing), send(Stop)},
+		{"x", "shell", "open a shell", one(workspace.Running, workspace.Paused, workspace.Stopped), (*Model).shell},
+		{"n", "new", "create a workspace", (*Model).reachable, (*Model).openForm},
+		{"r", "restart", "restart", in(workspace.Running), send(Restart)},
+		{"p", "pause", "pause: freeze it", in(workspace.Running), send(Pause)},
+		{"P", "resume", "resume", in(workspace.Paused), send(Resume)},
+		{"e", "extend", "extend: I still use it", (*Model).extendable, send(Extend)},
+		{"h", "hold", "hold: keep it running", (*Model).extendable, (*Model).askHold},
+		{"u", "open", "open it in a browser", one(), (*Model).openURL},
+		{"y", "copy", "copy its address", one(), (*Model).copyURL},
+		{"m", "", "rename", one(), (*Model).askRename},
+		{"L", "", "set labels", in(), (*Model).askLabels},
+		{"d", "delete", "delete, with all files", in(), (*Model).askDelete},
+	}
+}
+
+// screenActions change only what is seen.
+func screenActions() []action {
+	always := func(*Model) bool { return true }
+	return []action{
+		{"/", "filter", "filter", (*Model).anyKnown, (*Model).askFilter},
+		{"space", "", "mark, to act on several", (*Model).anyShown, (*Model).markOne},
+		{"a", "", "mark all, or none", (*Model).anyShown, (*Model).markAll},
+		{"o", "", "sort by the next column", (*Model).anyShown, (*Model).sortNext},
+		{"O", "", "sort the other way round", (*Model).anyShown, (*Model).sortBack},
+		{"T", "", "next theme", always, (*Model).nextTheme},
+		{":", "", "all commands by name", always, (*Model).openPalette},
+		{"?", "help", "help", always, func(m *Model) tea.Cmd { m.help = !m.help; return nil }},
+		{"q", "quit", "quit", always, func(m *Model) tea.Cmd { m.quit = true; return nil }},
+	}
+}
+
+func (m *Model) anyKnown() bool  { return m.listShown() && len(m.list.known) > 0 }
+func (m *Model) reachable() bool { return m.link.Daemon }
+
+// extendable says that a stop is known which could be put off.
+func (m *Model) extendable() bool {
+	return m.reachable() && slices.ContainsFunc(m.fitting(verbStates[Extend]), func(r *row) bool { return r.why != nil })
+}
+
+func (m *Model) anyShown() bool { return m.listShown() && len(m.list.shown) > 0 }
+
+// in says that an action is possible where any of the targets is in one of these states;
+// none are all states but deleting.
+func in(states ...workspace.State) func(*Model) bool {
+	return func(m *Model) bool { return m.reachable() && len(m.fitting(states)) > 0 }
+}
+
+// one is in for actions that are for a single workspace.
+func one(states ...workspace.State) func(*Model) bool {
+	return func(m *Model) bool { return m.reachable() && m.list.marks() == 0 && len(m.fitting(states)) == 1 }
+}
+
+func (m *Model) fitting(states []workspace.State) []*row {
+	return slices.DeleteFunc(m.list.targets(), func(r *row) bool {
+		if len(states) == 0 {
+			return r.w.State == workspace.Deleting
+		}
+		return !slices.Contains(states, r.w.State)
+	})
+}
+
+// verbStates are where the verbs without a question apply.
+var verbStates = map[Verb][]workspace.State{
+	Start:   {workspace.Stopped, workspace.Failed},
+	Stop:    {workspace.Running, workspace.Paused, workspace.Creating, workspace.Initializing},
+	Restart: {workspace.Running},
+	Pause:   {workspace.Running},
+	Resume:  {workspace.Paused},
+	Extend:  {workspace.Running},
+}
+
+func send(v Verb) func(*Model) tea.Cmd {
+	return func(m *Model) tea.Cmd { return m.order(m.ordersFor(Order{Verb: v}, verbStates[v])) }
+}
+
+// ordersFor is one order like o for each target in one of the states.
+func (m *Model) ordersFor(o Order, states []workspace.State) []Order {
+	var out []Order
+	for _, r := range m.fitting(states) {
+		o.ID, o.Name = r.w.ID, r.w.Name
+		o.Force = o.Verb == Delete && r.w.State != workspace.Stopped && r.w.State != workspace.Failed
+		out = append(out, o)
+	}
+	return out
+}
+
+// waits reports whether the end of a verb is seen only later, in the state.
+func waits(v Verb) bool { return v != Hold && v != Extend && v != Rename && v != Label }
+
+// order sends orders and shows the equal command.
+func (m *Model) order(orders []Order) tea.Cmd {
+	if len(orders) == 0 {
+		return nil
+	}
+	m.say("›", commandLine(orders))
+	for _, o := range orders {
+		if waits(o.Verb) {
+			m.pending[o.ID] = o
+		}
+	}
+	m.list.mark(false)
+	ctx, source := m.ctx, m.source
+	return func() tea.Msg {
+		failed := make([]error, len(orders))
+		slots := make(chan struct{}, atOnce)
+		var wg sync.WaitGroup
+		for i, o := range orders {
+			slots <- struct{}{}
+			wg.Go(func() {
+				failed[i] = source.Do(ctx, o)
+				<-slots
+			})
+		}
+		wg.Wait()
+		return doneMsg{orders, failed}
+	}
+}
+
+// shell hands the terminal over and takes it back.
+func (m *Model) shell() tea.Cmd {
+	r := m.list.selected()
+	name := r.w.Name
+	m.sampling.stop() // nothing is sampled for a screen that is not seen
+	m.sampling, m.sampled = nil, nil
+	m.blurred = true
+	return tea.ExecProcess(m.source.Shell(name), func(err error) tea.Msg { return shellMsg{name, err} })
+}
+
+func (m *Model) openURL() tea.Cmd {
+	url := portURL(m.list.selected().w.Port)
+	if url == "" {
+		m.say("·", m.list.selected().w.Name+" has no port")
+		return nil
+	}
+	m.say("›", "wsctl open "+m.list.selected().w.Name)
+	ctx, source := m.ctx, m.source
+	return func() tea.Msg { return outcomeMsg{"", source.Open(ctx, url)} }
+}
+
+// copyURL gives the address to the terminal's clipboard by OSC 52 (xterm), which works
+// over ssh too; inside tmux that asks for set-clipboard.
+func (m *Model) copyURL() tea.Cmd {
+	url := portURL(m.list.selected().w.Port)
+	if url == "" {
+		m.say("·", m.list.selected().w.Name+" has no port")
+		return nil
+	}
+	out := m.out
+	return func() tea.Msg {
+		_, err := io.WriteString(out, "\x1b]52;c;"+base64.StdEncoding.EncodeToString([]byte(url))+"\a")
+		return outcomeMsg{"copied " + url, err}
+	}
+}
+
+func (m *Model) markOne() tea.Cmd {
+	if r := m.list.selected(); r != nil {
+		r.marked = !r.marked
+		m.list.move(1)
+	}
+	return nil
+}
+
+func (m *Model) markAll() tea.Cmd {
+	m.list.mark(m.list.marks() < len(m.list.shown))
+	return nil
+}
+
+func (m *Model) sortNext() tea.Cmd {
+	m.list.nextSort(m.list.life())
+	m.say("·", "sorted by "+strings.ToLower(m.list.sort))
+	return nil
+}
+
+func (m *Model) sortBack() tea.Cmd {
+	m.list.reverse = !m.list.reverse
+	m.list.arrange()
+	return nil
+}
+
+func (m *Model) nextTheme() tea.Cmd {
+	names := ThemeNames()
+	m.theme = newTheme(names[(slices.Index(names, m.theme.name)+1)%len(names)])
+	m.say("·", "theme "+m.theme.name+"; keep it with --theme "+m.theme.name)
+	return nil
+}

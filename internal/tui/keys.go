@@ -1,0 +1,171 @@
+package tui
+
+import (
+	"slices"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+// handleKey gives a key to whatever has the floor: a question, the form, the palette, the
+// help, and else to moving about and to the actions.
+func (m *Model) handleKey(k tea.KeyMsg) tea.Cmd {
+	switch {
+	case m.prompt != nil:
+		return m.prompt.key(m, k)
+	case k.String() == "ctrl+c":
+		m.quit = true
+		return nil
+	case m.form != nil:
+		return m.form.key(m, k)
+	case m.palette != nil:
+		return m.palette.key(m, k)
+	case m.help:
+		m.help = false
+		return nil
+	}
+	name := k.String()
+	if name == " " {
+		name = "space"
+	}
+	for _, a := range m.usable() {
+		if a.key == name {
+			return a.run(m)
+		}
+	}
+	m.navigate(name)
+	return nil
+}
+
+// navigate moves about. In the detail the same keys scroll.
+func (m *Model) navigate(name string) {
+	if i := slices.Index([]string{"1", "2", "3", "4", "5", "6", "7", "8"}, name); i >= 0 && m.list.selected() != nil {
+		m.detail.show(Panes()[i])
+		m.inside = true
+		return
+	}
+	page := max(1, m.list.height-1)
+	switch name {
+	case "up", "k":
+		m.step(-1)
+	case "down", "j":
+		m.step(1)
+	case "pgup", "ctrl+b":
+		m.step(-page)
+	case "pgdown", "ctrl+f":
+		m.step(page)
+	case "ctrl+u":
+		m.step(-page / 2)
+	case "ctrl+d":
+		m.step(page / 2)
+	case "home", "g":
+		m.step(-1 << 30)
+	case "end", "G":
+		m.step(1 << 30)
+	case "enter", "right":
+		if m.list.selected() != nil {
+			m.inside = true
+		}
+	case "left":
+		m.inside = false
+	case "tab":
+		m.turn(1)
+	case "shift+tab":
+		m.turn(-1)
+	case "esc":
+		m.escape()
+	}
+}
+
+// step moves the cursor, or scrolls what the keys are for.
+func (m *Model) step(n int) {
+	switch {
+	case !m.inside:
+		m.list.move(n)
+	case m.detail.pane == Logs:
+		m.detail.logs.move(n)
+	default:
+		m.detail.scroll = max(0, m.detail.scroll+n)
+		if n >= 1<<30 {
+			m.detail.scroll = 1 << 20 // the view knows how long the pane is
+		}
+	}
+}
+
+// turn shows the next pane.
+func (m *Model) turn(n int) {
+	if m.list.selected() == nil {
+		return
+	}
+	i := slices.Index(Panes(), m.detail.pane)
+	if m.inside || m.split() {
+		i = (i + n + len(Panes())) % len(Panes())
+	}
+	m.detail.show(Panes()[i])
+	m.inside = true
+}
+
+// escape takes back one thing: the detail, the toast, the marks, the filter.
+func (m *Model) escape() {
+	switch {
+	case m.inside:
+		m.inside = false
+	case m.toast != nil:
+		m.toast = nil
+	case m.list.marks() > 0:
+		m.list.mark(false)
+	case m.list.filter.text != "":
+		m.list.filter = filter{}
+		m.list.arrange()
+	}
+}
+
+// handleMouse: the wheel moves, a click chooses, a click on what is chosen enters it.
+func (m *Model) handleMouse(e tea.MouseMsg) tea.Cmd {
+	if m.prompt != nil || m.form != nil || m.palette != nil || m.help {
+		return nil
+	}
+	cols, rows := m.listSize()
+	overList := m.listShown() && e.X < cols && e.Y <= rows
+	switch {
+	case e.Button == tea.MouseButtonWheelUp, e.Button == tea.MouseButtonWheelDown:
+		n := 3
+		if e.Button == tea.MouseButtonWheelUp {
+			n = -3
+		}
+		was := m.inside
+		m.inside = !overList
+		m.step(n)
+		m.inside = was
+	case e.Action != tea.MouseActionPress || e.Button != tea.MouseButtonLeft:
+	case overList:
+		m.clickRow(e.Y - 2) // below the header and the headings
+	case m.detailShown() && e.Y == m.tabsLine():
+		x := e.X
+		if m.arrangement() == beside {
+			x -= cols + 2
+		}
+		if p := m.detail.tabAt(x); p != "" {
+			m.detail.show(p)
+			m.inside = true
+		}
+	}
+	return nil
+}
+
+// tabsLine is the line of the terminal on which the tabs are.
+func (m *Model) tabsLine() int {
+	if m.arrangement() == above {
+		_, rows := m.listSize()
+		return rows + 3
+	}
+	return 2
+}
+
+func (m *Model) clickRow(line int) {
+	i := m.list.top + line
+	if line < 0 || line >= m.list.height || i >= len(m.list.shown) {
+		return
+	}
+	m.inside = i == m.list.cursor
+	m.list.move(i - m.list.cursor)
+}

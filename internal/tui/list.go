@@ -1,0 +1,250 @@
+package tui
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/wsctl/wsctl/internal/render"
+)
+
+// pointerWidth is the columns before the first: the pointer, the mark, a space.
+const pointerWidth = 3
+
+// narrowest is the columns that names and states take; below it they are cut.
+const narrowest = 32
+
+// list is the workspaces and which of them are shown, in which order. Indexes are into
+// shown.
+type list struct {
+	known  map[string]*row
+	shown  []*row
+	filter filter
+
+	sort    string // title of the column
+	reverse bool
+
+	at     string // id of the selected one, so that it stays selected whatever moves
+	cursor int
+	top    int // first row on the screen
+	height int // rows on the screen
+}
+
+func newList() list { return list{known: map[string]*row{}, sort: "NAME", height: 1} }
+
+// selected is the workspace under the cursor; nil where there is none.
+func (l *list) selected() *row {
+	if l.cursor < len(l.shown) {
+		return l.shown[l.cursor]
+	}
+	return nil
+}
+
+// targets are those that an action is for: the marked ones, else the selected one.
+func (l *list) targets() []*row {
+	var out []*row
+	for _, r := range l.shown {
+		if r.marked {
+			out = append(out, r)
+		}
+	}
+	if len(out) == 0 {
+		if r := l.selected(); r != nil {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// take merges news and reports which workspaces are new to the list.
+func (l *list) take(n news) {
+	if n.reset {
+		for id := range l.known {
+			if _, ok := n.put[id]; !ok {
+				delete(l.known, id)
+			}
+		}
+	}
+	for id, w := range n.put {
+		r := l.known[id]
+		if r == nil {
+			r = &row{}
+			l.known[id] = r
+		}
+		if r.w.Run != w.Run || !w.State.Settled() && r.w.State != w.State {
+			r.progress = ""
+		}
+		r.w = w
+		if w.State.Settled() {
+			r.progress = ""
+		}
+		if !r.live() {
+			r.why = nil
+		}
+	}
+	for id, text := range n.progress {
+		if r := l.known[id]; r != nil && !r.w.State.Settled() {
+			r.progress = text
+		}
+	}
+	for id := range n.gone {
+		delete(l.known, id)
+	}
+	l.arrange()
+}
+
+// arrange filters and sorts anew and keeps the cursor on its workspace; where that is
+// gone it stays at its place.
+func (l *list) arrange() {
+	l.shown = l.shown[:0]
+	for _, r := range l.known {
+		if l.filter.match(r) {
+			l.shown = append(l.shown, r)
+		}
+	}
+	less := byName
+	for _, c := range columns() {
+		if c.title == l.sort && c.less != nil {
+			less = c.less
+		}
+	}
+	slices.SortFunc(l.shown, func(a, b *row) int {
+		n := less(a, b)
+		if l.reverse {
+			n = -n
+		}
+		return cmp.Or(n, byName(a, b), strings.Compare(a.w.ID, b.w.ID))
+	})
+	if i := slices.IndexFunc(l.shown, func(r *row) bool { return r.w.ID == l.at }); i >= 0 {
+		l.cursor = i
+	}
+	l.move(0)
+}
+
+// move moves the cursor by n rows, as far as there are rows, and the window with it.
+func (l *list) move(n int) {
+	l.cursor = max(0, min(l.cursor+n, len(l.shown)-1))
+	l.at = ""
+	if r := l.selected(); r != nil {
+		l.at = r.w.ID
+	}
+	l.top = max(min(l.top, l.cursor, len(l.shown)-l.height), l.cursor-l.height+1, 0)
+}
+
+// visible are the rows on the screen.
+func (l *list) visible() []*row {
+	return l.shown[min(l.top, len(l.shown)):min(l.top+l.height, len(l.shown))]
+}
+
+// marks counts the marked ones.
+func (l *list) marks() int {
+	n := 0
+	for _, r := range l.shown {
+		if r.marked {
+			n++
+		}
+	}
+	return n
+}
+
+// mark sets the marks of all that are shown.
+func (l *list) mark(on bool) {
+	for _, r := range l.shown {
+		r.marked = on
+	}
+}
+
+// nextSort takes the next column of those that can be sorted by.
+func (l *list) nextSort(life bool) {
+	var titles []string
+	for _, c := range columns() {
+		if c.less != nil && (life || !c.life) {
+			titles = append(titles, c.title)
+		}
+	}
+	l.sort = titles[(slices.Index(titles, l.sort)+1)%len(titles)]
+	l.reverse = false
+	l.arrange()
+}
+
+// life reports whether anything is known of the use of any workspace.
+func (l *list) life() bool {
+	for _, r := range l.known {
+		if r.why != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// view draws the headings and the rows in width columns and height lines.
+func (l *list) view(m *Model, width, height int) []string {
+	cols := fitColumns(width, l.life())
+	lines := []string{l.heading(m, cols, width)}
+	l.height = max(1, height-1)
+	l.move(0)
+	for i, r := range l.visible() {
+		line := l.line(m, cols, r, l.top+i == l.cursor, width)
+		if width < narrowest {
+			line = cut(line, width)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func (l *list) heading(m *Model, cols []column, width int) string {
+	var b strings.Builder
+	b.WriteString(strings.Repeat(" ", pointerWidth))
+	for i, c := range cols {
+		text := c.title
+		if c.title == l.sort && c.less != nil {
+			text += map[bool]string{false: "↓", true: "↑"}[l.reverse]
+		}
+		b.WriteString(cell(text, c.width, c.right))
+		if i < len(cols)-1 {
+			b.WriteByte(' ')
+		}
+	}
+	return m.theme.faint.paint(render.Fit(strings.TrimRight(b.String(), " "), width))
+}
+
+func (l *list) line(m *Model, cols []column, r *row, here bool, width int) string {
+	var b strings.Builder
+	pointer := "  "
+	if here {
+		pointer = "▸ "
+	}
+	if r.marked {
+		pointer = pointer[:len(pointer)-1] + "●"
+	}
+	b.WriteString(pointer + " ")
+	used := pointerWidth
+	for _, c := range cols {
+		text, colour := c.cell(m, r)
+		text = cell(render.Escape(text), c.width, c.right)
+		if !here && strings.TrimSpace(text) != "" {
+			text = colour.paint(text)
+		}
+		b.WriteString(text)
+		used += c.width
+		if used < width {
+			b.WriteByte(' ')
+			used++
+		}
+	}
+	if here {
+		return m.theme.chosen.paint(b.String() + strings.Repeat(" ", max(0, width-used)))
+	}
+	return b.String()
+}
+
+// cell is text in exactly width columns.
+func cell(text string, width int, right bool) string {
+	text = render.Fit(text, width)
+	pad := strings.Repeat(" ", max(0, width-render.Width(text)))
+	if right {
+		return pad + text
+	}
+	return text + pad
+}

@@ -1,0 +1,299 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// Bounds of the lines that are kept, and of those that wait for the next frame.
+const (
+	ringLines = 5000
+	ringBytes = 4 << 20
+	waitLines = 2000
+	lineBytes = 4 << 10
+)
+
+// lines is what a workspace printed between two frames.
+type lines struct {
+	add     []logLine
+	dropped int
+}
+
+// logLine is one line, safe for a terminal.
+type logLine struct {
+	text string
+	err  bool // from stderr
+}
+
+// put adds a line and drops the oldest where there are too many.
+func (l *lines) put(line workspace.LogLine) {
+	if len(l.add) >= waitLines {
+		n := copy(l.add, l.add[waitLines/4:])
+		l.dropped += len(l.add) - n
+		clear(l.add[n:])
+		l.add = l.add[:n]
+	}
+	l.add = append(l.add, logLine{clean(line.Text), line.Stream == "stderr"})
+}
+
+// clean makes one line safe. Colours, which dev servers write on every line, are left
+// out; every other control sequence is shown as an escape.
+func clean(s string) string {
+	s = strings.ReplaceAll(s[:min(len(s), lineBytes)], "\t", "    ")
+	if strings.Contains(s, "\x1b[") {
+		s = withoutColours(s)
+	}
+	return strings.Clone(render.EscapeLine(strings.TrimSuffix(s, "\r")))
+}
+
+// withoutColours drops sequences of the form ESC [ digits m (ECMA-48 SGR).
+func withoutColours(s string) string {
+	var b strings.Builder
+	for {
+		i := strings.Index(s, "\x1b[")
+		if i < 0 {
+			b.WriteString(s)
+			return b.String()
+		}
+		b.WriteString(s[:i])
+		rest := strings.TrimLeft(s[i+2:], "0123456789;:")
+		if strings.HasPrefix(rest, "m") {
+			s = rest[1:]
+			continue
+		}
+		b.WriteByte('\x1b')
+		s = s[i+1:]
+	}
+}
+
+// logs is the newest output of one run in a ring, and which part of it is seen.
+type logs struct {
+	stream  *stream[lines]
+	run     string
+	ring    []logLine
+	bytes   int
+	dropped int
+	over    bool
+	err     error
+
+	back   int // lines between the end and the bottom of the screen; 0 follows
+	wrap   bool
+	only   string // a filter: lines without it are not shown
+	search string
+	room   int
+}
+
+func (l *logs) close() {
+	l.stream.stop()
+	*l = logs{wrap: l.wrap}
+}
+
+// follow begins a stream where the pane is shown and a new one with each run.
+func (l *logs) follow(m *Model, d *detail) tea.Cmd {
+	r := m.list.known[d.id]
+	if d.pane != Logs || r == nil {
+		if l.stream != nil {
+			l.close()
+		}
+		return nil
+	}
+	if l.stream != nil && l.run == r.w.Run || !m.link.Daemon {
+		return nil
+	}
+	keep := l.ring
+	l.stream.stop()
+	if l.run != r.w.Run {
+		keep = nil
+	}
+	id, source := d.id, m.source
+	s, cmd := begin(m.ctx, func(ctx context.Context, put func(func(*lines))) error {
+		return source.Logs(ctx, id, func(line workspace.LogLine) { put(func(l *lines) { l.put(line) }) })
+	})
+	l.stream, l.run, l.ring, l.over, l.err = s, r.w.Run, keep, false, nil
+	if keep == nil {
+		l.bytes, l.dropped, l.back = 0, 0, 0
+	}
+	return cmd
+}
+
+func (l *logs) take(m *Model, p parcel[lines]) tea.Cmd {
+	if p.stream != l.stream {
+		return nil
+	}
+	l.dropped += p.got.dropped
+	for _, line := range p.got.add {
+		l.ring = append(l.ring, line)
+		l.bytes += len(line.text)
+		if l.back > 0 && l.shows(line) {
+			l.back++ // what is read stays where it is
+		}
+	}
+	l.shrink()
+	if p.over {
+		l.over, l.err = true, p.err
+		return nil
+	}
+	return p.stream.next()
+}
+
+// shrink drops the oldest lines; memory is moved only when a quarter can go.
+func (l *logs) shrink() {
+	n := 0
+	for len(l.ring)-n > ringLines || l.bytes > ringBytes {
+		l.bytes -= len(l.ring[n].text)
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	l.dropped += n
+	l.ring = slices.Clone(l.ring[n:])
+}
+
+func (l *logs) shows(line logLine) bool {
+	return l.only == "" || strings.Contains(strings.ToLower(line.text), strings.ToLower(l.only))
+}
+
+// shown are the lines that the filter leaves.
+func (l *logs) shown() []logLine {
+	if l.only == "" {
+		return l.ring
+	}
+	return slices.DeleteFunc(slices.Clone(l.ring), func(x logLine) bool { return !l.shows(x) })
+}
+
+func (l *logs) move(n int) {
+	l.back = max(0, min(l.back-n, len(l.shown())-l.room))
+}
+
+func (l *logs) actions() []action {
+	always := func(*Model) bool { return true }
+	return []action{
+		{"f", "follow", "follow the newest line", func(m *Model) bool { return m.detail.logs.back > 0 }, func(m *Model) tea.Cmd { m.detail.logs.back = 0; return nil }},
+		{"/", "search", "search in the lines", always, (*Model).askSearch},
+		{"N", "older", "search on towards older lines", func(m *Model) bool { return m.detail.logs.search != "" }, func(m *Model) tea.Cmd { m.detail.logs.find(1); return nil }},
+		{"n", "newer", "search on towards newer lines", func(m *Model) bool { return m.detail.logs.search != "" }, func(m *Model) tea.Cmd { m.detail.logs.find(-1); return nil }},
+		{"&", "only", "only lines with a text", always, (*Model).askOnly},
+		{"w", "wrap", "break or cut long lines", always, func(m *Model) tea.Cmd { m.detail.logs.wrap = !m.detail.logs.wrap; return nil }},
+	}
+}
+
+func (m *Model) askSearch() tea.Cmd {
+	return m.ask(prompt{title: "search", enter: func(m *Model, s string) tea.Cmd {
+		m.detail.logs.search = s
+		m.detail.logs.find(0)
+		return nil
+	}}, m.detail.logs.search)
+}
+
+func (m *Model) askOnly() tea.Cmd {
+	only := func(m *Model, s string) { m.detail.logs.only, m.detail.logs.back = s, 0 }
+	before := m.detail.logs.only
+	return m.ask(prompt{
+		title: "only lines with", live: only,
+		enter: func(m *Model, s string) tea.Cmd { only(m, s); return nil },
+		leave: func(m *Model) { only(m, before) },
+	}, before)
+}
+
+// find moves the newest match that is step away from the bottom line (1: older, -1:
+// newer, 0: from here) to the bottom.
+func (l *logs) find(step int) {
+	all := l.shown()
+	for i := len(all) - 1 - l.back - step; l.search != "" && i >= 0 && i < len(all); {
+		if strings.Contains(strings.ToLower(all[i].text), strings.ToLower(l.search)) {
+			l.back = len(all) - 1 - i
+			return
+		}
+		if step < 0 {
+			i++
+		} else {
+			i--
+		}
+	}
+}
+
+// view draws the newest lines that fit, from the bottom up.
+func (l *logs) view(m *Model, width, room int) []string {
+	l.room = max(1, room-1)
+	all := l.shown()
+	var out []string
+	for i := len(all) - 1 - l.back; i >= 0 && len(out) < l.room; i-- {
+		parts := l.draw(m, all[i], width-1)
+		slices.Reverse(parts)
+		out = append(out, parts...)
+	}
+	out = out[:min(len(out), l.room)]
+	slices.Reverse(out)
+	for len(out) < l.room {
+		out = append(out, "")
+	}
+	return append(out, m.theme.faint.paint(" "+render.Fit(l.foot(len(all)), width-1)))
+}
+
+func (l *logs) draw(m *Model, line logLine, width int) []string {
+	colour := m.theme.plain
+	if line.err {
+		colour = m.theme.busy
+	}
+	found := l.search != "" && strings.Contains(strings.ToLower(line.text), strings.ToLower(l.search))
+	if found {
+		colour = m.theme.key
+	}
+	var out []string
+	for text := line.text; ; {
+		part := render.Fit(text, width)
+		if l.wrap {
+			part = head(text, width)
+		}
+		sign := " "
+		if found && len(out) == 0 {
+			sign = "▸"
+		}
+		out = append(out, sign+colour.paint(part))
+		text = text[min(len(text), len(part)):]
+		if !l.wrap || text == "" {
+			return out
+		}
+	}
+}
+
+// head is the longest beginning of s that fits width columns, at least one character.
+func head(s string, width int) string {
+	used := 0
+	for i, c := range s {
+		if used += render.Width(string(c)); used > width && i > 0 {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+// foot says what is seen of what there is.
+func (l *logs) foot(n int) string {
+	text := plural(n, "line")
+	if l.only != "" {
+		text = fmt.Sprintf("%d of %d lines with %q", n, len(l.ring), l.only)
+	}
+	if l.dropped > 0 {
+		text += fmt.Sprintf(", %d older dropped", l.dropped)
+	}
+	switch {
+	case l.err != nil:
+		text += " · " + render.Escape(l.err.Error())
+	case l.over:
+		text += " · the run has ended"
+	case l.back > 0:
+		text += fmt.Sprintf(" · %d newer below", l.back)
+	default:
+		text += " · following"
+	}
+	return text
+}

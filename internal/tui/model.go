@@ -1,0 +1,333 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// Model is the whole state of the dashboard. It belongs to the goroutine of bubbletea.
+type Model struct {
+	ctx    context.Context //nolint:containedctx // of the program; commands are derived from it
+	source Source
+	clock  func() time.Time
+	theme  *theme
+	env    func(string) string
+	out    io.Writer
+
+	width, height int
+	now           time.Time
+	link          Link
+	heard         bool // the first snapshot is here
+	blurred       bool // nobody looks: nothing is sampled
+	quit          bool
+	ticking       time.Duration
+
+	list    list
+	detail  detail
+	inside  bool // the keys are for the detail
+	prompt  *prompt
+	form    *form
+	palette *palette
+	help    bool
+	toast   *toast
+	facts   []event.Event // newest facts of all workspaces, at most maxFacts
+	pending map[string]Order
+
+	watch    *stream[news]
+	sampling *stream[samples]
+	sampled  []string // ids, sorted
+}
+
+// maxFacts bounds the facts that are kept of everything.
+const maxFacts = 1000
+
+// samples are the newest sample of each workspace between two frames.
+type samples map[string]Sample
+
+// New returns the model of a dashboard.
+func New(ctx context.Context, o Options) *Model {
+	m := &Model{ctx: ctx, source: o.Source, clock: o.Now, env: o.Env, out: o.Out, list: newList(), pending: map[string]Order{}}
+	if m.clock == nil {
+		m.clock = time.Now
+	}
+	if m.env == nil {
+		m.env = func(string) string { return "" }
+	}
+	name := o.Theme
+	if name == "" {
+		name = chooseTheme(m.env)
+	}
+	m.theme = newTheme(name)
+	m.list.filter = parseFilter(o.Filter)
+	m.now = m.clock()
+	m.link = Link{Daemon: true, Engine: true, Since: m.now}
+	m.width, m.height = 80, 24
+	if o.dimensions[0] > 0 {
+		m.width, m.height = o.dimensions[0], o.dimensions[1]
+	}
+	m.detail = newDetail()
+	return m
+}
+
+// Init begins to listen.
+func (m *Model) Init() tea.Cmd {
+	s, cmd := begin(m.ctx, func(ctx context.Context, put func(func(*news))) error {
+		return m.source.Watch(ctx, func(c Change) { put(func(n *news) { n.add(c) }) })
+	})
+	m.watch = s
+	return tea.Batch(cmd, m.tick())
+}
+
+// Messages of commands.
+type (
+	tickMsg struct{ every time.Duration }
+	doneMsg struct {
+		orders []Order
+		failed []error
+	}
+	shellMsg struct {
+		name string
+		err  error
+	}
+	outcomeMsg struct { // something small was done
+		text string
+		err  error
+	}
+)
+
+// Update takes one message. It does no I/O.
+func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	m.now = m.clock()
+	cmds := []tea.Cmd{m.handle(msg)}
+	if m.quit {
+		return m, tea.Quit
+	}
+	m.layout()
+	cmds = append(cmds, m.detail.follow(m), m.follow(), m.tick()) // the detail first: it says whose samples are wanted
+	return m, tea.Batch(cmds...)
+}
+
+func (m *Model) handle(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = msg.Width, msg.Height
+	case tea.KeyMsg:
+		return m.handleKey(msg)
+	case tea.MouseMsg:
+		return m.handleMouse(msg)
+	case tea.FocusMsg:
+		m.blurred = false
+	case tea.BlurMsg:
+		m.blurred = true
+	case tickMsg:
+		if m.ticking == msg.every {
+			m.ticking = 0
+		}
+	case parcel[news]:
+		return m.takeNews(msg)
+	case parcel[samples]:
+		return m.takeSamples(msg)
+	case parcel[lines]:
+		return m.detail.takeLines(m, msg)
+	case detailsMsg:
+		m.detail.take(m, msg)
+	case templatesMsg, createdMsg:
+		return m.handleForm(msg)
+	case doneMsg:
+		m.takeDone(msg)
+	case shellMsg:
+		m.blurred = false
+		m.back(msg)
+	case outcomeMsg:
+		if msg.err != nil {
+			m.fail("", msg.err)
+		} else if msg.text != "" {
+			m.say("✓", msg.text)
+		}
+	}
+	return nil
+}
+
+// back is after a shell. Its status is that of the last command, so it is no failure.
+func (m *Model) back(msg shellMsg) {
+	var exit *exec.ExitError
+	switch {
+	case errors.As(msg.err, &exit):
+		m.toast = &toast{
+			sign: "·", text: fmt.Sprintf("back from the shell of %s, which ended with status %d", msg.name, exit.ExitCode()),
+			hint: "where it did not begin, try: wsctl shell " + msg.name, until: m.now.Add(failureTime),
+		}
+	case msg.err != nil:
+		m.fail("shell "+msg.name, msg.err)
+	default:
+		m.say("✓", "back from the shell of "+msg.name)
+	}
+}
+
+// takeNews merges what happened and says what came of the orders.
+func (m *Model) takeNews(p parcel[news]) tea.Cmd {
+	if p.stream != m.watch {
+		return nil
+	}
+	n := p.got
+	if l := n.link; l != nil {
+		m.link = *l
+	}
+	m.heard = m.heard || n.reset
+	m.keepFacts(n.events)
+	m.settle(n)
+	m.list.take(n)
+	if n.touched[m.detail.id] {
+		m.detail.stale = true
+	}
+	if p.over {
+		m.fail("", p.err)
+		m.link.Daemon, m.link.Since = false, m.now
+		return nil
+	}
+	return p.stream.next()
+}
+
+// keepFacts appends to the ring, which is moved only when it has doubled.
+func (m *Model) keepFacts(events []event.Event) {
+	m.facts = append(m.facts, events...)
+	if len(m.facts) > 2*maxFacts {
+		m.facts = slices.Clone(m.facts[len(m.facts)-maxFacts:])
+	}
+}
+
+// settle tells the end of what was ordered here.
+func (m *Model) settle(n news) {
+	for id, o := range m.pending {
+		w, ok := n.put[id]
+		switch {
+		case n.gone[id]:
+			m.say("✓", o.Name+" is deleted")
+		case !ok || !w.State.Settled() || w.Job != "":
+			continue
+		case w.State == workspace.Failed:
+			m.toast = &toast{sign: "✗", text: done(w), hint: "look at its events", bad: true, until: m.now.Add(failureTime)}
+		default:
+			m.say("✓", done(w))
+		}
+		delete(m.pending, id)
+	}
+}
+
+func (m *Model) takeSamples(p parcel[samples]) tea.Cmd {
+	if p.stream != m.sampling {
+		return nil
+	}
+	for id, s := range p.got {
+		r := m.list.known[id]
+		if r == nil {
+			continue
+		}
+		if s.Usage != nil {
+			r.sample(*s.Usage)
+		}
+		if s.Why != nil {
+			r.why = s.Why
+		}
+	}
+	if m.list.sort != "NAME" {
+		m.list.arrange()
+	}
+	if p.over {
+		return nil
+	}
+	return p.stream.next()
+}
+
+// takeDone is the answer to orders: accepted, or refused.
+func (m *Model) takeDone(msg doneMsg) {
+	failed := 0
+	for i, o := range msg.orders {
+		if msg.failed[i] == nil {
+			continue
+		}
+		failed++
+		delete(m.pending, o.ID)
+		m.fail(o.Name, msg.failed[i])
+	}
+	if failed > 1 {
+		m.toast.text = fmt.Sprintf("%d of %d refused; the last: %s", failed, len(msg.orders), m.toast.text)
+	}
+	if failed == 0 && !waits(msg.orders[0].Verb) {
+		m.say("✓", commandLine(msg.orders))
+	}
+	m.detail.stale = true
+}
+
+// follow keeps the samples on what is visible: streams of others end.
+func (m *Model) follow() tea.Cmd {
+	var ids []string
+	if !m.blurred && m.link.Daemon {
+		for _, r := range m.list.visible() {
+			if r.live() && m.listShown() {
+				ids = append(ids, r.w.ID)
+			}
+		}
+		if r := m.list.known[m.detail.id]; r != nil && r.live() && m.detailShown() && !slices.Contains(ids, r.w.ID) {
+			ids = append(ids, r.w.ID)
+		}
+	}
+	slices.Sort(ids)
+	if slices.Equal(ids, m.sampled) {
+		return nil
+	}
+	m.sampling.stop()
+	m.sampling, m.sampled = nil, ids
+	if len(ids) == 0 {
+		return nil
+	}
+	s, cmd := begin(m.ctx, func(ctx context.Context, put func(func(*samples))) error {
+		return m.source.Samples(ctx, ids, func(s Sample) {
+			put(func(all *samples) {
+				if *all == nil {
+					*all = samples{}
+				}
+				(*all)[s.ID] = s
+			})
+		})
+	})
+	m.sampling = s
+	return cmd
+}
+
+// tick lets times go on: every second where seconds are shown, else rarely. It does
+// nothing while a tick is on its way that comes soon enough.
+func (m *Model) tick() tea.Cmd {
+	every := m.pace()
+	if m.ticking != 0 && m.ticking <= every {
+		return nil
+	}
+	m.ticking = every
+	return tea.Tick(every, func(time.Time) tea.Msg { return tickMsg{every} })
+}
+
+func (m *Model) pace() time.Duration {
+	if m.toast != nil && !m.now.Before(m.toast.until) {
+		m.toast = nil
+	}
+	if m.toast != nil || !m.link.Daemon || !m.link.Engine {
+		return time.Second
+	}
+	for _, r := range m.list.visible() {
+		left, ok := r.stopsIn(m.now)
+		if !r.w.State.Settled() || ok && left < 2*time.Minute || m.now.Sub(r.w.CreatedAt) < time.Minute {
+			return time.Second
+		}
+	}
+	return 20 * time.Second
+}

@@ -1,0 +1,312 @@
+package tui
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+func names(d *driver) string {
+	var out []string
+	for _, r := range d.list.shown {
+		out = append(out, r.w.Name)
+	}
+	return strings.Join(out, " ")
+}
+
+func TestFilter(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...).known()
+	for text, want := range map[string]string{
+		"":                          "api billing-next docs new night-build shop",
+		"state:run":                 "api shop",
+		"-state:run":                "billing-next docs new night-build",
+		"label:team=web":            "api shop",
+		"label:team=web label:tier": "api",
+		"-label:team":               "billing-next docs new night-build",
+		"ne":                        "billing-next new",
+		"NE state:failed":           "billing-next",
+		"level:back":                "api shop",
+		"owner:1000 template:GO":    "api billing-next docs new night-build shop",
+		"nothing":                   "",
+	} {
+		d.list.filter = parseFilter(text)
+		d.list.arrange()
+		if got := names(d); got != want {
+			t.Errorf("%q shows %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestSorts(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...).known()
+	d.list.known["wshop"].why.StopAt = noon.Add(time.Minute)
+	for column, first := range map[string]string{"NAME": "api", "STATE": "new", "STOPS IN": "shop", "AGE": "new", "LEVEL": "api"} {
+		d.list.sort = column
+		d.list.arrange()
+		if got := d.list.shown[0].w.Name; got != first {
+			t.Errorf("by %s the first is %s, want %s", column, got, first)
+		}
+	}
+	for range 20 {
+		d.keys("o")
+	}
+	d.keys("O")
+}
+
+func TestTheCursorStaysOnItsWorkspace(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...).keys("<down>", "<down>")
+	if got := d.list.selected().w.Name; got != "docs" {
+		t.Fatalf("selected %s", got)
+	}
+	d.world.tell(Change{Put: []workspace.Workspace{ws("aaa", workspace.Running)}})
+	d.shows("aaa")
+	if got := d.list.selected().w.Name; got != "docs" {
+		t.Errorf("after a new one is selected %s", got)
+	}
+	d.world.tell(Change{Gone: []string{"wdocs"}})
+	d.until("docs is gone", func() bool { return d.list.known["wdocs"] == nil })
+	if r := d.list.selected(); r == nil || r.w.Name != "new" {
+		t.Errorf("after its end is selected %+v", r)
+	}
+}
+
+func TestOrders(t *testing.T) {
+	for name, tt := range map[string]struct {
+		keys []string
+		want []string // verb and name
+		line string
+	}{
+		"a running one stops":          {[]string{"t"}, []string{"stop api"}, "wsctl stop api"},
+		"only what fits is sent":       {[]string{"a", "t"}, []string{"stop api", "stop new", "stop night-build", "stop shop"}, "wsctl stop api new night-build shop"},
+		"a start is not for what runs": {[]string{"s"}, nil, ""},
+		"marked ones":                  {[]string{"/", "docs", "<enter>", " ", "s"}, []string{"start docs"}, "wsctl start docs"},
+		"a deletion is typed":          {[]string{"d", "api", "<enter>"}, []string{"delete api force"}, "wsctl delete api --force"},
+		"another name deletes nothing": {[]string{"d", "shop", "<enter>"}, nil, ""},
+		"esc deletes nothing":          {[]string{"d", "api", "<esc>"}, nil, ""},
+		"a new name":                   {[]string{"m", "-two", "<enter>"}, []string{"rename api"}, "wsctl rename api api-two"},
+		"a wrong name is not sent":     {[]string{"m", "_", "<enter>"}, nil, ""},
+		"labels":                       {[]string{"L", "team=ops tier-", "<enter>"}, []string{"label api"}, "wsctl label api team=ops tier-"},
+		"a hold with its reason":       {[]string{"h", "a demo", "<enter>"}, []string{"hold api"}, "wsctl hold api --for 1h --reason 'a demo'"},
+		"extended":                     {[]string{"e"}, []string{"extend api"}, "wsctl extend api"},
+		"the palette does the same":    {[]string{":", "restart", "<enter>"}, []string{"restart api"}, "wsctl restart api"},
+		"paused ones resume":           {[]string{"/", "night", "<enter>", "P"}, []string{"resume night-build"}, "wsctl resume night-build"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, 100, 24).snapshot(some()...).known().keys(tt.keys...)
+			var got []string
+			sent := func() bool {
+				d.world.mu.Lock()
+				defer d.world.mu.Unlock()
+				got = nil
+				for _, o := range d.world.orders {
+					words := string(o.Verb) + " " + o.Name
+					if o.Force {
+						words += " force"
+					}
+					got = append(got, words)
+				}
+				slices.Sort(got)
+				return len(got) >= len(tt.want)
+			}
+			if tt.line != "" {
+				d.shows(tt.line)
+			}
+			d.until("the orders are sent", sent)
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("sent %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestTheEndOfAnOrderIsTold(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...).keys("t").shows("› wsctl stop api")
+	d.world.tell(Change{Put: []workspace.Workspace{ws("api", workspace.Stopping)}})
+	d.shows("stopping")
+	d.world.tell(Change{Put: []workspace.Workspace{ws("api", workspace.Stopped)}})
+	d.shows("✓ api is stopped")
+	d.time = d.time.Add(toastTime + time.Second)
+	d.send(tickMsg{})
+	if strings.Contains(d.View(), "✓") {
+		t.Errorf("the toast stays:\n%s", d.View())
+	}
+}
+
+func TestRefusalsAreTold(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	d.world.refuse = errDenied
+	d.keys("a", "t").shows("4 of 4 refused").shows("[state]").shows("wait until it has stopped")
+	if len(d.pending) != 0 {
+		t.Errorf("still waits for %v", d.pending)
+	}
+}
+
+func TestCreate(t *testing.T) {
+	d := drive(t, 100, 24).snapshot().keys("n").shows("Static site")
+	d.keys("<left>", "<down>", "shop", "<down>", "<left>", "<ctrl+t>").shows("this would be shop from template go")
+	d.keys("<enter>").shows("› wsctl create shop --template go --param version=1.25")
+	d.until("both are asked for", func() bool {
+		d.world.mu.Lock()
+		defer d.world.mu.Unlock()
+		return len(d.world.created) == 2 && d.form == nil
+	})
+	if got := d.world.created; len(got) != 2 || !got[0].DryRun || got[1].DryRun || got[1].Params["version"] != "1.25" || len(got[1].Params) != 1 {
+		t.Errorf("created %+v", got)
+	}
+	d.world.tell(Change{Put: []workspace.Workspace{{ID: "wnew", Name: "shop", State: workspace.Running, Port: 8010}}})
+	d.shows("✓ shop is running at http://127.0.0.1:8010/")
+	if d.form != nil || d.list.selected().w.Name != "shop" {
+		t.Error("the new one is not selected")
+	}
+}
+
+func TestAFailedCreateKeepsTheForm(t *testing.T) {
+	d := drive(t, 100, 24).snapshot().keys("n").shows("Static site")
+	d.world.refuse = errDenied
+	d.keys("<enter>").shows("✗ api is stopping").keys("<esc>")
+	if d.form != nil {
+		t.Error("the form stays")
+	}
+}
+
+func TestLogsAreBounded(t *testing.T) {
+	d := drive(t, 80, 24)
+	for i := range 20_000 {
+		d.world.lines = append(d.world.lines, workspace.LogLine{Text: fmt.Sprintf("%d %s", i, strings.Repeat("x", 9000))})
+	}
+	d.snapshot(some()...).keys("2").shows("19999 xxx")
+	l := &d.detail.logs
+	if len(l.ring) > ringLines || l.bytes > ringBytes || l.dropped == 0 {
+		t.Errorf("%d lines of %d bytes are kept, %d dropped", len(l.ring), l.bytes, l.dropped)
+	}
+	if cap(l.ring) > 3*ringLines {
+		t.Errorf("room for %d lines", cap(l.ring))
+	}
+}
+
+func TestLogsAreReadWhileTheyGrow(t *testing.T) {
+	d := drive(t, 80, 24)
+	for i := range 100 {
+		d.world.lines = append(d.world.lines, workspace.LogLine{Text: fmt.Sprintf("line %02d.", i)})
+	}
+	d.snapshot(some()...).keys("2").shows("line 99.").keys("/", "line 50", "<enter>").shows("▸line 50.")
+	if strings.Contains(d.View(), "line 51.") {
+		t.Errorf("the match is not at the bottom:\n%s", d.View())
+	}
+	var more lines
+	more.put(workspace.LogLine{Text: "line 100."})
+	d.send(parcel[lines]{stream: d.detail.logs.stream, got: more})
+	if !strings.Contains(d.View(), "▸line 50.") || strings.Contains(d.View(), "line 51.") {
+		t.Errorf("what is read has moved:\n%s", d.View())
+	}
+	d.keys("f").shows("line 100.").keys("&", "line 7", "<enter>").shows(`10 of 101 lines with "line 7"`)
+}
+
+func TestStreamsFollowWhatIsSeen(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	asked := func(what string) func() bool {
+		return func() bool {
+			d.world.mu.Lock()
+			defer d.world.mu.Unlock()
+			return slices.Contains(d.world.asked, what)
+		}
+	}
+	d.until("samples of what runs", asked("samples wapi wnight-build wshop"))
+	d.send(tea.BlurMsg{}).until("no samples while nobody looks", asked("no samples"))
+	d.send(tea.FocusMsg{}).keys("2").until("samples of one", asked("samples wapi")).until("logs", asked("logs wapi"))
+	d.keys("3").until("no logs", asked("no logs")).until("events", asked("Events wapi"))
+}
+
+func TestAFactRefreshesThePane(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	d.world.details = Details{Events: someEvents("wapi")}
+	d.keys("3").shows("start completed")
+	d.world.tell(Change{
+		Put:    []workspace.Workspace{ws("api", workspace.Running)},
+		Events: []event.Event{{Seq: 9, Time: noon, Kind: event.WorkspaceUpdated, Workspace: "wapi", Actor: "uid:7", Detail: map[string]string{"name": "x"}}},
+	})
+	d.shows("workspace.updated")
+}
+
+func TestFactsAndSamplesAreBounded(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	for range 3 * maxFacts {
+		d.keepFacts(make([]event.Event, 3))
+	}
+	if len(d.facts) > 2*maxFacts+3 {
+		t.Errorf("%d facts", len(d.facts))
+	}
+	r := d.list.known["wapi"]
+	for i := range 5 * window {
+		r.sample(workspace.Usage{Time: noon.Add(time.Duration(i) * time.Second)})
+	}
+	if len(r.use.mem) != window || cap(r.use.mem) > 2*window {
+		t.Errorf("%d samples, room for %d", len(r.use.mem), cap(r.use.mem))
+	}
+	var n news
+	for range 100 {
+		n.add(Change{Events: make([]event.Event, 100)})
+	}
+	if len(n.events) > newsEvents {
+		t.Errorf("%d facts wait", len(n.events))
+	}
+}
+
+func TestTheEndOfTheWatchIsTold(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	d.send(parcel[news]{stream: d.watch, over: true, err: errors.New("x")})
+	d.shows("wsd is away")
+}
+
+func TestMouse(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	click := func(x, y int) {
+		d.send(tea.MouseMsg{X: x, Y: y, Button: tea.MouseButtonLeft, Action: tea.MouseActionPress})
+	}
+	click(5, 4)
+	if got := d.list.selected().w.Name; got != "docs" || d.inside {
+		t.Fatalf("a click chose %s", got)
+	}
+	click(5, 4)
+	if !d.inside {
+		t.Fatal("a click on what is chosen does not enter it")
+	}
+	click(strings.Index(d.detail.tabs(d.Model, 80), "6Jobs"), 2)
+	if d.detail.pane != Jobs {
+		t.Errorf("a click on a tab shows %s", d.detail.pane)
+	}
+	d.keys("<esc>").send(tea.MouseMsg{X: 1, Y: 3, Button: tea.MouseButtonWheelDown, Action: tea.MouseActionPress})
+	if got := d.list.cursor; got != 5 {
+		t.Errorf("the wheel moved to %d", got)
+	}
+}
+
+func TestKeysOfADaemonThatIsAway(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	d.world.tell(Change{Link: &Link{Why: "gone", Since: noon}})
+	d.shows("wsd is away").keys("t")
+	if strings.Contains(d.footer(), "stop") || len(d.world.orders) > 0 {
+		t.Errorf("orders are offered: %s", d.footer())
+	}
+}
+
+func TestCommandLines(t *testing.T) {
+	got := createLine(api.Create{Name: "a", Image: "x y", Labels: map[string]string{"k": "it's"}, Stopped: true})
+	if want := `wsctl create a --image 'x y' --label 'k=it'\''s' --stopped`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	for d, want := range map[time.Duration]string{time.Hour: "1h", 90 * time.Minute: "1h30m", 30 * time.Minute: "30m", 90 * time.Second: "1m30s", 10 * time.Second: "10s"} {
+		if got := span(d); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}

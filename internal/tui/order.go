@@ -1,0 +1,148 @@
+package tui
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// Verb is what an order asks for.
+type Verb string
+
+// The verbs. Those of api.Command are sent as they are.
+const (
+	Start   = Verb(api.Start)
+	Stop    = Verb(api.Stop)
+	Restart = Verb(api.Restart)
+	Pause   = Verb(api.Pause)
+	Resume  = Verb(api.Resume)
+	Delete  = Verb("delete")
+	Hold    = Verb("hold")
+	Extend  = Verb("extend")
+	Rename  = Verb("rename")
+	Label   = Verb("label")
+)
+
+// Order is something to be done to one workspace.
+type Order struct {
+	Verb     Verb
+	ID, Name string
+	Force    bool          // delete also what runs
+	For      time.Duration // hold, extend; 0: as wsd likes
+	Text     string        // the new name; the reason of a hold
+	Labels   map[string]*string
+}
+
+// words is the equal command after "wsctl VERB", for several workspaces of one verb.
+func commandLine(orders []Order) string {
+	if len(orders) == 0 {
+		return ""
+	}
+	o := orders[0]
+	words := []string{"wsctl", string(o.Verb)}
+	for _, each := range orders {
+		words = append(words, each.Name)
+	}
+	switch o.Verb {
+	case Delete:
+		if slices.ContainsFunc(orders, func(o Order) bool { return o.Force }) {
+			words = append(words, "--force")
+		}
+	case Rename:
+		words = append(words, o.Text)
+	case Hold, Extend:
+		if o.For > 0 {
+			words = append(words, "--for", span(o.For))
+		}
+		if o.Text != "" {
+			words = append(words, "--reason", quote(o.Text))
+		}
+	case Label:
+		for _, k := range slices.Sorted(maps.Keys(o.Labels)) {
+			if v := o.Labels[k]; v != nil {
+				words = append(words, quote(k+"="+*v))
+			} else {
+				words = append(words, k+"-")
+			}
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// span is a duration without the zeros that time.Duration writes: 1h, not 1h0m0s.
+func span(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// quote makes s one word of a POSIX shell.
+func quote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,@%+", r)
+	}
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// createLine is the command that is equal to a request.
+func createLine(r api.Create) string {
+	words := []string{"wsctl", "create"}
+	if r.Name != "" {
+		words = append(words, quote(r.Name))
+	}
+	if r.Template != "" {
+		words = append(words, "--template", quote(r.Template))
+	}
+	if r.Image != "" {
+		words = append(words, "--image", quote(r.Image))
+	}
+	for _, k := range slices.Sorted(maps.Keys(r.Params)) {
+		words = append(words, "--param", quote(k+"="+r.Params[k]))
+	}
+	for _, k := range slices.Sorted(maps.Keys(r.Labels)) {
+		words = append(words, "--label", quote(k+"="+r.Labels[k]))
+	}
+	if r.Stopped {
+		words = append(words, "--stopped")
+	}
+	return strings.Join(words, " ")
+}
+
+// done words the end of an order, once the workspace has come to rest.
+func done(w workspace.Workspace) string {
+	if w.State == workspace.Running && w.Port != 0 {
+		return w.Name + " is running at " + portURL(w.Port)
+	}
+	text := w.Name + " is " + string(w.State)
+	if w.State == workspace.Failed && w.Stop != nil {
+		text += ": " + stopText(*w.Stop)
+	}
+	return text
+}
+
+// stopText says why something stopped.
+func stopText(s workspace.Stop) string {
+	return cmp.Or(s.Detail, map[workspace.StopReason]string{
+		workspace.StoppedByUser:    strings.TrimSuffix("asked for by "+s.Actor, " by "),
+		workspace.StoppedItself:    "its command ended",
+		workspace.StoppedByCrash:   "its command crashed",
+		workspace.StoppedByOOM:     "killed for memory",
+		workspace.StoppedOutside:   "stopped with the engine's own tools",
+		workspace.StoppedLost:      "its container was removed with the engine's own tools",
+		workspace.StoppedInterrupt: "the engine or the machine went down",
+		workspace.StoppedFailed:    "a start or a job failed",
+	}[s.Reason], string(s.Reason))
+}

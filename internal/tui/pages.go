@@ -1,0 +1,352 @@
+package tui
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// page collects the lines of a pane.
+type page struct {
+	m     *Model
+	r     *row
+	width int
+	lines []string
+}
+
+func (p *page) line(s string) { p.lines = append(p.lines, s) }
+
+// fact is a name and its value; a long value goes on below itself.
+func (p *page) fact(name, value string) {
+	if value == "" {
+		return
+	}
+	p.painted(name, render.Escape(value), p.m.theme.plain)
+}
+
+const factWidth = 11
+
+// painted is fact for a value that is safe already.
+func (p *page) painted(name, value string, colour ink) {
+	room := max(10, p.width-factWidth-3)
+	for i, part := range broken(value, room) {
+		label := strings.Repeat(" ", factWidth)
+		if i == 0 {
+			label = p.m.theme.faint.paint(cell(name, factWidth, false))
+		}
+		p.line(" " + label + " " + colour.paint(part))
+	}
+}
+
+// broken breaks text at spaces into lines of at most width columns.
+func broken(text string, width int) []string {
+	var out []string
+	line := ""
+	for word := range strings.SplitSeq(text, " ") {
+		for render.Width(word) > width {
+			if line != "" {
+				out, line = append(out, line), ""
+			}
+			part := head(word, width)
+			out, word = append(out, part), word[len(part):]
+		}
+		switch {
+		case line == "":
+			line = word
+		case render.Width(line)+1+render.Width(word) <= width:
+			line += " " + word
+		default:
+			out, line = append(out, line), word
+		}
+	}
+	return append(out, line)
+}
+
+// overview is what one wants to know first: how it is, when it stops and why.
+func (p *page) overview() {
+	w := &p.r.w
+	why := p.r.why
+	if why == nil {
+		why = p.m.detail.got.Why
+	}
+	p.life(why)
+	p.fact("from", from(w))
+	p.fact("limits", fmt.Sprintf("%s CPUs, %s memory, %d processes", render.Number(w.Spec.Limits.CPUs), render.Bytes(w.Spec.Limits.Memory), w.Spec.Limits.Pids))
+	p.fact("owner", w.Owner)
+	p.fact("labels", labelText(w.Labels))
+	p.fact("created", render.Ago(p.m.now, w.CreatedAt))
+	if w.State == workspace.Running && !w.ReadyAt.IsZero() {
+		p.fact("running", "for "+render.Span(p.m.now.Sub(w.ReadyAt))+", was ready after "+render.Elapsed(w.ReadyAt.Sub(w.StartedAt)))
+	}
+	p.ending()
+	for _, c := range w.Conditions {
+		p.condition(c)
+	}
+	if why != nil {
+		p.evidence(why)
+	}
+}
+
+func from(w *workspace.Workspace) string {
+	if w.Spec.Template != "" {
+		return "template " + w.Spec.Template + ", image " + w.Spec.Image
+	}
+	return "image " + w.Spec.Image
+}
+
+// life tells what decides about its end.
+func (p *page) life(why *api.Why) {
+	w := &p.r.w
+	if why == nil || w.State != workspace.Running {
+		if p.r.reason() != "" {
+			p.painted("attention", render.Escape(p.r.reason()), p.m.theme.bad)
+		}
+		return
+	}
+	p.painted("stops", render.Escape(stopSentence(why, p.m.now)), p.m.theme.bold)
+	conns, _ := p.r.conns()
+	level := string(why.Level)
+	if conns > 0 {
+		level += ", " + plural(conns, "connection")
+	}
+	p.fact("level", level)
+	for _, h := range why.Holds {
+		p.fact("held", "until "+clockTime(h.Until)+" by "+h.Actor+suffix(": ", h.Reason))
+	}
+	for _, t := range why.Next {
+		p.fact("then", clockTime(t.At)+" "+t.What+suffix(": ", t.Why))
+	}
+}
+
+// stopSentence says when it will stop and which fact that follows from.
+func stopSentence(why *api.Why, now time.Time) string {
+	if why.StopAt.IsZero() {
+		return "never by itself: its policy is " + why.Policy.Name
+	}
+	left := "now"
+	if d := why.StopAt.Sub(now); d > 0 {
+		left = "in " + render.Span(d) + " (" + clockTime(why.StopAt) + ")"
+	}
+	return left + ", " + causeText(why, now)
+}
+
+func causeText(why *api.Why, now time.Time) string {
+	f := why.Facts
+	switch why.Cause {
+	case activity.ByHold:
+		return "because it is held until then"
+	case activity.ByEngagement:
+		return "because it was last used " + render.Ago(now, f.Engaged)
+	case activity.ByWork:
+		return "because work was last seen " + render.Ago(now, f.Worked)
+	case activity.ByGrace:
+		return "because the last connection ended " + render.Ago(now, f.Disconnected)
+	case activity.ByReady:
+		return "because nobody has used it yet"
+	case activity.ByLifetime:
+		return "because no run may last longer"
+	}
+	return string(why.Cause)
+}
+
+// ending tells how the last run ended and what it left behind.
+func (p *page) ending() {
+	w := &p.r.w
+	if w.Stop != nil && w.State != workspace.Running {
+		p.fact("stopped", render.Ago(p.m.now, w.Stop.Time)+", "+stopText(*w.Stop))
+	}
+	if d := w.Death; d != nil && w.State != workspace.Running {
+		text := fmt.Sprintf("exit status %d", d.ExitCode)
+		if d.OOMKilled {
+			text += ", killed for memory"
+		}
+		if d.PeakMemory > 0 {
+			text += ", peak memory " + render.Bytes(d.PeakMemory)
+		}
+		p.fact("last run", text)
+		for i, line := range d.Log[max(0, len(d.Log)-6):] {
+			p.painted(map[bool]string{true: "it said"}[i == 0], clean(line), p.m.theme.faint)
+		}
+	}
+}
+
+func (p *page) condition(c workspace.Condition) {
+	if c.Status && (c.Type == workspace.Ready || c.Type == workspace.PortBound) {
+		return // as it should be
+	}
+	text := string(c.Type)
+	if !c.Status {
+		text = "not " + text
+	}
+	p.fact("condition", text+suffix(", ", c.Reason)+suffix(": ", c.Detail)+", "+render.Ago(p.m.now, c.Time))
+}
+
+func (p *page) evidence(why *api.Why) {
+	for i, e := range slices.Backward(why.Ledger) {
+		if i < len(why.Ledger)-5 {
+			break
+		}
+		name := ""
+		if i == len(why.Ledger)-1 {
+			name = "seen"
+		}
+		text := render.Ago(p.m.now, e.Last) + "  " + string(e.Kind) + suffix(" ", e.What) + " by " + e.Who
+		if e.Count > 1 {
+			text += fmt.Sprintf(", %d times", e.Count)
+		}
+		p.painted(name, render.Escape(text), p.m.theme.plain)
+	}
+}
+
+func suffix(before, s string) string {
+	if s == "" {
+		return ""
+	}
+	return before + s
+}
+
+func clockTime(t time.Time) string { return t.Local().Format("15:04") }
+
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return strconv.Itoa(n) + " " + noun
+}
+
+// table draws rows in columns that fit the page.
+func (p *page) table(header []string, rows [][]render.Cell, nothing string) {
+	if len(rows) == 0 {
+		p.line(p.m.theme.faint.paint(" " + nothing))
+		return
+	}
+	if n := max(2, p.width/12); n < len(header) { // a few columns that can be read
+		header = header[:n]
+		for i := range rows {
+			rows[i] = rows[i][:n]
+		}
+	}
+	t := render.Table{Header: header, Rows: rows, Width: max(20, p.width-2)}
+	var b strings.Builder
+	_ = t.Write(&b) // a Builder never fails
+	for i, line := range strings.Split(strings.TrimRight(b.String(), "\n"), "\n") {
+		if i == 0 {
+			line = p.m.theme.faint.paint(line)
+		}
+		p.line(" " + line)
+	}
+}
+
+func texts(words ...string) []render.Cell {
+	out := make([]render.Cell, len(words))
+	for i, s := range words {
+		out[i].Text = s
+	}
+	return out
+}
+
+// events are the fetched facts and those that came since, newest first.
+func (p *page) events() {
+	last := uint64(0)
+	all := slices.Clone(p.m.detail.got.Events)
+	if len(all) > 0 {
+		last = all[len(all)-1].Seq
+	}
+	for _, e := range p.m.facts {
+		if e.Workspace == p.r.w.ID && e.Seq > last {
+			all = append(all, e)
+		}
+	}
+	slices.Reverse(all)
+	var rows [][]render.Cell
+	for _, e := range all[:min(len(all), 200)] {
+		rows = append(rows, texts(render.Ago(p.m.now, e.Time), string(e.Kind), eventText(e), e.Actor))
+	}
+	p.table([]string{"WHEN", "WHAT", "DETAIL", "WHO"}, rows, "nothing has happened yet")
+}
+
+// eventText is what of a fact people want to read.
+func eventText(e event.Event) string {
+	d := e.Detail
+	switch e.Kind {
+	case event.WorkspaceState:
+		return d["from"] + " → " + d["to"]
+	case event.JobEnded:
+		return d["kind"] + " " + d["state"] + suffix(": ", d["code"])
+	case event.CommandAccepted, event.CommandDenied:
+		return d["command"] + suffix(": ", d["code"])
+	case event.WorkspaceCondition:
+		return d["type"] + " " + d["status"] + suffix(": ", d["reason"])
+	}
+	return labelText(d) + suffix(" ", e.Result)
+}
+
+func (p *page) sessions() {
+	why := p.m.detail.got.Why
+	if why == nil {
+		p.table(nil, nil, "wsd tells nothing of connections")
+		return
+	}
+	var rows [][]render.Cell
+	for _, s := range why.Sessions {
+		quality := string(s.Quality)
+		if s.SRTT > 0 {
+			quality += fmt.Sprintf(", %.0f ms", s.SRTT)
+		}
+		if !s.Lost.IsZero() {
+			quality = "lost " + render.Ago(p.m.now, s.Lost)
+		}
+		input := "-"
+		if !s.LastInput.IsZero() {
+			input = render.Ago(p.m.now, s.LastInput)
+		}
+		rows = append(rows, texts(string(s.Kind), s.User, quality, render.Ago(p.m.now, s.Since), input, s.Peer))
+	}
+	p.table([]string{"KIND", "WHO", "QUALITY", "SINCE", "LAST INPUT", "FROM"}, rows, "nobody is connected")
+}
+
+func (p *page) ports() {
+	d := p.m.detail.got
+	var rows [][]render.Cell
+	for _, l := range d.Listening {
+		rows = append(rows, texts(strconv.Itoa(l.Port), l.Address, l.Process, l.Label, l.URL))
+	}
+	p.table([]string{"PORT", "ADDRESS", "PROCESS", "LABEL", "URL"}, rows, "nothing listens inside")
+	p.line("")
+	rows = nil
+	for _, t := range d.Terminals {
+		runs := t.Foreground
+		if runs == "" {
+			runs = strings.Join(t.Command, " ")
+		}
+		rows = append(rows, texts(t.Name, runs, fmt.Sprintf("%dx%d", t.Cols, t.Rows), strconv.Itoa(t.Viewers), render.Ago(p.m.now, t.LastInput)))
+	}
+	p.table([]string{"TERMINAL", "RUNS", "SIZE", "VIEWERS", "LAST INPUT"}, rows, "no terminal; x opens one")
+}
+
+func (p *page) jobs() {
+	var rows [][]render.Cell
+	for _, j := range slices.Backward(p.m.detail.got.Jobs) {
+		took := "-"
+		if !j.EndedAt.IsZero() {
+			took = render.Elapsed(j.EndedAt.Sub(j.CreatedAt))
+		}
+		rows = append(rows, texts(render.Ago(p.m.now, j.CreatedAt), string(j.Kind), string(j.State), took, fmt.Sprintf("%d of %d", j.Attempt, j.Attempts), jobError(j)))
+	}
+	p.table([]string{"WHEN", "JOB", "STATE", "TOOK", "ATTEMPT", "ERROR"}, rows, "no job is kept")
+}
+
+func jobError(j workspace.Job) string {
+	if j.Code == "" {
+		return j.Error
+	}
+	return j.Error + " [" + j.Code + "]"
+}

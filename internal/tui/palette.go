@@ -1,0 +1,129 @@
+package tui
+
+import (
+	"slices"
+	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/wsctl/wsctl/internal/render"
+)
+
+// palette is all that can be done now, found by its name.
+type palette struct {
+	input input
+	all   []action
+	at    int
+}
+
+func (m *Model) openPalette() tea.Cmd {
+	all := m.usable()
+	for _, p := range Panes() {
+		if m.list.selected() != nil {
+			all = append(all, action{key: string(rune('1' + slices.Index(Panes(), p))), name: "show " + strings.ToLower(string(p)), run: func(m *Model) tea.Cmd {
+				m.detail.show(p)
+				m.inside = true
+				return nil
+			}})
+		}
+	}
+	all = slices.DeleteFunc(all, func(a action) bool { return a.key == ":" })
+	m.palette = &palette{input: newInput(""), all: all}
+	return nil
+}
+
+// found are the actions whose name has every word that was typed.
+func (p *palette) found() []action {
+	words := strings.Fields(strings.ToLower(p.input.value()))
+	return slices.DeleteFunc(slices.Clone(p.all), func(a action) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(a.name, w) })
+	})
+}
+
+func (p *palette) key(m *Model, k tea.KeyMsg) tea.Cmd {
+	found := p.found()
+	switch k.String() {
+	case "esc":
+		m.palette = nil
+	case "up", "ctrl+p":
+		p.at = max(0, p.at-1)
+	case "down", "ctrl+n":
+		p.at = min(len(found)-1, p.at+1)
+	case "enter":
+		m.palette = nil
+		if p.at < len(found) {
+			return found[p.at].run(m)
+		}
+	default:
+		p.input.key(k)
+		p.at = 0
+	}
+	return nil
+}
+
+func (p *palette) view(m *Model, width, height int) []string {
+	out := []string{" " + m.theme.key.paint(":") + " " + p.input.view(m.theme, max(4, width-6)), ""}
+	found := p.found()
+	room := max(1, height-len(out))
+	top := max(0, p.at-room+1)
+	for i, a := range found[min(top, len(found)):min(len(found), top+room)] {
+		text := cell(a.key, 6, false) + " " + a.name
+		if top+i == p.at {
+			out = append(out, m.theme.chosen.paint(cell(" ▸ "+text, width, false)))
+		} else {
+			out = append(out, "   "+m.theme.key.paint(cell(a.key, 6, false))+" "+render.Fit(a.name, width-10))
+		}
+	}
+	if len(found) == 0 {
+		out = append(out, m.theme.faint.paint("   nothing that can be done now has that name"))
+	}
+	return out
+}
+
+// helpView lists the keys that work now, in two columns where there is room.
+func (m *Model) helpView() []string {
+	moves := [][2]string{
+		{"↑ ↓ j k", "move"}, {"pgup pgdn", "move by a page"}, {"g G", "first, last"},
+		{"enter →", "look at one"}, {"esc ←", "back"}, {"tab", "next pane"}, {"1 to 8", "a pane"},
+	}
+	var rows [][2]string
+	for _, a := range m.usable() {
+		rows = append(rows, [2]string{a.key, a.name})
+	}
+	rows = slices.Concat(rows, moves)
+	per := len(rows)
+	columns, width := 1, m.width-2
+	if m.width >= 76 {
+		columns, width = 2, m.width/2-2
+		per = (len(rows) + 1) / 2
+	}
+	out := []string{" " + m.theme.bold.paint("What works now")}
+	for i := range per {
+		line := " "
+		for c := range columns {
+			if j := c*per + i; j < len(rows) {
+				text := render.Fit(rows[j][1], width-12)
+				line += pad(m.theme.key.paint(cell(rows[j][0], 10, false))+" "+text, width) + " "
+			}
+		}
+		out = append(out, strings.TrimRight(line, " "))
+	}
+	for _, note := range []string{
+		"Panes: " + strings.ToLower(join(Panes())) + ".",
+		"A filter is words that must all fit: state:running, label:team=web, level:idle, owner:1000, or a part of a name; -word turns one round.",
+	} {
+		out = append(out, "")
+		for _, part := range broken(note, m.width-3) {
+			out = append(out, " "+m.theme.faint.paint(part))
+		}
+	}
+	return out
+}
+
+func join(panes []Pane) string {
+	words := make([]string, len(panes))
+	for i, p := range panes {
+		words[i] = string(p)
+	}
+	return strings.Join(words, ", ")
+}

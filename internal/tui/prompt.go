@@ -1,0 +1,179 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// prompt is a question of one line above the footer.
+type prompt struct {
+	title string
+	input input
+	// check says what is wrong with an answer; it is shown while typing. May be nil.
+	check func(string) error
+	live  func(m *Model, text string)         // with every change; may be nil
+	enter func(m *Model, text string) tea.Cmd // with the answer
+	leave func(m *Model)                      // where it is taken back; may be nil
+	line  func(text string) string            // the equal command; may be nil
+}
+
+func (m *Model) ask(p prompt, text string) tea.Cmd {
+	p.input = newInput(text)
+	m.prompt = &p
+	return nil
+}
+
+func (p *prompt) key(m *Model, k tea.KeyMsg) tea.Cmd {
+	switch k.String() {
+	case "esc", "ctrl+c":
+		m.prompt = nil
+		if p.leave != nil {
+			p.leave(m)
+		}
+		return nil
+	case "enter":
+		text := strings.TrimSpace(p.input.value())
+		if p.check != nil {
+			if err := p.check(text); err != nil {
+				m.fail("", err)
+				return nil
+			}
+		}
+		m.prompt = nil
+		return p.enter(m, text)
+	}
+	p.input.key(k)
+	if p.live != nil {
+		p.live(m, p.input.value())
+	}
+	return nil
+}
+
+// view is the line of the question.
+func (p *prompt) view(m *Model, width int) string {
+	title := " " + p.title + " "
+	return m.theme.key.paint(title) + p.input.view(m.theme, max(4, width-len(title)-2))
+}
+
+// aside is what stands below the question: what is wrong, or the equal command.
+func (p *prompt) aside() (text string, wrong bool) {
+	text = strings.TrimSpace(p.input.value())
+	if p.check != nil && text != "" {
+		if err := p.check(text); err != nil {
+			return fault.From(err).Text, true
+		}
+	}
+	if p.line != nil {
+		return p.line(text), false
+	}
+	return "", false
+}
+
+func (m *Model) askFilter() tea.Cmd {
+	before := m.list.filter
+	apply := func(m *Model, text string) {
+		m.list.filter = parseFilter(text)
+		m.list.arrange()
+	}
+	return m.ask(prompt{
+		title: "filter", live: apply,
+		enter: func(m *Model, text string) tea.Cmd { apply(m, text); return nil },
+		leave: func(m *Model) { m.list.filter = before; m.list.arrange() },
+	}, before.text)
+}
+
+// askDelete wants the name typed, or how many there are.
+func (m *Model) askDelete() tea.Cmd {
+	orders := m.ordersFor(Order{Verb: Delete}, nil)
+	want, title := orders[0].Name, "delete it with all files? type "+orders[0].Name+":"
+	if len(orders) > 1 {
+		want = fmt.Sprint(len(orders))
+		title = fmt.Sprintf("delete %d workspaces with all files? type %s:", len(orders), want)
+	}
+	return m.ask(prompt{
+		title: title,
+		check: func(s string) error {
+			if s != want {
+				return fault.New(fault.Usage, "not_confirmed", "type %s to delete, or press esc", want)
+			}
+			return nil
+		},
+		enter: func(m *Model, _ string) tea.Cmd { return m.order(orders) },
+		line:  func(string) string { return commandLine(orders) },
+	}, "")
+}
+
+func (m *Model) askRename() tea.Cmd {
+	orders := m.ordersFor(Order{Verb: Rename}, nil)
+	with := func(s string) []Order { orders[0].Text = s; return orders }
+	return m.ask(prompt{
+		title: "new name:", check: workspace.ValidateName,
+		enter: func(m *Model, s string) tea.Cmd { return m.order(with(s)) },
+		line:  func(s string) string { return commandLine(with(s)) },
+	}, orders[0].Name)
+}
+
+// askLabels takes KEY=VALUE to set and KEY- to remove, as wsctl label does.
+func (m *Model) askLabels() tea.Cmd {
+	with := func(s string) []Order {
+		labels, _ := parseLabels(s)
+		return m.ordersFor(Order{Verb: Label, Labels: labels}, nil)
+	}
+	return m.ask(prompt{
+		title: "labels, KEY=VALUE or KEY-:",
+		check: func(s string) error {
+			labels, err := parseLabels(s)
+			if err == nil && len(labels) == 0 {
+				err = fault.New(fault.Usage, "label_invalid", "give KEY=VALUE, or KEY- to remove one")
+			}
+			return err
+		},
+		enter: func(m *Model, s string) tea.Cmd { return m.order(with(s)) },
+		line:  func(s string) string { return commandLine(with(s)) },
+	}, "")
+}
+
+func parseLabels(s string) (map[string]*string, error) {
+	labels := map[string]*string{}
+	for word := range strings.FieldsSeq(s) {
+		k, v, set := strings.Cut(word, "=")
+		if !set {
+			if k, removes := strings.CutSuffix(word, "-"); removes {
+				labels[k] = nil
+				continue
+			}
+		}
+		if err := workspace.ValidateLabel(k, v); err != nil {
+			return labels, err
+		}
+		labels[k] = &v
+	}
+	return labels, nil
+}
+
+// askHold takes how long, and then why.
+func (m *Model) askHold() tea.Cmd {
+	with := func(s string) []Order {
+		span, reason, _ := strings.Cut(s, " ")
+		d, _ := time.ParseDuration(span)
+		return m.ordersFor(Order{Verb: Hold, For: d, Text: strings.TrimSpace(reason)}, verbStates[Extend])
+	}
+	return m.ask(prompt{
+		title: "hold for how long, and why:",
+		check: func(s string) error {
+			span, _, _ := strings.Cut(s, " ")
+			if d, err := time.ParseDuration(span); err != nil || d <= 0 {
+				return fault.New(fault.Usage, "duration_invalid", "begin with a time such as 30m or 2h")
+			}
+			return nil
+		},
+		enter: func(m *Model, s string) tea.Cmd { return m.order(with(s)) },
+		line:  func(s string) string { return commandLine(with(s)) },
+	}, "1h ")
+}

@@ -1,0 +1,104 @@
+package tui
+
+import (
+	"strings"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// window is how many samples of a workspace are kept.
+const window = 240
+
+// row is what the dashboard knows of one workspace.
+type row struct {
+	w        workspace.Workspace
+	why      *api.Why
+	progress string
+	use      *usage
+	marked   bool
+}
+
+// usage is the newest sample and a window of those before.
+type usage struct {
+	last     workspace.Usage
+	run      string
+	cpu, mem []float64 // cores; bytes; oldest first, at most window
+}
+
+// sample adds one sample. Processor time needs two of the same run to mean something.
+func (r *row) sample(u workspace.Usage) {
+	if r.use == nil || r.use.run != r.w.Run {
+		r.use = &usage{run: r.w.Run}
+	}
+	s := r.use
+	if d := u.Time.Sub(s.last.Time).Seconds(); !s.last.Time.IsZero() && d > 0 && u.CPUSeconds >= s.last.CPUSeconds {
+		s.cpu = push(s.cpu, (u.CPUSeconds-s.last.CPUSeconds)/d)
+	}
+	s.mem = push(s.mem, float64(u.Memory))
+	s.last = u
+}
+
+// push appends to a window, which it moves within its memory.
+func push(s []float64, v float64) []float64 {
+	if len(s) < window {
+		return append(s, v)
+	}
+	copy(s, s[1:])
+	s[len(s)-1] = v
+	return s
+}
+
+// live reports whether there is anything to sample.
+func (r *row) live() bool { return r.w.State == workspace.Running || r.w.State == workspace.Paused }
+
+// reason is a word why something is wrong.
+func (r *row) reason() string {
+	if c, ok := r.w.Condition(workspace.Attention); ok && c.Status {
+		return c.Reason
+	}
+	if r.w.State == workspace.Failed && r.w.Stop != nil {
+		return string(r.w.Stop.Reason)
+	}
+	return ""
+}
+
+// conns counts the connections that live, as far as that is known.
+func (r *row) conns() (int, bool) {
+	if r.why == nil {
+		return 0, false
+	}
+	n := 0
+	for _, s := range r.why.Sessions {
+		if s.Lost.IsZero() {
+			n++
+		}
+	}
+	return n, true
+}
+
+// stopsIn is the time that is left; ok only where the workspace will stop by itself.
+func (r *row) stopsIn(now time.Time) (time.Duration, bool) {
+	if r.why == nil || r.why.StopAt.IsZero() || r.w.State != workspace.Running {
+		return 0, false
+	}
+	return max(0, r.why.StopAt.Sub(now)), true
+}
+
+// bars are the heights of a sparkline (Unicode block elements).
+var bars = []rune("▁▂▃▄▅▆▇█")
+
+// spark draws the newest n values between 0 and top; it is n columns wide.
+func spark(values []float64, n int, top float64) string {
+	var b strings.Builder
+	b.WriteString(strings.Repeat(" ", max(0, n-len(values))))
+	for _, v := range values[max(0, len(values)-n):] {
+		i := 0
+		if top > 0 {
+			i = min(max(int(v/top*float64(len(bars))), 0), len(bars)-1)
+		}
+		b.WriteRune(bars[i])
+	}
+	return b.String()
+}

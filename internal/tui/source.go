@@ -1,0 +1,73 @@
+package tui
+
+import (
+	"context"
+	"os/exec"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// Source is all that the dashboard knows of the world. Every method may block and is
+// called on a goroutine of its own, several at once; each returns when ctx ends. Errors
+// have a fault in their chain.
+type Source interface {
+	// Watch tells what there is and then what happens, until ctx ends or, with an
+	// error, nothing can be told any more. A connection that is lost is made again and
+	// told as Link. tell never blocks for long.
+	Watch(ctx context.Context, tell func(Change)) error
+	// Samples tells again and again what these workspaces use, until ctx ends.
+	Samples(ctx context.Context, ids []string, tell func(Sample)) error
+	// Logs tells the newest output and then what is added, until the run ends.
+	Logs(ctx context.Context, id string, tell func(workspace.LogLine)) error
+	// Details fetches what one pane shows.
+	Details(ctx context.Context, id string, p Pane) (Details, error)
+	// Templates lists the catalogue.
+	Templates(ctx context.Context) ([]api.Template, error)
+	// Do sends an order; it returns once that is accepted.
+	Do(ctx context.Context, o Order) error
+	// Create makes a workspace, or with DryRun says what would be made.
+	Create(ctx context.Context, req api.Create) (workspace.Workspace, error)
+	// Shell is the program to hand the terminal to; it is not started.
+	Shell(name string) *exec.Cmd
+	// Open shows an address in a browser.
+	Open(ctx context.Context, url string) error
+}
+
+// Change is something that happened. Members that are zero say nothing.
+type Change struct {
+	Reset  bool // forget all workspaces first
+	Put    []workspace.Workspace
+	Gone   []string // ids
+	Events []event.Event
+	Signal *event.Signal
+	Link   *Link
+}
+
+// Link is how the way to the workspaces is.
+type Link struct {
+	Daemon bool // wsd answers
+	Engine bool // wsd reaches the container engine
+	Name   string
+	Why    string    // where either is false
+	Since  time.Time // when it last changed
+}
+
+// Sample is what one workspace uses and how it is used. Either part may be absent.
+type Sample struct {
+	ID    string
+	Usage *workspace.Usage
+	Why   *api.Why
+}
+
+// Details is what a pane shows; which members are set depends on the pane.
+type Details struct {
+	Why       *api.Why
+	Jobs      []workspace.Job
+	Events    []event.Event // oldest first
+	Terminals []api.Terminal
+	Listening []api.Listening
+	Note      string // why something is missing, one sentence
+}

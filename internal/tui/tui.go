@@ -1,0 +1,83 @@
+// Package tui is the dashboard of wsctl: a list of workspaces that is always current, and
+// what there is to know and to do about each.
+//
+// The law of this package:
+//
+//   - Update and View do no I/O and never wait. What has to be fetched or done is a tea.Cmd,
+//     which calls Source and returns a message; a command never touches the model.
+//   - There is one tea.Model. Its parts (list, detail, form, ...) are plain structs with
+//     methods, each in a file of its own.
+//   - Nothing is polled. Source tells what happens; what happens between two frames is
+//     gathered in a mailbox, so that a thousand changes a second cost one frame.
+//   - Everything is bounded: rings for log lines, facts and samples. What does not fit is
+//     dropped, and the dropping is counted and shown.
+//   - Text that came from elsewhere is escaped by render.Escape before it is measured.
+//   - Colour only adds. Nothing is said by colour alone.
+//   - Looking is not using: nothing that the dashboard does by itself may count as activity.
+//
+// The package knows neither sockets nor wsd: package cli implements Source over its client.
+package tui
+
+import (
+	"context"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/wsctl/wsctl/internal/tui/quiet"
+)
+
+var _ = quiet.Restore()
+
+// Options are what a dashboard is made of. Source is required.
+type Options struct {
+	Source Source
+	In     io.Reader
+	Out    io.Writer
+	Env    func(string) string
+	Theme  string // one of ThemeNames; "": chosen from the environment
+	Filter string // to begin with
+	Mouse  bool
+	Now    func() time.Time // nil: the clock
+
+	dimensions [2]int // for tests: a first size
+}
+
+// framesPerSecond is how often bubbletea looks whether there is something to draw; it wakes
+// the processor as often, all the time. A key is seen after at most 25 ms.
+const framesPerSecond = 40
+
+// Run shows the dashboard until the person quits or ctx ends.
+func Run(ctx context.Context, o Options) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if f, ok := o.Out.(*os.File); ok {
+		o.Out = &whole{File: f}
+	}
+	options := []tea.ProgramOption{
+		tea.WithContext(ctx), tea.WithAltScreen(), tea.WithInput(o.In), tea.WithOutput(o.Out),
+		tea.WithReportFocus(), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond),
+	}
+	if o.Mouse {
+		options = append(options, tea.WithMouseCellMotion())
+	}
+	_, err := tea.NewProgram(New(ctx, o), options...).Run()
+	return err
+}
+
+// whole is a terminal to which each Write goes as one, so that a sequence for the
+// clipboard never lands inside a frame. It stays a file, which bubbletea asks for its size.
+type whole struct {
+	*os.File
+	mu sync.Mutex
+}
+
+// Write implements io.Writer.
+func (w *whole) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.File.Write(p)
+}

@@ -1,0 +1,209 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// fits fails where a screen is not exactly as large as its terminal.
+func fits(t *testing.T, screen string, cols, rows int) {
+	t.Helper()
+	lines := strings.Split(screen, "\n")
+	if len(lines) != rows {
+		t.Errorf("%d lines on a terminal of %d", len(lines), rows)
+	}
+	for _, line := range lines {
+		if w := plainWidth(line); w > cols {
+			t.Errorf("a line of %d columns on a terminal of %d: %q", w, cols, line)
+		}
+	}
+}
+
+var sizes = [][2]int{{40, 12}, {80, 24}, {120, 40}, {200, 60}}
+
+func TestListFitsEveryTerminal(t *testing.T) {
+	for _, size := range sizes {
+		for name, all := range map[string][]workspace.Workspace{
+			"empty": nil, "one": {ws("demo", workspace.Running)}, "few": some(), "200": many(200),
+		} {
+			t.Run(fmt.Sprintf("%s at %dx%d", name, size[0], size[1]), func(t *testing.T) {
+				d := drive(t, size[0], size[1]).snapshot(all...).known()
+				d.layout()
+				fits(t, d.View(), size[0], size[1])
+				golden(t, fmt.Sprintf("list-%s-%dx%d", name, size[0], size[1]), d.View())
+			})
+		}
+	}
+}
+
+func TestAnyTerminalAtAll(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...).known()
+	for cols := 1; cols <= 220; cols += 3 {
+		for _, rows := range []int{1, 4, 5, 7, 12, 50} {
+			d.width, d.height = cols, rows
+			d.layout()
+			screen := d.View()
+			if cols >= 20 && rows >= 5 {
+				fits(t, screen, cols, rows)
+			}
+		}
+	}
+}
+
+// everything is details with all members.
+func everything() Details {
+	w := ws("api", workspace.Running)
+	why := whyOf(w)
+	return Details{
+		Why: &why, Events: someEvents(w.ID),
+		Jobs: []workspace.Job{
+			{ID: "j1", Kind: workspace.JobProvision, State: workspace.JobCompleted, Attempt: 1, Attempts: 5, CreatedAt: noon.Add(-2 * time.Hour), EndedAt: noon.Add(-2*time.Hour + 1200*time.Millisecond)},
+			{ID: "j2", Kind: workspace.JobStart, State: workspace.JobFailed, Attempt: 5, Attempts: 5, CreatedAt: noon.Add(-time.Hour), EndedAt: noon.Add(-50 * time.Minute), Code: "start_timeout", Error: "it did not answer in time"},
+		},
+		Terminals: []api.Terminal{{Name: "main", Command: []string{"sh"}, Foreground: "make watch", Cols: 120, Rows: 40, Viewers: 2, LastInput: noon.Add(-time.Minute)}},
+		Listening: []api.Listening{{Port: 8080, Address: "0.0.0.0", Process: "server", Label: "web", URL: "http://127.0.0.1:8003/"}},
+	}
+}
+
+func TestPanes(t *testing.T) {
+	for _, size := range [][2]int{{40, 12}, {80, 24}, {120, 40}} {
+		for i, pane := range Panes() {
+			t.Run(fmt.Sprintf("%s at %dx%d", pane, size[0], size[1]), func(t *testing.T) {
+				d := drive(t, size[0], size[1])
+				d.world.details = everything()
+				d.world.lines = output()
+				d.snapshot(some()...).known()
+				d.keys(fmt.Sprint(i + 1))
+				if pane.fetched() {
+					d.until("it is fetched", func() bool { return d.detail.loaded })
+				}
+				if pane == Logs {
+					d.until("there is output", func() bool { return len(d.detail.logs.ring) == len(d.world.lines) })
+				}
+				fits(t, d.View(), size[0], size[1])
+				golden(t, fmt.Sprintf("pane-%s-%dx%d", strings.ToLower(string(pane)), size[0], size[1]), d.View())
+			})
+		}
+	}
+}
+
+func output() []workspace.LogLine {
+	texts := []string{
+		"\x1b[32mready\x1b[0m in 312 ms", "GET / 200\t1.2 ms", "a title \x1b]0;owned\a and a move \x1b[2J", "漢字 and 🙂 are two columns wide",
+		strings.Repeat("long ", 30), "bad bytes \xff\xfe and \u202eturned",
+	}
+	var out []workspace.LogLine
+	for i, s := range texts {
+		stream := "stdout"
+		if i == 1 {
+			stream = "stderr"
+		}
+		out = append(out, workspace.LogLine{Time: noon, Stream: stream, Text: s})
+	}
+	return out
+}
+
+func TestScreens(t *testing.T) {
+	for name, do := range map[string]func(d *driver){
+		"help":         func(d *driver) { d.keys("?") },
+		"help-inside":  func(d *driver) { d.keys("2", "?") },
+		"palette":      func(d *driver) { d.keys(":", "o") },
+		"filter":       func(d *driver) { d.keys("/", "state:run label:team=web") },
+		"filtered-out": func(d *driver) { d.keys("/", "nothing-like-it", "<enter>") },
+		"marked":       func(d *driver) { d.keys("  ") },
+		"delete":       func(d *driver) { d.keys("d", "ap") },
+		"delete-many":  func(d *driver) { d.keys("a", "d", "6") },
+		"rename-wrong": func(d *driver) { d.keys("m", "_") },
+		"hold":         func(d *driver) { d.keys("h", "demo for the team") },
+		"form":         func(d *driver) { d.keys("n").shows("Static").keys("<up>", "<left>") },
+		"form-wrong":   func(d *driver) { d.keys("n").shows("Static").keys("<down>", "Not a name", "<enter>") },
+		"refused": func(d *driver) {
+			d.world.refuse = errDenied
+			d.keys("t").shows("✗")
+		},
+		"stale": func(d *driver) {
+			d.world.tell(Change{Link: &Link{Why: "the connection to wsd broke", Engine: true, Since: noon.Add(-42 * time.Second)}})
+			d.shows("wsd is away")
+		},
+		"engine-away": func(d *driver) {
+			d.world.tell(Change{Link: &Link{Daemon: true, Since: noon.Add(-3 * time.Minute)}})
+			d.shows("engine is away")
+		},
+		"why-refused": func(d *driver) {
+			d.world.refuse = errDenied
+			d.keys("3").shows("[state]")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, 80, 24).snapshot(some()...).known()
+			do(d)
+			fits(t, d.View(), 80, 24)
+			golden(t, "screen-"+name, d.View())
+		})
+	}
+}
+
+func TestColours(t *testing.T) {
+	for _, theme := range ThemeNames() {
+		t.Run(theme, func(t *testing.T) {
+			d := drive(t, 80, 12, func(o *Options) { o.Theme = theme }).snapshot(some()...).known()
+			screen := d.View()
+			if has := strings.Contains(screen, "\x1b["); has != (theme != "none") {
+				t.Errorf("theme %s: escapes %v", theme, has)
+			}
+			fits(t, screen, 80, 12)
+			golden(t, "colour-"+theme, strings.ReplaceAll(screen, "\x1b", "␛"))
+		})
+	}
+}
+
+func TestThemeOfAnEnvironment(t *testing.T) {
+	for name, tt := range map[string]struct {
+		env  map[string]string
+		want string
+	}{
+		"nothing is known":               {map[string]string{"TERM": "xterm-256color"}, "16"},
+		"an old terminal":                {map[string]string{"TERM": "vt220"}, "16"},
+		"a dark background":              {map[string]string{"TERM": "xterm-256color", "COLORFGBG": "15;0"}, "dark"},
+		"a light background":             {map[string]string{"TERM": "rxvt-256color", "COLORFGBG": "0;default;15"}, "light"},
+		"NO_COLOR wins":                  {map[string]string{"TERM": "xterm-256color", "COLORFGBG": "15;0", "NO_COLOR": "1"}, "none"},
+		"a terminal that can do nothing": {map[string]string{"TERM": "dumb"}, "none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := chooseTheme(func(k string) string { return tt.env[k] }); got != tt.want {
+				t.Errorf("theme %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestNothingForeignReachesTheTerminal(t *testing.T) {
+	d := drive(t, 80, 24)
+	d.world.lines = output()
+	w := ws("api", workspace.Failed, crashed, labelled("note=\x1b[2Jx"))
+	w.Spec.Template, w.Spec.Image = "", "bad\x1b[2J\u202e"
+	d.snapshot(w)
+	for i := range Panes() {
+		d.keys(fmt.Sprint(i + 1))
+		if i == 1 {
+			d.until("there is output", func() bool { return len(d.detail.logs.ring) > 0 })
+		}
+		if s := d.View(); strings.ContainsAny(s, "\x1b\a\u202e\r\t") {
+			t.Errorf("pane %d: %q", i+1, s)
+		}
+	}
+}
+
+func TestWordsAreBroken(t *testing.T) {
+	for _, line := range broken("a longer text with averyveryverylongword and 漢字漢字漢字漢字漢字", 10) {
+		if render.Width(line) > 10 {
+			t.Errorf("%q is too wide", line)
+		}
+	}
+}
