@@ -8,7 +8,7 @@
 // says where it goes, and what is said of its way (X-Forwarded-*) is the door's own word.
 //
 // A workspace that sleeps is started by a request that somebody waits for, once, however
-// many ask (see intentOf and Door.rouse).
+// many ask (see package intent and Door.rouse).
 //
 // It decides nothing else: where a port or name leads is asked of the House for each
 // connection. All methods are safe for concurrent use. A slow client holds up only

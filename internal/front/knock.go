@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/intent"
 	"github.com/wsctl/wsctl/internal/preview"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -79,7 +80,7 @@ func unheard(ctx context.Context, house House, w workspace.Workspace, port int) 
 
 // respond answers r on a bare connection, and nothing after it.
 func respond(conn net.Conn, r *http.Request, p *preview.Page) {
-	h, body := p.Answer(navigates(r))
+	h, body := p.Answer(intent.Navigates(r))
 	res := http.Response{
 		StatusCode: p.Status, ProtoMajor: 1, ProtoMinor: 1, Request: r, Header: h, Close: true,
 		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),

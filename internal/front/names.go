@@ -16,6 +16,7 @@ import (
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/intent"
 	"github.com/wsctl/wsctl/internal/preview"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -229,7 +230,7 @@ func items(offers []api.Listening) []preview.Item {
 }
 
 func write(rw http.ResponseWriter, r *http.Request, p *preview.Page) {
-	h, body := p.Answer(navigates(r))
+	h, body := p.Answer(intent.Navigates(r))
 	for k, v := range h {
 		rw.Header()[k] = v
 	}

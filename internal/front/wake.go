@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/intent"
 	"github.com/wsctl/wsctl/internal/preview"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -53,7 +54,7 @@ func (d *Door) rouse(ctx context.Context, house House, w workspace.Workspace, r 
 	hold, cause := holdRequest, "a connection"
 	if r != nil {
 		cause = fmt.Sprintf("%.20s %.60s%.120s", r.Method, r.Host, r.URL.Path)
-		if navigates(r) {
+		if intent.Navigates(r) {
 			hold = holdPage
 		}
 	}
@@ -94,8 +95,8 @@ func (d *Door) mayStart(w workspace.Workspace, r *http.Request) *preview.Page {
 		return &asleep
 	}
 	if r != nil {
-		if i := intentOf(r); i != wanted {
-			asleep.Text = fmt.Sprintf("workspace %s is %s; %s", w.Name, w.State, i.why())
+		if i := intent.Of(r.URL.Path, r.Header); i != intent.Wanted {
+			asleep.Text = fmt.Sprintf("workspace %s is %s; %s", w.Name, w.State, i.Why())
 			asleep.RetryAfter = 30 * time.Second
 			return &asleep
 		}
