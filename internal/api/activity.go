@@ -51,3 +51,38 @@ type HoldRequest struct {
 type Extend struct {
 	For workspace.Duration `json:"for,omitempty"`
 }
+
+// Activity is how a running workspace is used, as an answer about the workspace tells it
+// beside the rest. It is as of the last written record, which may lag by a twentieth of
+// the time to the stop: so an unchanged answer stays unchanged while somebody types.
+type Activity struct {
+	Level     activity.Level `json:"level" doc:"active, idle, background or disconnected"`
+	StopAt    time.Time      `json:"stop_at,omitzero" doc:"When it will stop if nothing happens; absent: never"`
+	Cause     activity.Cause `json:"cause,omitempty" doc:"The fact that stop_at follows from"`
+	Sessions  int            `json:"sessions" doc:"Connections now"`
+	HeldUntil time.Time      `json:"held_until,omitzero" doc:"End of the latest hold"`
+	Step      activity.Step  `json:"step,omitempty" doc:"throttled or paused, by the ladder"`
+}
+
+// Live is a workspace as reads answer it. Revision tells nothing of Activity: a change of
+// how it is used is no change of what it is. The ETag covers both.
+type Live struct {
+	workspace.Workspace
+	Activity *Activity `json:"activity,omitempty" doc:"Absent while it does not run"`
+}
+
+// LiveList is the answer to GET /v1/workspaces; WorkspaceList is the part of it that most
+// readers want.
+type LiveList struct {
+	Workspaces []Live `json:"workspaces"`
+	Stale      bool   `json:"stale" doc:"The engine cannot be reached; states are the last known"`
+	Next       string `json:"next,omitempty" doc:"Cursor of the next page"`
+}
+
+// With returns b with how its workspace is used; nil: it does not run.
+func (b Brief) With(a *Activity) Brief {
+	if a != nil {
+		b.Level, b.StopAt, b.Sessions = a.Level, a.StopAt, a.Sessions
+	}
+	return b
+}

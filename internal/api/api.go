@@ -9,6 +9,7 @@ package api
 import (
 	"time"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -111,6 +112,9 @@ type Brief struct {
 	Reason    string            `json:"reason,omitempty" doc:"Why it needs attention, snake_case word"`
 	Job       string            `json:"job,omitempty" doc:"The open job, if any"`
 	CreatedAt time.Time         `json:"created_at"`
+	Level     activity.Level    `json:"level,omitempty" doc:"How much it is used, while it runs"`
+	StopAt    time.Time         `json:"stop_at,omitzero" doc:"When it will stop if nothing happens; absent: never"`
+	Sessions  int               `json:"sessions,omitempty" doc:"Connections now"`
 }
 
 // BriefOf sums up w. It shares the labels.

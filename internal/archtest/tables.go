@@ -41,8 +41,8 @@ var Imports = []Row{
 	{"preview", []string{"api"}, "pages and their handlers"},
 	{
 		"server",
-		[]string{"api", "fault", "workspace", "event", "auth", "runtime", "gateway"},
-		"HTTP to calls; exec is a stream, which the gateway carries to the contract of runtime, never to a driver",
+		[]string{"api", "fault", "workspace", "activity", "event", "auth", "runtime", "gateway"},
+		"HTTP to calls, in the nouns of activity where it tells of sessions; exec is a stream, which the gateway carries to the contract of runtime, never to a driver",
 	},
 	{"metrics", []string{"event", "workspace"}, "collectors of numbers, nothing else"},
 	{"agent", []string{"agentapi", "agent/applet", "agent/files", "agent/httpd", "agent/pid1", "agent/proc", "agent/serve", "agent/shell", "agent/sshd"}, "runs in every container: it must stay small and know nothing of wsd"},

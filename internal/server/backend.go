@@ -31,6 +31,7 @@ type Backend interface {
 	Exec(ctx context.Context, a workspace.Actor, ref string, e runtime.ExecSpec) (runtime.Process, error)
 	Usage(ctx context.Context, a workspace.Actor, ref string) (workspace.Usage, error)
 	Inside
+	Activity
 	Secrets(ctx context.Context, a workspace.Actor) ([]api.Secret, error)
 	SetSecret(ctx context.Context, a workspace.Actor, name string, value []byte) (api.Secret, error)
 	DeleteSecret(ctx context.Context, a workspace.Actor, name string) error

@@ -3,11 +3,13 @@ package server
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -16,6 +18,22 @@ import (
 // workspace may take over the name and reach the same revision.
 func workspaceTag(w workspace.Workspace) string {
 	return `"` + w.ID + "." + strconv.FormatUint(w.Revision, 10) + `"`
+}
+
+// liveTag is the ETag of a workspace with how it is used: workspaceTag, and a part that
+// changes with the use. If-Match looks at the revision alone, so that a change is not
+// refused because somebody typed meanwhile.
+func liveTag(l api.Live) (string, error) {
+	tag := workspaceTag(l.Workspace)
+	if l.Activity == nil {
+		return tag, nil
+	}
+	b, err := json.Marshal(l.Activity)
+	if err != nil {
+		return "", fault.New(fault.Internal, "internal", "cannot encode the answer").WithCause(err)
+	}
+	sum := sha256.Sum256(b)
+	return strings.TrimSuffix(tag, `"`) + "." + hex.EncodeToString(sum[:6]) + `"`, nil
 }
 
 // bodyTag is the ETag of an answer that has no revision: a hash of its bytes.
@@ -52,7 +70,7 @@ type match struct {
 
 // matchRE fits the tags that we give, with the id or (as in a workspace's revision
 // member) without.
-var matchRE = regexp.MustCompile(`^"(?:(w[a-z2-7]{12})\.)?([1-9][0-9]{0,19})"$`)
+var matchRE = regexp.MustCompile(`^"(?:(w[a-z2-7]{12})\.)?([1-9][0-9]{0,19})(?:\.[0-9a-f]{12})?"$`)
 
 // ifMatch reads If-Match. Without the header it is Precondition when required.
 // A tag that we never give cannot match: Stale. Text that is no tag is Invalid.

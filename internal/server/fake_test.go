@@ -24,6 +24,7 @@ var epoch = time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 type fake struct {
 	Inside // nil: not asked for
 	fakeSecrets
+	fakeActivity
 	mu         sync.Mutex
 	workspaces []workspace.Workspace
 	keys       map[string]string // idempotency key -> id

@@ -50,7 +50,7 @@ type route struct {
 
 // routes returns the whole API, in the order of the document.
 func routes() []route {
-	return slices.Concat(daemonRoutes(), workspaceRoutes(), streamRoutes(), insideRoutes(), secretRoutes(), jobRoutes(), templateRoutes())
+	return slices.Concat(daemonRoutes(), workspaceRoutes(), streamRoutes(), insideRoutes(), secretRoutes(), activityRoutes(), jobRoutes(), templateRoutes())
 }
 
 func daemonRoutes() []route {
@@ -83,7 +83,7 @@ func daemonRoutes() []route {
 }
 
 func workspaceRoutes() []route {
-	one := ok[workspace.Workspace]("The workspace")
+	one := ok[api.Live]("The workspace")
 	changed := []answer{
 		{status: 200, doc: "Changed, or already so", of: reflect.TypeFor[workspace.Workspace]()},
 		{status: 202, doc: "Accepted; a job does the rest", of: reflect.TypeFor[workspace.Workspace]()},
@@ -93,7 +93,7 @@ func workspaceRoutes() []route {
 	rows := []route{
 		{
 			method: "GET", path: "/v1/workspaces", access: owner, id: "list-workspaces", summary: "List workspaces",
-			params: listParams(), headers: []header{ifNoneMatch}, answers: ok[api.WorkspaceList]("In order of name"), handle: (*Server).listWorkspaces,
+			params: listParams(), headers: []header{ifNoneMatch}, answers: ok[api.LiveList]("In order of name"), handle: (*Server).listWorkspaces,
 		},
 		{
 			method: "GET", path: "/v1/brief", access: owner, id: "brief", summary: "List workspaces, of each only what a table shows",

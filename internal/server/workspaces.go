@@ -19,16 +19,13 @@ func (s *Server) listWorkspaces(c *call) error {
 	if err != nil {
 		return err
 	}
-	l := api.WorkspaceList{Workspaces: list, Stale: s.backend.Stale()}
+	var next string
 	if c.query.has("cursor") || c.query.has("limit") {
-		if l.Workspaces, l.Next, err = page(list, c.query.text("cursor"), int(c.query.number("limit", defaultPage))); err != nil {
+		if list, next, err = page(list, c.query.text("cursor"), int(c.query.number("limit", defaultPage))); err != nil {
 			return err
 		}
 	}
-	if l.Workspaces == nil {
-		l.Workspaces = []workspace.Workspace{}
-	}
-	return s.reply(c, http.StatusOK, "", l)
+	return s.reply(c, http.StatusOK, "", api.LiveList{Workspaces: s.live(list...), Stale: s.backend.Stale(), Next: next})
 }
 
 // brief answers a list without what only scripts want; a workspace cannot be
@@ -130,7 +127,12 @@ func (s *Server) getWorkspace(c *call) error {
 	if err != nil {
 		return err
 	}
-	return s.reply(c, http.StatusOK, workspaceTag(w), w)
+	l := s.live(w)[0]
+	tag, err := liveTag(l)
+	if err != nil {
+		return err
+	}
+	return s.reply(c, http.StatusOK, tag, l)
 }
 
 func (s *Server) updateWorkspace(c *call) error {

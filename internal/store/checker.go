@@ -6,6 +6,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -73,6 +74,10 @@ func (c *checker) decode(bucket string, k, v []byte) error {
 		err = openRow(k, v, &e)
 		id = string(seqKey(e.Seq))
 		c.report.Events++
+	case bActivity:
+		var r activity.Record
+		err = openRow(k, v, &r)
+		id = r.Workspace
 	default:
 		return nil
 	}
@@ -105,6 +110,13 @@ func (c *checker) indexes() {
 		}
 	}
 	c.compare(bJobEnded, endedIndexes, want)
+	want = nil
+	for r, err := range each[activity.Record](c.tx, bActivity) {
+		if err == nil {
+			want = append(want, activityEntries(r)...)
+		}
+	}
+	c.compare(bActivity, activityIndexes, want)
 }
 
 // compare checks both directions: every wanted entry is there and leads to its

@@ -17,6 +17,7 @@ const (
 	DeadlineIdempotency DeadlineKind = "idempotency" // IdempotencyKey: see DropIdempotent
 	DeadlineFacts       DeadlineKind = "facts"       // no key: the oldest facts may go
 	DeadlineLate        DeadlineKind = "late"        // workspace id: calls that were cut off come through no more
+	DeadlineActivity    DeadlineKind = "activity"    // workspace id: its level or its stop is to be looked at
 )
 
 // Deadline is a reminder: at At somebody looks at Key. There is one for each kind

@@ -30,6 +30,8 @@
 //	event                 uint64 seq -> row event.Event
 //	idempotency           OWNER 00 KEY -> row Kept
 //	secret                OWNER 00 NAME -> row Secret, its value encrypted   (since schema 3)
+//	activity              WORKSPACE -> row activity.Record          (since schema 4)
+//	activity.level        LEVEL 00 WORKSPACE -> nothing             (since schema 4)
 //
 // Numbers in keys are big-endian. A time is 8 bytes: nanoseconds since 1970 with
 // the sign bit flipped, so that bytes sort as times do; the zero time and anything

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -19,6 +20,7 @@ var (
 	workspaceIndexes = []string{bName, bPort, bSlot, bState}
 	jobIndexes       = []string{bJobWorkspace, bJobDue}
 	endedIndexes     = []string{bJobDone, bJobFailed}
+	activityIndexes  = []string{bActivityLevel}
 )
 
 func stateKey(owner string, state workspace.State, id string) []byte {
@@ -51,10 +53,17 @@ func endedEntries(j workspace.Job) []entry {
 	return []entry{{bJobDone, string(timedKey(j.EndedAt, j.ID)), j.ID}}
 }
 
+func activityEntries(r activity.Record) []entry {
+	if r.Level == "" {
+		return nil
+	}
+	return []entry{{bActivityLevel, string(r.Level) + "\x00" + r.Workspace, r.Workspace}}
+}
+
 // entryID returns the id that an entry leads to; "" and false if it is damaged.
 func entryID(bucket string, key, value []byte) (string, bool) {
 	switch bucket {
-	case bState:
+	case bState, bActivityLevel:
 		i := bytes.LastIndexByte(key, 0)
 		return string(key[i+1:]), i >= 0
 	case bJobDue, bJobDone, bJobFailed:

@@ -10,33 +10,35 @@ import (
 
 // The buckets. The package comment draws them.
 const (
-	bMeta         = "meta"
-	bSetting      = "setting"
-	bWorkspace    = "workspace"
-	bName         = "workspace.name"
-	bPort         = "workspace.port"
-	bSlot         = "workspace.slot"
-	bState        = "workspace.state"
-	bTombstone    = "workspace.tombstone"
-	bJob          = "job"
-	bJobWorkspace = "job.workspace"
-	bJobDue       = "job.due"
-	bJobEnded     = "job.ended"
-	bJobDone      = "job.done"
-	bJobFailed    = "job.failed"
-	bJobStats     = "job.stats"
-	bDeadline     = "deadline"
-	bDeadlineDue  = "deadline.due"
-	bEvent        = "event"
-	bIdempotency  = "idempotency"
-	bSecret       = "secret"
+	bMeta          = "meta"
+	bSetting       = "setting"
+	bWorkspace     = "workspace"
+	bName          = "workspace.name"
+	bPort          = "workspace.port"
+	bSlot          = "workspace.slot"
+	bState         = "workspace.state"
+	bTombstone     = "workspace.tombstone"
+	bJob           = "job"
+	bJobWorkspace  = "job.workspace"
+	bJobDue        = "job.due"
+	bJobEnded      = "job.ended"
+	bJobDone       = "job.done"
+	bJobFailed     = "job.failed"
+	bJobStats      = "job.stats"
+	bDeadline      = "deadline"
+	bDeadlineDue   = "deadline.due"
+	bEvent         = "event"
+	bIdempotency   = "idempotency"
+	bSecret        = "secret"
+	bActivity      = "activity"
+	bActivityLevel = "activity.level"
 )
 
 // buckets are those of the current schema.
 var buckets = []string{
 	bMeta, bSetting, bWorkspace, bName, bPort, bSlot, bState, bTombstone, bJob, bJobWorkspace, bJobDue,
 	bJobEnded, bJobDone, bJobFailed, bJobStats, bDeadline, bDeadlineDue, bEvent, bIdempotency,
-	bSecret,
+	bSecret, bActivity, bActivityLevel,
 }
 
 // The keys of bMeta.
@@ -48,7 +50,7 @@ const (
 )
 
 // markBuckets hold index entries without a value; every other value is a row.
-var markBuckets = map[string]bool{bState: true, bJobDue: true, bJobDone: true, bJobFailed: true, bDeadlineDue: true}
+var markBuckets = map[string]bool{bState: true, bJobDue: true, bJobDone: true, bJobFailed: true, bDeadlineDue: true, bActivityLevel: true}
 
 // migration brings a file from the schema before to schema to.
 type migration struct {
@@ -62,6 +64,7 @@ type migration struct {
 var migrations = []migration{
 	{2, "lists by owner and state need not read every workspace", addStateIndex},
 	{3, "secrets have a place", func(t *Tx) error { return t.makeBucket(bSecret) }},
+	{4, "how each workspace is used outlives the daemon", addActivity},
 }
 
 // firstSchema is what createSchema1 makes.

@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -98,6 +99,47 @@ func TestAFileOfSchema2IsMigrated(t *testing.T) {
 	checkMigrated(t, s)
 	secret := Secret{Owner: "uid:1", Name: "TOKEN", Size: 3, ChangedAt: epoch, Sealed: []byte("sealed")}
 	mustUpdate(t, s, func(tx *Tx) error { return tx.PutSecret(secret) })
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustBeSound(t, path)
+}
+
+const savedSchema3 = "testdata/schema-3.db"
+
+// schema3 is schema2 with a secret.
+func schema3(t *testing.T) string {
+	t.Helper()
+	if *update {
+		temp := filepath.Join(t.TempDir(), "state.db")
+		if err := create(temp, 3); err != nil {
+			t.Fatal(err)
+		}
+		s, err := openWritable(temp, bbolt.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		secret := func(tx *Tx) error { return tx.PutSecret(Secret{Owner: "uid:1", Name: "TOKEN", Size: 3}) }
+		err = errors.Join(s.Update(writeSchema1), s.Update(addStateIndex), s.Update(secret), s.Backup(&b), s.Close(),
+			os.WriteFile(savedSchema3, b.Bytes(), 0o644))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return writeTemp(t, readFile(t, savedSchema3))
+}
+
+func TestAFileOfSchema3IsMigrated(t *testing.T) {
+	path := schema3(t)
+	if r := mustBeSound(t, path); r.Schema != 3 || r.Workspaces != 4 {
+		t.Errorf("before: %+v", r)
+	}
+	s := openStore(t, path)
+	checkMigrated(t, s)
+	mustUpdate(t, s, func(tx *Tx) error {
+		return tx.PutActivity(activity.Record{Workspace: sample(1).ID, Level: activity.Idle})
+	})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -171,6 +171,12 @@ func (t *Tx) DeleteWorkspace(id string) error {
 		return err
 	}
 	t.store.cache.drop(id)
+	if err := t.DropActivity(id); err != nil {
+		return err
+	}
+	if err := t.DropDeadline(DeadlineActivity, id); err != nil {
+		return err
+	}
 	if err := t.reindex(old, nil); err != nil {
 		return err
 	}
