@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/intent"
@@ -27,6 +28,8 @@ type House interface {
 	Wake(ctx context.Context, id, cause string) (workspace.Workspace, error)
 	// Reach connects to a port inside the run of a workspace, and fails once that is over.
 	Reach(ctx context.Context, id, run string, port int) (net.Conn, error)
+	// Attend gives a client its session in a workspace that runs.
+	Attend(ctx context.Context, a workspace.Actor, ref string, v activity.Visitor) (activity.Lease, error)
 	// Offers lists what listens inside a running workspace; nothing where that is unknown.
 	Offers(ctx context.Context, id string) []api.Listening
 }
