@@ -28,6 +28,15 @@ type Record struct {
 	WarnedLeft time.Duration `json:"warned_left,omitempty"`
 	Step       Step          `json:"step,omitempty"`      // of the ladder
 	Postponed  int           `json:"postponed,omitempty"` // stops that the idle probe has put off in a row
+	Check      *Check        `json:"check,omitempty"`     // before the stop, if it has failed
+}
+
+// Check is the last look at a workspace before its stop, when it failed: then the stop
+// waits.
+type Check struct {
+	Failures int       `json:"failures"` // in a row
+	Error    string    `json:"error"`
+	Again    time.Time `json:"again"`
 }
 
 // Step is how far a workspace has been taken down the ladder.

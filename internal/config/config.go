@@ -24,6 +24,7 @@ type Config struct {
 	Timeouts Timeouts `mapstructure:"timeouts"`
 	Docker   Docker   `mapstructure:"docker"`
 	Jobs     Jobs     `mapstructure:"jobs"`
+	Activity Activity `mapstructure:"activity"`
 	Log      Log      `mapstructure:"log"`
 	// Templates is a folder of template files of one's own.
 	Templates string `mapstructure:"templates"`

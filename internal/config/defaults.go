@@ -24,9 +24,10 @@ func Default(uid int, home string, env func(string) (string, bool), cpus int) Co
 			Stop:       workspace.Duration(10 * time.Second),
 			PreStop:    workspace.Duration(10 * time.Second),
 		},
-		Docker: Docker{Subnets: "10.213.0.0/16", Spare: 2, Keep: 8},
-		Jobs:   Jobs{Attempts: 5, Backoff: workspace.Duration(time.Second), MaxDelay: minutes(1)},
-		Log:    Log{Level: "info", Format: "text"},
+		Docker:   Docker{Subnets: "10.213.0.0/16", Spare: 2, Keep: 8},
+		Jobs:     Jobs{Attempts: 5, Backoff: workspace.Duration(time.Second), MaxDelay: minutes(1)},
+		Activity: defaultActivity(),
+		Log:      Log{Level: "info", Format: "text"},
 	}
 	if uid == 0 {
 		c.Socket, c.StateDir, c.Templates = "/run/wsd/wsd.sock", "/var/lib/wsd", "/etc/wsd/templates"

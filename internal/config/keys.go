@@ -56,6 +56,7 @@ const (
 func Keys(cpus int) []Key {
 	rows := append(placeKeys(), defaultsKeys(cpus)...)
 	rows = append(rows, timeoutKeys()...)
+	rows = append(rows, activityKeys(cpus)...)
 	rows = append(rows, dockerKeys()...)
 	return append(rows, workKeys()...)
 }

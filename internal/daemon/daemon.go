@@ -141,12 +141,17 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 	if err := archives.Sweep(time.Now()); err != nil {
 		o.Log.Warn("cannot remove old archives", "err", err)
 	}
+	use, err := usage(cfg.Activity)
+	if err != nil {
+		return nil, err
+	}
 	p.engine = engine.New(engine.Config{
 		Store: db, Driver: driver, Door: door, Templates: templates, Log: o.Log,
 		PortFirst: cfg.Ports.First, PortLast: cfg.Ports.Last,
 		Defaults: engine.Defaults{Template: cfg.Defaults.Template, Limits: limits, Timeouts: cfg.Timeouts.Workspace()},
 		Workers:  cfg.Jobs.Workers, Attempts: cfg.Jobs.Attempts,
 		Backoff: cfg.Jobs.Backoff.Std(), MaxBackoff: cfg.Jobs.MaxDelay.Std(),
+		Activity: use,
 		Identity: engine.Identity{
 			Version: o.Version, Socket: cfg.Socket, StateDir: cfg.StateDir, PID: os.Getpid(), UID: os.Getuid(),
 		},

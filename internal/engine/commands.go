@@ -33,6 +33,7 @@ func (e *Engine) ask(ctx context.Context, a workspace.Actor, ref string, c api.C
 		}
 		detail := map[string]string{"command": string(c)}
 		maps.Copy(detail, why)
+		t.after(func() { e.used(w.ID, a.ID, string(c), t.now) })
 		return t.tell(&w, a.ID, event.CommandAccepted, detail)
 	})
 	return w, err
@@ -156,13 +157,16 @@ func (e *Engine) stop(t *turn, w *workspace.Workspace, actor string) error {
 	return t.move(w, workspace.StopAsked, actor)
 }
 
+// detailRestart marks a stop that a start follows.
+const detailRestart = "restart"
+
 func (e *Engine) askRestart(t *turn, w *workspace.Workspace, actor string) (bool, error) {
 	switch w.State {
 	case workspace.Stopped, workspace.Failed:
 		return true, e.start(t, w, actor)
 	case workspace.Running, workspace.Paused, workspace.Initializing:
 		w.Desired = workspace.WantRunning // settle starts it when the stop is done
-		w.Stop = &workspace.Stop{Reason: workspace.StoppedByUser, Detail: "restart", Actor: actor, Run: w.Run, Time: t.now}
+		w.Stop = &workspace.Stop{Reason: workspace.StoppedByUser, Detail: detailRestart, Actor: actor, Run: w.Run, Time: t.now}
 		return true, e.stop(t, w, actor)
 	case workspace.Stopping:
 		w.Desired = workspace.WantRunning

@@ -9,7 +9,7 @@
 // engine.
 //
 // Concurrency: Run starts the loop, the workers, the watcher of the container
-// engine, the periodic reconcile and a follower of each agent, and returns after all of them. The exported
+// engine, the periodic reconcile, a follower of each agent and the tender of sessions, and returns after all of them. The exported
 // methods are safe for concurrent use while Run runs.
 package engine
 
@@ -61,6 +61,7 @@ type Config struct {
 	HostKeys            HostKeys      // of ssh, by id of the workspace
 	Vault               Vault         // of secrets
 	Uploads             Uploads       // archives that clients have sent
+	Activity            Activity      // how use decides about life
 	Names               func() string // address on which workspaces are served by name now, or ""; nil: nowhere
 }
 
@@ -103,6 +104,10 @@ type Engine struct {
 	born        time.Time
 	stale       atomic.Int64 // results dropped because their job was over
 	credentials credentials
+	attendance  *attendance
+	uses        uses
+	heart       heart
+	checks      checks
 	compared    atomic.Int64 // when the list was last asked for that was compared, in ns since 1970
 
 	// Owned by the loop.
@@ -131,16 +136,18 @@ func New(cfg Config) *Engine {
 		cfg.KeepFacts = 100_000
 	}
 	e := &Engine{
-		cfg:      cfg,
-		log:      cfg.Log,
-		requests: make(chan *request, 256),
-		ended:    make(chan struct{}),
-		check:    make(chan struct{}, 1),
-		born:     time.Now(),
-		busy:     make(map[string]*work),
-		hints:    make(map[string]struct{}),
+		cfg:        cfg,
+		log:        cfg.Log,
+		requests:   make(chan *request, 256),
+		ended:      make(chan struct{}),
+		check:      make(chan struct{}, 1),
+		born:       time.Now(),
+		busy:       make(map[string]*work),
+		hints:      make(map[string]struct{}),
+		attendance: newAttendance(),
 	}
 	e.health.first = make(chan struct{})
+	e.checks.init()
 	return e
 }
 
@@ -152,6 +159,9 @@ func (e *Engine) Recover() error {
 	var ports map[int]string
 	err := e.cfg.Store.Update(func(tx *store.Tx) error {
 		if err := resume(&turn{Tx: tx, now: now}); err != nil {
+			return err
+		}
+		if err := e.recoverActivity(&turn{Tx: tx, now: now}); err != nil {
 			return err
 		}
 		ports = tx.Ports()
@@ -194,6 +204,9 @@ func resume(t *turn) error {
 // farewell records an orderly end. After a kill its absence tells.
 func (e *Engine) farewell() error {
 	return e.cfg.Store.Update(func(tx *store.Tx) error {
+		if err := e.flushActivity(&turn{Tx: tx, now: time.Now()}); err != nil {
+			return err
+		}
 		_, err := tx.Append(event.Event{Time: time.Now(), Kind: event.DaemonStopped, Actor: workspace.Daemon, Result: "ok"})
 		return err
 	})
@@ -209,6 +222,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.spawn(func() { e.heartbeat(ctx) })
 	e.spawn(func() { e.resync(ctx) })
 	e.spawn(func() { e.followAgents(ctx) })
+	e.spawn(func() { e.tend(ctx) })
 	if w, ok := e.cfg.Driver.(rt.Warmer); ok {
 		e.spawn(func() { e.keepWarm(ctx, w) })
 	}

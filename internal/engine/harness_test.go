@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
 	rt "github.com/wsctl/wsctl/internal/runtime"
@@ -142,6 +143,7 @@ func (r *rig) start() {
 	cfg := Config{
 		Store: db, Driver: r.box.Driver(db.Instance()), Door: r.door, Templates: templates,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), PortFirst: 8000, PortLast: 8009, Workers: 4,
+		Activity:  Activity{Policy: activity.NeverPolicy}, // tests of other things let much time pass
 		Listeners: r.door.listeners, Attempts: 3, Backoff: time.Second, MaxBackoff: 10 * time.Second,
 		Defaults: Defaults{
 			Template: "static", Limits: workspace.Limits{CPUs: 1, Memory: 1 << 30, Pids: 512},

@@ -158,6 +158,9 @@ func (e *Engine) commit(now time.Time, batch []*request) error {
 			t := &turn{Tx: tx, now: now}
 			before := tx.Writes()
 			r.turn, r.err = t, r.fn(t)
+			if r.err == nil {
+				r.err = e.followRows(t)
+			}
 			if r.err != nil && tx.Writes() != before {
 				return errDirty
 			}
@@ -243,6 +246,8 @@ func (e *Engine) tick(t *turn) error {
 			err = e.forgetFacts(t)
 		case store.DeadlineLate:
 			err = e.forgetCut(t, d)
+		case store.DeadlineActivity:
+			err = e.dueActivity(t, d.Key)
 		}
 		if err != nil {
 			return err

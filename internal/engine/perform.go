@@ -224,7 +224,7 @@ func (e *Engine) nextGeneration(ctx context.Context, b *work) error {
 }
 
 func (e *Engine) applyLimits(ctx context.Context, b *work) error {
-	soft, err := e.cfg.Driver.Update(ctx, ref(b.w), b.w.Spec.Limits)
+	soft, err := e.cfg.Driver.Update(ctx, ref(b.w), e.limitsOf(b.w))
 	if err != nil {
 		return err
 	}

@@ -48,8 +48,16 @@ func (e *Engine) Workspaces(_ context.Context, a workspace.Actor, f api.Filter) 
 // Brief is Workspaces, of each only what a table shows.
 func (e *Engine) Brief(_ context.Context, a workspace.Actor, f api.Filter) ([]api.Brief, error) {
 	list := []api.Brief{}
-	err := e.each(a, f, func(w workspace.Workspace) { list = append(list, api.BriefOf(w)) })
+	err := e.each(a, f, func(w workspace.Workspace) { list = append(list, e.brief(w)) })
 	return list, err
+}
+
+func (e *Engine) brief(w workspace.Workspace) api.Brief {
+	b := api.BriefOf(w)
+	if use, ok := e.Uses(w.ID)[w.ID]; ok {
+		return b.With(&use)
+	}
+	return b
 }
 
 // each calls take with those that a may see and f lets through, in order of name.
@@ -178,6 +186,7 @@ func (e *Engine) update(t *turn, a workspace.Actor, w workspace.Workspace, u api
 	if err := t.put(&w); err != nil {
 		return w, err
 	}
+	t.after(func() { e.used(w.ID, a.ID, "update", t.now) })
 	return w, t.tell(&w, a.ID, event.WorkspaceUpdated, detail)
 }
 

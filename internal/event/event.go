@@ -36,6 +36,12 @@ const (
 	SecretDeleted      Kind = "secret.deleted" // detail: name
 	OrphanAdopted      Kind = "orphan.adopted"
 	OrphanRemoved      Kind = "orphan.removed"
+	ActivityLevel      Kind = "activity.level"    // detail: from, to, stop_at, cause
+	ActivityWarning    Kind = "activity.warning"  // detail: stop_at, left, cause
+	ActivityHold       Kind = "activity.hold"     // detail: hold, until, reason, session
+	ActivityUnhold     Kind = "activity.unhold"   // detail: hold, why
+	ActivityExtended   Kind = "activity.extended" // detail: for, stop_at
+	SessionKicked      Kind = "session.kicked"    // detail: session, user, kind
 )
 
 // Event is one committed fact.
@@ -85,12 +91,16 @@ const (
 	Progress   = "progress"    // detail: stage, job, kind, and current and total or line
 	PortOpened = "port.opened" // detail: port, address, process, label, url
 	PortClosed = "port.closed" // the same
+
+	SessionOpened = "session.opened"   // detail: session, user, kind, sessions, and resumed where it came back
+	SessionClosed = "session.closed"   // the same, without resumed
+	StopMoved     = "activity.stop_at" // detail: level, stop_at, cause, sessions; levels that change are facts
 )
 
 // Signal is a transient fact: shown if somebody looks, else lost.
 type Signal struct {
 	Time      time.Time         `json:"time"`
-	Kind      string            `json:"kind" doc:"progress, port.opened or port.closed"`
+	Kind      string            `json:"kind" doc:"progress, port.opened, port.closed, session.opened, session.closed or activity.stop_at"`
 	Workspace string            `json:"workspace"`
 	Detail    map[string]string `json:"detail,omitempty"`
 }

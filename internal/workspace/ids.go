@@ -20,6 +20,8 @@ const (
 	PrefixWorkspace = "w"
 	PrefixRun       = "r"
 	PrefixJob       = "j"
+	PrefixSession   = "s"
+	PrefixHold      = "h"
 )
 
 // ValidID reports whether s has the form that NewID(prefix) gives.

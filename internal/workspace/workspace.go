@@ -161,6 +161,8 @@ const (
 	StoppedLost      StopReason = "lost"        // its container was removed with the engine's own tools
 	StoppedInterrupt StopReason = "interrupted" // the engine or the machine went down
 	StoppedFailed    StopReason = "failed"      // a start or a job failed
+	StoppedIdle      StopReason = "idle"        // nobody used it for as long as its policy says
+	StoppedLifetime  StopReason = "lifetime"    // no run may last longer
 )
 
 // Death is the death certificate of a run.

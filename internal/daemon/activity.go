@@ -1,0 +1,39 @@
+package daemon
+
+import (
+	"time"
+
+	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/config"
+	"github.com/wsctl/wsctl/internal/engine"
+)
+
+// usage is how the engine decides by use, as the configuration says.
+func usage(c config.Activity) (engine.Activity, error) {
+	leads, err := c.Leads()
+	if err != nil {
+		return engine.Activity{}, err
+	}
+	scaled := func(d time.Duration) time.Duration { return time.Duration(float64(d) * c.Scale) }
+	a := engine.Activity{
+		Policy: c.Policy, Warnings: leads, Throttle: c.Throttle, Pause: c.Pause == config.On,
+		Ceiling: activity.Ceiling{
+			Background: c.MaxBackground.Std(), WorkCap: c.MaxWork.Std(), MaxLifetime: c.MaxLifetime.Std(),
+			Hold: c.MaxHold.Std(), NoNever: c.AllowNever != config.On,
+		},
+	}
+	for i := range a.Warnings {
+		a.Warnings[i] = scaled(a.Warnings[i])
+	}
+	for _, p := range activity.Policies() {
+		if p.Name == activity.DefaultPolicy {
+			p.Active, p.Idle, p.Background = c.Active.Std(), c.Idle.Std(), c.Background.Std()
+			p.Grace, p.WorkTail, p.WorkCap = c.Grace.Std(), c.WorkTail.Std(), c.WorkCap.Std()
+		}
+		for _, d := range []*time.Duration{&p.Active, &p.Idle, &p.Background, &p.Grace, &p.WorkTail, &p.WorkCap} {
+			*d = scaled(*d)
+		}
+		a.Policies = append(a.Policies, p)
+	}
+	return a, nil
+}

@@ -1,0 +1,101 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/store"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// ladder takes w down a step when it is used less, where the configuration says so, and
+// back up when somebody uses it again. from is the level before.
+func (e *Engine) ladder(t *turn, w *workspace.Workspace, r *activity.Record, from activity.Level) error {
+	if r.Step == "" && e.cfg.Activity.Throttle == 0 && !e.cfg.Activity.Pause {
+		return nil
+	}
+	_, busy, err := openJob(t, w.ID)
+	if err != nil {
+		return err
+	}
+	switch {
+	case r.Step == activity.Paused && w.State == workspace.Running && !busy: // somebody has resumed it
+		return e.unthrottle(t, w, r)
+	case r.Level == activity.Active && r.Step != "":
+		return e.stepUp(t, w, r, busy)
+	case busy || w.State != workspace.Running:
+	case r.Level == activity.Idle && from == activity.Active && e.throttles(*w):
+		r.Step = activity.Throttled
+		pendLimits(t, w, limitsResized)
+		return e.assign(t, w, workspace.JobResize, workspace.Daemon)
+	case r.Level == activity.Background && from != "" && e.cfg.Activity.Pause:
+		c, p := *w, e.policy(*w)
+		t.after(func() { e.checkSoon(c, p, forPause) })
+	}
+	return nil
+}
+
+func (e *Engine) throttles(w workspace.Workspace) bool {
+	return e.cfg.Activity.Throttle > 0 && e.cfg.Activity.Throttle < w.Spec.Limits.CPUs
+}
+
+func (e *Engine) stepUp(t *turn, w *workspace.Workspace, r *activity.Record, busy bool) error {
+	if w.State == workspace.Paused {
+		if busy && w.Desired == workspace.WantRunning {
+			return nil // on its way
+		}
+		w.Desired = workspace.WantRunning
+		return e.assign(t, w, workspace.JobResume, workspace.Daemon)
+	}
+	if r.Step == activity.Paused && busy { // the pause has not come through, or the resume is being done
+		if w.Desired == workspace.WantPaused {
+			w.Desired = workspace.WantRunning
+			return e.assign(t, w, workspace.JobResume, workspace.Daemon)
+		}
+		return nil
+	}
+	if busy {
+		return nil // a resize: its end looks again
+	}
+	return e.unthrottle(t, w, r)
+}
+
+// unthrottle gives w its cores back, if they were taken.
+func (e *Engine) unthrottle(t *turn, w *workspace.Workspace, r *activity.Record) error {
+	r.Step = ""
+	if !e.throttles(*w) {
+		return nil
+	}
+	pendLimits(t, w, limitsResized)
+	return e.assign(t, w, workspace.JobResize, workspace.Daemon)
+}
+
+// freeze pauses w, which nobody uses and where nothing works.
+func (e *Engine) freeze(t *turn, w *workspace.Workspace, r *activity.Record) error {
+	r.Step = activity.Paused
+	w.Desired = workspace.WantPaused
+	return e.assign(t, w, workspace.JobPause, workspace.Daemon)
+}
+
+// ladderAt is when to look again whether w can be paused.
+func (e *Engine) ladderAt(r activity.Record, p activity.Policy, now time.Time) time.Time {
+	if !e.cfg.Activity.Pause || r.Level != activity.Background || r.Step == activity.Paused {
+		return time.Time{}
+	}
+	return now.Add(max(spanOf(p), time.Second))
+}
+
+// limitsOf is what w may use now.
+func (e *Engine) limitsOf(w workspace.Workspace) workspace.Limits {
+	l := w.Spec.Limits
+	if !e.throttles(w) {
+		return l
+	}
+	_ = e.cfg.Store.View(func(tx *store.Tx) error {
+		if r, ok, err := tx.Activity(w.ID); ok && err == nil && r.Run == w.Run && r.Step == activity.Throttled {
+			l.CPUs = e.cfg.Activity.Throttle
+		}
+		return nil
+	})
+	return l
+}
