@@ -63,7 +63,7 @@ func (s *Server) notices(c *call, ref string) func(ctx context.Context, tell fun
 	return func(ctx context.Context, tell func(string)) {
 		for ctx.Err() == nil {
 			err := s.backend.Watch(ctx, c.actor, -1, ref, func(m api.Message) error {
-				if m.Type == "event" && m.Event != nil && m.Event.Kind == warningKind {
+				if m.Type == "event" && m.Event != nil && m.Event.Kind == event.ActivityWarning {
 					tell(notice(*m.Event, m.Workspace.Name))
 				}
 				return nil
@@ -107,5 +107,3 @@ func because(c activity.Cause) string {
 	}
 	return "by its policy"
 }
-
-const warningKind event.Kind = "activity.warning"

@@ -263,10 +263,11 @@ func TestFollowingTheOutputIsASessionThatShowsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if _, err := io.ReadAll(res.Body); err != nil {
-		t.Fatal(err)
-	}
 	l := r.fake.seat(t, 1)
+	close(l.kicked)
+	if b, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(b), `"code":"kicked"`) {
+		t.Errorf("who is kicked reads %q %v", b, err)
+	}
 	<-l.closed
 	if got := l.story(); got != "logs: " {
 		t.Errorf("%s", got)
@@ -302,7 +303,7 @@ func TestAWarningReachesTheTerminal(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	_ = r.fake.tell(t.Context(), api.Message{Type: "event", Seq: 9, Workspace: &one, Event: &event.Event{
-		Seq: 9, Kind: warningKind, Workspace: one.ID, Detail: map[string]string{"left": "5m0s", "cause": "engagement"},
+		Seq: 9, Kind: event.ActivityWarning, Workspace: one.ID, Detail: map[string]string{"left": "5m0s", "cause": "engagement"},
 	}})
 	want := "one stops in 5 min: nobody has used it for a while. Press a key to stay, or run: wsctl extend one"
 	if m := x.said(); m.Type != "notice" || m.Text != want {
