@@ -49,6 +49,10 @@ func groups() []group {
 			{"wait", func(f *Factory) *cobra.Command { return newWaitCmd(f, nil) }},
 		}},
 		{"look", "What happens", []entry{
+			{"why", func(f *Factory) *cobra.Command { return newWhyCmd(f, nil) }},
+			{"hold", func(f *Factory) *cobra.Command { return newHoldCmd(f, nil) }},
+			{"extend", func(f *Factory) *cobra.Command { return newExtendCmd(f, nil) }},
+			{"sessions", func(f *Factory) *cobra.Command { return newSessionsCmd(f, nil) }},
 			{"ports", func(f *Factory) *cobra.Command { return newPortsCmd(f, nil) }},
 			{"events", func(f *Factory) *cobra.Command { return newEventsCmd(f, nil) }},
 			{"jobs", newJobsCmd},
