@@ -93,8 +93,10 @@ func (e *Engine) loop(ctx context.Context) {
 		case r := <-e.requests:
 			batch = admit(batch, r)
 		}
+		batch = e.fill(batch)
 		now := time.Now()
-		ok := e.take(now, e.fill(batch))
+		e.pulse(now) // before anything is decided
+		ok := e.take(now, batch)
 		if tick != nil && tick.err != nil {
 			e.log.Error("cannot use up a deadline", "err", tick.err)
 			ok = false

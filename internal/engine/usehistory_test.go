@@ -72,6 +72,7 @@ type used struct {
 	leases  []*visit
 	held    map[string]time.Time // until
 	over    bool                 // this run has stopped, and that was looked at
+	gift    time.Duration        // what crashes since have given back at most
 }
 
 type visit struct {
@@ -125,6 +126,9 @@ func (h *useHistory) step() {
 		h.crash()
 	case p < 92:
 		d := time.Duration(10+h.rand.IntN(300)) * time.Second
+		if (d - stallLimit).Abs() < 3*time.Second { // whether that is noticed depends on the last heartbeat
+			d += 6 * time.Second
+		}
 		h.note("wsd stands still for %v", d)
 		h.stall(d)
 		if d > stallLimit {
@@ -160,7 +164,7 @@ func (h *useHistory) type_(u *used) {
 	h.note("%s: typed", u.name)
 	v := u.leases[h.rand.IntN(len(u.leases))]
 	v.Engage(activity.Input, "terminal main")
-	v.last, u.engaged = time.Now(), time.Now()
+	v.last, u.engaged, u.gift = time.Now(), time.Now(), 0
 }
 
 func (h *useHistory) drop(u *used) {
@@ -222,7 +226,7 @@ func (h *useHistory) startAgain(u *used) {
 	h.note("%s: started", u.name)
 	h.settle()
 	w := h.get(u.name)
-	u.run, u.begun, u.engaged, u.left, u.over = w.Run, time.Now(), time.Now(), time.Time{}, false
+	u.run, u.begun, u.engaged, u.left, u.over, u.gift = w.Run, time.Now(), time.Now(), time.Time{}, false, 0
 }
 
 // crash leaves the store as it is now, whatever the daemon wrote at its end.
@@ -238,6 +242,9 @@ func (h *useHistory) crash() {
 	}
 	h.start()
 	h.back(true)
+	for _, u := range h.all {
+		u.gift += brisk.Background/movedEnough + pauseOf(brisk)
+	}
 }
 
 // back is after a time in which the daemon did not run.
@@ -336,8 +343,7 @@ func (h *useHistory) stoppedRightly(u *used, w workspace.Workspace) {
 
 // latest is when u has to have stopped if nothing happens.
 func (h *useHistory) latest(u *used) time.Time {
-	lag := (brisk.Background/movedEnough + pauseOf(brisk)) // what a crash gives back
-	engaged := latest(u.engaged.Add(lag), h.shifted)
+	engaged := latest(u.engaged, h.shifted).Add(u.gift)
 	until := engaged.Add(brisk.Background)
 	if len(u.leases) == 0 && !u.left.IsZero() {
 		until = latest(engaged.Add(brisk.Idle), latest(u.left.Add(time.Second), h.shifted).Add(brisk.Grace))
