@@ -19,11 +19,14 @@ import (
 
 // The policy of these tests: as the default one, with seconds in place of minutes.
 const (
-	active     = time.Second
-	idle       = 3 * time.Second
-	background = 8 * time.Second
-	workCap    = 25 * time.Second
-	late       = 6 * time.Second // the engine's own time for a stop, on a busy machine
+	active     = 2 * time.Second
+	idle       = 6 * time.Second
+	background = 20 * time.Second
+	workCap    = 45 * time.Second
+	workTail   = 3 * time.Second
+	// late is how much later a stop may come: the container engine's own time for it, and a
+	// tail, because so short a look at the cpu sees even the look itself as work.
+	late = 10 * time.Second
 )
 
 // lived is a house whose workspaces stop within seconds, and where names are served.
@@ -37,7 +40,7 @@ func lived(t *testing.T) (h *house, door string) {
 	_ = l.Close()
 	return newHouse(t, "WSD_FRONT_ADDRESS="+door,
 		"WSD_ACTIVITY_ACTIVE="+active.String(), "WSD_ACTIVITY_IDLE="+idle.String(), "WSD_ACTIVITY_BACKGROUND="+background.String(),
-		"WSD_ACTIVITY_GRACE=1s", "WSD_ACTIVITY_WORK_TAIL=3s", "WSD_ACTIVITY_WORK_CAP="+workCap.String(), "WSD_ACTIVITY_WARNINGS=4s,1s"), door
+		"WSD_ACTIVITY_GRACE=1s", "WSD_ACTIVITY_WORK_TAIL="+workTail.String(), "WSD_ACTIVITY_WORK_CAP="+workCap.String(), "WSD_ACTIVITY_WARNINGS=8s,2s"), door
 }
 
 func (h *house) why(name string) (y api.Why) {
@@ -135,7 +138,7 @@ func TestConnectionsAloneKeepNothingRunning(t *testing.T) {
 		go func() {
 			for ctx.Err() == nil {
 				do()
-				time.Sleep(200 * time.Millisecond)
+				time.Sleep(time.Second)
 			}
 		}()
 	}
@@ -186,8 +189,8 @@ func TestClicksKeepAWorkspaceRunning(t *testing.T) {
 func TestWorkHoldsAWorkspaceUpToTheCap(t *testing.T) {
 	h, _ := lived(t)
 	h.create("built", "--template", "static")
-	h.create("burning", "--template", "static")
-	h.ok("exec", "burning", "--", "sh", "-c", "(while :; do :; done) >/dev/null 2>&1 &")
+	h.ordinary("burning", "--cpus", "0.5")
+	h.ok("exec", "burning", "--", "sh", "-c", `setsid sh -c "while :; do :; done" </dev/null >/dev/null 2>&1 &`)
 	from := time.Now()
 	h.ok("exec", "built", "--", "sleep", fmt.Sprint(int((background + 4*time.Second).Seconds())))
 	if y := h.why("built"); y.Workspace.State != workspace.Running {
