@@ -215,14 +215,6 @@ func (s *Server) getTree(c *call) error {
 		return err
 	}
 	defer archive.Close()
-	lease, err := s.lease(c.ctx, c, ref, activity.Exec, "")
-	if err != nil {
-		return err
-	}
-	defer lease.Close()
-	done := make(chan struct{})
-	defer close(done)
-	go untilKicked(c.w, lease, done)
 	c.w.Header().Set("Content-Type", "application/x-tar")
 	c.w.WriteHeader(http.StatusOK)
 	if _, err := io.Copy(c.w, archive); err != nil {
