@@ -267,6 +267,9 @@ advise() {
 		"$bin/wsctl" doctor || say "installed; see to the above before the first create"
 		say ""
 	fi
+	case $try in
+	*[!A-Za-z0-9/._-]*) try="\"$try\"" ;; # to be pasted as it stands
+	esac
 	say "Try: $try create demo"
 }
 

@@ -22,6 +22,7 @@ func groups() []group {
 		{"echo", measureEcho},
 		{"list", measureList},
 		{"stored", measureStored},
+		{"timers", measureTimers},
 		{"cli", measureCLI},
 	}
 }

@@ -29,6 +29,7 @@ type settings struct {
 	count      int           // samples of each figure
 	many       int           // workspaces of the memory and list rows
 	stored     int           // workspaces in the store of the start row
+	deadlines  int           // of the row of timers
 	containers int           // containers that docker ps lists
 	settle     time.Duration // rest before each sample that makes containers
 	limit      time.Duration // whole run
@@ -62,6 +63,7 @@ func parse(args []string) (settings, error) {
 	fs.StringVar(&s.wsctl, "wsctl", "bin/wsctl", "the command line")
 	fs.IntVar(&s.count, "n", 15, "samples of each figure, 1 to 1000")
 	fs.IntVar(&s.many, "many", 1000, "workspaces of the rows about many, 100 to 1000")
+	fs.IntVar(&s.deadlines, "deadlines", 10_000, "deadlines of the row about timers, 100 to 15000")
 	fs.IntVar(&s.stored, "stored", 10_000, "workspaces in the store of the start row, 1 to 50000")
 	fs.IntVar(&s.containers, "containers", 100, "containers that docker ps lists, 1 to 1000")
 	fs.DurationVar(&s.settle, "settle", 500*time.Millisecond, "rest before each sample that makes or starts a container")
@@ -87,6 +89,8 @@ func (s settings) check(args int) error {
 		return errors.New("-n must be 1 to 1000")
 	case s.many < 100 || s.many > 1000:
 		return errors.New("-many must be 100 to 1000")
+	case s.deadlines < 100 || s.deadlines > 15_000:
+		return errors.New("-deadlines must be 100 to 15000")
 	case s.stored < 1 || s.stored > 50_000:
 		return errors.New("-stored must be 1 to 50000")
 	case s.containers < 1 || s.containers > 1000:

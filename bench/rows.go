@@ -72,7 +72,7 @@ func show(w io.Writer, asJSON bool, rows []Row) error {
 	fmt.Fprintln(t, "WHAT\tOURS\tPLAIN ENGINE\tRATIO\tGOAL\t")
 	for _, r := range rows {
 		if r.Error != "" {
-			fmt.Fprintf(t, "%s\tnot measured: %s\t\t\t\t\n", r.What, strings.ReplaceAll(r.Error, "\n", " "))
+			fmt.Fprintf(t, "%s\tnot measured: %s\t\t\t\t\n", r.What, brief(r.Error))
 			continue
 		}
 		ratio := "-"
@@ -82,6 +82,16 @@ func show(w io.Writer, asJSON bool, rows []Row) error {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.What, r.Ours, r.Plain, ratio, r.Goal, verdict(r.Met))
 	}
 	return t.Flush()
+}
+
+// brief is an error as a cell of a table.
+func brief(text string) string {
+	const most = 200 // characters
+	text = strings.ReplaceAll(text, "\n", " ")
+	if r := []rune(text); len(r) > most {
+		text = string(r[:most]) + " ..."
+	}
+	return text
 }
 
 func verdict(met *bool) string {

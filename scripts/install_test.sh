@@ -31,6 +31,11 @@ ends_with() {
 }
 
 none_left() { [ ! -d "$1" ] || [ -z "$(find "$1" -mindepth 1)" ] || { find "$1" && return 1; }; }
+says() {
+	local text=$1
+	shift
+	"$@" | tee "$work/said" && grep -qF "$text" "$work/said" || { echo "it does not say: $text"; return 1; }
+}
 runs() { "$1" version; }
 
 prefix="$work/a prefix"
@@ -43,7 +48,7 @@ check "  what wsd puts into workspaces is there" test -x "$prefix/libexec/wsd/ws
 check "  and is not for people" ends_with 2 "$prefix/libexec/wsd/wsd-agent"
 check "  completions are there" test -s "$prefix/share/bash-completion/completions/wsctl"
 check "  manual pages are there" test -s "$prefix/share/man/man1/wsctl.1"
-check "installs over itself" ./install.sh --prefix "$prefix" --no-doctor --yes
+check "installs over itself, and says how to begin as it can be pasted" says "Try: \"$prefix/bin/wsctl\" create demo" ./install.sh --prefix "$prefix" --no-doctor --yes
 check "uninstalls" ./install.sh --prefix "$prefix" --uninstall
 check "  nothing is left" none_left "$prefix"
 check "a second uninstall says that there is nothing" ends_with 2 ./install.sh --prefix "$prefix" --uninstall

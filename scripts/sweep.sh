@@ -1,6 +1,6 @@
 #!/bin/bash
 # sweep.sh removes everything at the engine that belongs to a wsd which is no more: its containers,
-# its networks, and its volumes with all files in them.
+# its networks, its volumes with all files in them, and the images that it has built.
 #
 #   scripts/sweep.sh STATE_DIR      the folder of that wsd; it must not run
 #
@@ -21,3 +21,4 @@ remove() { while read -r id; do engine -o /dev/null -X DELETE "http://engine/v1.
 get "containers/json?all=1" | jq -r '.[].Id' | remove containers
 get "networks?" | jq -r '.[].Id' | remove networks
 get "volumes?" | jq -r '.Volumes[]?.Name' | remove volumes
+get "images/json?" | jq -r '.[].Id' | remove images

@@ -26,11 +26,12 @@ const (
 // Paths. A query is noted behind each.
 const (
 	PathHello     = "/v1/hello"     // GET: Hello
-	PathReport    = "/v1/report"    // GET: Report; ?follow=1: one JSON Report a line, at once and after each change of ports, command or terminals
+	PathReport    = "/v1/report"    // GET: Report; ?follow=1: one JSON Report a line, at once, after each change of ports, command, terminals or foreground jobs, and every TellEvery while something is used
 	PathDial      = "/v1/dial"      // POST ?port=N, upgrade wsd-raw: bytes of a TCP connection to 127.0.0.1:N, else [::1]:N; 502 where it is refused
 	PathExec      = "/v1/exec"      // POST, upgrade wsd-frames: first ExecStart
 	PathTerminals = "/v1/terminals" // GET: []Terminal; POST ?name=N, upgrade wsd-frames: first TerminalStart; DELETE ?name=N: ends it
 	PathTree      = "/v1/tree"      // GET ?path=P: a tar of P; PUT ?path=P: unpacks a tar into the folder P
+	PathWatch     = "/v1/watch"     // GET ?path=P&ignore=NAME...: one JSON Changes a line: at once an empty one, then what changes below the folder P
 	PathSSH       = "/v1/ssh"       // POST, upgrade wsd-raw: one line of JSON SSHStart, then an SSH connection of which the agent is the server
 	PathBegin     = "/v1/begin"     // POST: starts the command of an agent that waits for that; later ones change nothing
 	PathSecrets   = "/v1/secrets"   // PUT: JSON object of name to value in base64, replaces all files in SecretsDir
@@ -45,11 +46,15 @@ const (
 // SecretsDir holds one file a secret, on a tmpfs.
 const SecretsDir = "/run/secrets"
 
+// TellEvery is how often a follower of reports is told that times of input or output have
+// moved, or that cpu was used. It is not told of what it may find out by asking.
+const TellEvery = 10 * time.Second
+
 // Hello is the agent's answer to who it is.
 type Hello struct {
 	Version   int       `json:"version"`
 	Build     string    `json:"build"`    // version of the program
-	Features  []string  `json:"features"` // "exec", "terminals", "files", "ssh", "dial", "begin"
+	Features  []string  `json:"features"` // "exec", "terminals", "files", "ssh", "dial", "begin", "watch"
 	StartedAt time.Time `json:"started_at"`
 }
 
@@ -57,11 +62,12 @@ type Hello struct {
 type Report struct {
 	Time      time.Time  `json:"time"`
 	Command   Command    `json:"command"`
-	Ports     []Port     `json:"ports"`     // in order of number
-	Terminals []Terminal `json:"terminals"` // in order of name
-	Execs     int        `json:"execs"`     // that run
-	Processes int        `json:"processes"` // without the agent
-	CPU       float64    `json:"cpu"`       // seconds used by the whole workspace since its start
+	Ports     []Port     `json:"ports"`          // in order of number
+	Terminals []Terminal `json:"terminals"`      // in order of name
+	Ttys      []Tty      `json:"ttys,omitempty"` // in order of number; those of Terminals too
+	Execs     int        `json:"execs"`          // that run
+	Processes int        `json:"processes"`      // without the agent
+	CPU       float64    `json:"cpu"`            // seconds used by the whole workspace since its start
 }
 
 // Command is the main process that the agent supervises.
@@ -96,6 +102,43 @@ type Terminal struct {
 	LastInput  time.Time `json:"last_input,omitzero"`
 	LastOutput time.Time `json:"last_output,omitzero"`
 	Foreground string    `json:"foreground,omitempty"` // command name of its foreground job, where that is not the shell
+}
+
+// Tty is a pseudo-terminal on which something runs, whoever opened it: a Terminal, a
+// connection of ssh, a pane of a terminal multiplexer. Its times are the kernel's, up to
+// eight seconds old; zero is never.
+type Tty struct {
+	Name            string    `json:"name"`                 // "pts/3"
+	Terminal        string    `json:"terminal,omitempty"`   // of Terminals, where it is one
+	LastInput       time.Time `json:"last_input,omitzero"`  // when a program last read what was typed
+	LastOutput      time.Time `json:"last_output,omitzero"` // when a program last wrote
+	Foreground      string    `json:"foreground,omitempty"` // command name of its foreground job; "" for a shell that waits for a command
+	ForegroundSince time.Time `json:"foreground_since,omitzero"`
+	Interactive     bool      `json:"interactive"` // the foreground job waits for keys: it is blocked in a read, or takes each key as it comes
+}
+
+// MaxChanges bounds the paths of one Changes.
+const MaxChanges = 500
+
+// Changes is what has changed below a folder that is watched: what ends up the same is told
+// once, after a short quiet, and half a second after it came at the latest.
+type Changes struct {
+	Changed []Change `json:"changed"`           // in order of path
+	More    bool     `json:"more,omitempty"`    // that is not all: look at everything
+	Partial bool     `json:"partial,omitempty"` // there are too many folders: not all are watched
+}
+
+// Change is one file or folder. A name that is not UTF-8 is told with U+FFFD in it.
+type Change struct {
+	Path    string `json:"path"` // relative to the folder that is watched; "." is that itself, which ends the watching
+	Dir     bool   `json:"dir,omitempty"`
+	Removed bool   `json:"removed,omitempty"` // or moved away
+}
+
+// Unwatched are the patterns (path.Match) of names that are not watched, besides those
+// that are asked for: what tools fill by themselves, and what editors leave for a moment.
+func Unwatched() []string {
+	return []string{".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "*.swp", "*.swx", "*~", ".#*", "4913"}
 }
 
 // ExecStart asks for a command.

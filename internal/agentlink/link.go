@@ -84,7 +84,12 @@ func (l *Link) Secrets(ctx context.Context, values map[string][]byte) error {
 // connection does or tell fails. An agent that has nothing to tell is asked by Hello
 // whether it still answers, by the caller.
 func (l *Link) Follow(ctx context.Context, tell func(agentapi.Report) error) error {
-	body, err := l.stream(ctx, http.MethodGet, agentapi.PathReport, url.Values{"follow": {"1"}}, nil)
+	return follow(ctx, l, agentapi.PathReport, url.Values{"follow": {"1"}}, tell)
+}
+
+// follow calls tell with each line of an answer that does not end by itself.
+func follow[T any](ctx context.Context, l *Link, path string, query url.Values, tell func(T) error) error {
+	body, err := l.stream(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
 		return err
 	}
@@ -92,11 +97,11 @@ func (l *Link) Follow(ctx context.Context, tell func(agentapi.Report) error) err
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxAnswer)
 	for lines.Scan() {
-		var r agentapi.Report
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+		var line T
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			return nonsense(err)
 		}
-		if err := tell(r); err != nil {
+		if err := tell(line); err != nil {
 			return err
 		}
 	}

@@ -118,6 +118,7 @@ func TestForbiddenWordsAreFoundInAnyTextFile(t *testing.T) {
 	write("docs/a.md", "one\ntwo "+word+"/x\n")
 	write("internal/testdata/b.json", word)
 	write(".git/config", word)
+	write("nested/.git", "gitdir: "+word)
 	write("bin/wsd", word)
 	write("c.bin", "\x00"+word)
 	write("d.go", "clean\n")

@@ -35,7 +35,7 @@ var Imports = []Row{
 	},
 	{"uploads", []string{"fault"}, "archives in a folder; knows nothing of what they are for"},
 	{"auth", []string{"fault", "workspace"}, "who asks: it returns a workspace.Actor"},
-	{"gateway", []string{"api", "event", "auth", "fault", "workspace", "activity", "intent", "runtime"}, "a stream between a socket and the contract of an engine, which tells its lease what it shows of a person"},
+	{"gateway", []string{"api", "event", "auth", "fault", "workspace", "activity", "intent", "runtime"}, "streams between sockets and the contract of an engine; each holds a lease of activity and tells it what it shows of a person"},
 	{"intent", []string{"activity"}, "what a request says of a person, told as evidence; pure"},
 	{"front", []string{"fault", "workspace", "activity", "intent", "event", "auth", "agentapi", "preview", "api"}, "carries connections, decides nothing; tells what listens in the words of the API"},
 	{"preview", []string{"api"}, "pages and their handlers"},

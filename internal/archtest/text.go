@@ -37,10 +37,14 @@ func ForbiddenWords(root string) ([]Violation, error) {
 		if err != nil {
 			return err
 		}
+		name := d.Name()
 		if d.IsDir() {
-			if name := d.Name(); p != root && (name == ".git" || name == "bin" || name == "dist") {
+			if p != root && (name == ".git" || name == "bin" || name == "dist") {
 				return filepath.SkipDir
 			}
+			return nil
+		}
+		if name == ".git" { // in a further worktree it is a file, which names the first by its path
 			return nil
 		}
 		if info, err := d.Info(); err != nil || !info.Mode().IsRegular() || info.Size() > maxText {

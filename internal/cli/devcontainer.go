@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
@@ -28,7 +29,10 @@ const usualPlace = "auto"
 // maxDevcontainer bounds the file, in bytes.
 const maxDevcontainer = 256 << 10
 
-var localEnv = regexp.MustCompile(`\$\{(?:localEnv|env):([A-Za-z_][A-Za-z0-9_]*)`)
+// localEnv is compiled when it is needed: most commands never do.
+var localEnv = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\$\{(?:localEnv|env):([A-Za-z_][A-Za-z0-9_]*)`)
+})
 
 // readDevcontainer puts the project's file into the request, and of this machine's
 // variables those that it asks for.
@@ -59,7 +63,7 @@ func (o *sourceOptions) readDevcontainer(r *api.Create) error {
 			d.Path = filepath.ToSlash(rel)
 		}
 	}
-	for _, m := range localEnv.FindAllStringSubmatch(d.Text, -1) {
+	for _, m := range localEnv().FindAllStringSubmatch(d.Text, -1) {
 		if v, ok := os.LookupEnv(m[1]); ok {
 			d.Env[m[1]] = v
 		}

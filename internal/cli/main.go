@@ -17,6 +17,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/wsctl/wsctl/internal/api"
@@ -117,7 +118,7 @@ func (f *Factory) say(e *fault.Error, requestID string) {
 	}
 	f.note("%s %s%s", p.Paint(render.Bad, "wsctl:"), escapeLines(e.Text), code)
 	for _, field := range e.Fields {
-		if field.Detail != "" {
+		if field.Detail != "" && !strings.Contains(e.Text, field.Detail) { // else the sentence has said it
 			f.note("  %s: %s", render.Escape(field.Pointer), render.Escape(field.Detail))
 		}
 	}

@@ -27,7 +27,7 @@ func nowhere(t *testing.T) map[string]string {
 	return map[string]string{"WSCTL_WSD": dir + "/no-such-wsd"}
 }
 
-// TestWrongCommandLines are rows 67, 68, 70, 71 and 73 of the bad-input catalogue and
+// TestWrongCommandLines are rows 67, 68, 70, 71 and 73 of docs/bad-input.md and
 // slips of the fingers.
 func TestWrongCommandLines(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
@@ -129,6 +129,16 @@ func TestWrongCommandLines(t *testing.T) {
 				t.Errorf("--json: status %d, stderr %q, %v in %s", status, errOut, err, out)
 			}
 		})
+	}
+}
+
+// One sentence says what is wrong; the list of fields repeats it only for programs.
+func TestAWrongSettingIsToldOnce(t *testing.T) {
+	env := nowhere(t)
+	t.Setenv("WSD_PORTS_FIRST", "abc")
+	status, _, errOut := run(t, env, "list")
+	if status != 2 || strings.Count(errOut, "must be a whole number") != 1 || !strings.Contains(errOut, "WSD_PORTS_FIRST") {
+		t.Errorf("status %d, stderr:\n%s", status, errOut)
 	}
 }
 

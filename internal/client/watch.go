@@ -21,6 +21,7 @@ const watchSilence = 45 * time.Second
 type WatchOptions struct {
 	Workspace string  // reference; "": everything visible
 	After     *uint64 // begin with the facts after this number instead of a snapshot
+	Files     bool    // signals of changed files too; needs Workspace
 	// GiveUp ends the watch when wsd could not be reached for this long; 0: never.
 	GiveUp time.Duration
 	// OnLost is called with the reason each time the connection is lost, OnBack when
@@ -154,6 +155,9 @@ func (w *watch) connect(parent context.Context) (heard bool, err error) {
 	}
 	if w.options.Workspace != "" {
 		q.Set("workspace", w.options.Workspace)
+	}
+	if w.options.Files {
+		q.Set("files", "true")
 	}
 	resp, err := w.client.open(ctx, call{method: http.MethodGet, path: "/v1/watch", query: q})
 	if err != nil {

@@ -62,7 +62,7 @@ type Options struct {
 // when it cannot start, and nil after an orderly end.
 func Run(ctx context.Context, o Options) (err error) {
 	cfg := o.Config
-	lock, err := store.Lock(cfg.StateDir, cfg.Socket)
+	lock, err := store.Lock(cfg.StateDir, fmt.Sprintf("wsd (socket %s)", cfg.Socket))
 	if err != nil {
 		return err
 	}

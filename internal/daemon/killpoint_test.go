@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"os/exec"
@@ -16,16 +17,16 @@ import (
 )
 
 // killpoints are system calls of wsd at which it is killed: the Nth of a kind since
-// its start. The writes and syncs are those of the store's commits (intent, result);
+// its start, counted by each thread for itself. The writes and syncs are those of the store's commits (intent, result);
 // the writes to sockets are its questions to the engine (create, start) among the
-// answers to clients. Points that a run does not reach end it unkilled, which is
-// checked the same way.
+// answers to clients. A run that does not reach its point ends unkilled and is checked
+// the same way, but most have to reach theirs.
 var killpoints = []struct {
 	call string
 	at   []int
 }{
-	{"pwrite64", []int{5, 8, 12, 16, 20, 26, 34}},
-	{"fdatasync", []int{2, 4, 6, 8, 10}},
+	{"pwrite64", []int{2, 3, 4, 5, 6, 7, 8}},
+	{"fdatasync", []int{1, 2, 3, 4, 6}},
 	{"write", []int{24, 36, 48, 60, 72, 84, 96}},
 }
 
@@ -35,17 +36,19 @@ func TestKilledAtASystemCallInACreate(t *testing.T) {
 	docker := wstest.LocalDocker(t)
 	needs(t, "strace")
 	for _, k := range killpoints {
+		killed := 0
 		for _, n := range k.at {
 			t.Run(fmt.Sprintf("%s %d", k.call, n), func(t *testing.T) {
-				p := wstest.NewProcess(t, "WSD_DOCKER_SPARE=0")
-				t.Cleanup(func() { docker.Sweep(wstest.InstanceOf(p)) })
+				p := docker.NewProcess(t, "WSD_DOCKER_SPARE=0")
 				p.Start("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+k.call,
 					"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", k.call, n))
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				ctx, cancel := p.WhileAlive(t.Context())
 				_, err := p.Create(ctx, request("demo"), "the-key")
 				cancel()
 				accepted := err == nil
-				awaitDeathOr(t, p, "demo")
+				if awaitDeathOr(t, p, "demo") {
+					killed++
+				}
 				p.Kill()
 
 				p.Start()
@@ -62,19 +65,108 @@ func TestKilledAtASystemCallInACreate(t *testing.T) {
 				wantNothingAfterDelete(t, docker, p, "demo")
 			})
 		}
+		wantKilled(t, k.call, killed, len(k.at))
 	}
 }
 
-// awaitDeathOr waits until the daemon has died, or has done all that was asked.
-func awaitDeathOr(t *testing.T, p *wstest.Process, name string) {
+// wantKilled fails a test whose points are no longer reached, which would prove nothing.
+func wantKilled(t *testing.T, call string, killed, points int) {
+	t.Helper()
+	t.Logf("%s: killed at %d of %d points", call, killed, points)
+	if killed < (points+1)/2 {
+		t.Errorf("only %d of %d points of %s were reached; choose smaller ones", killed, points, call)
+	}
+}
+
+// startpoints are counted from the moment before the start is asked for, by each thread
+// of wsd for itself.
+var startpoints = []struct {
+	call string
+	at   []int
+}{
+	{"pwrite64", []int{1, 2, 3, 4, 6}},
+	{"fdatasync", []int{1, 2}},
+	{"write", []int{1, 2, 3, 4}},
+}
+
+// A daemon that is killed anywhere in the middle of the start of a stopped workspace has
+// it running in the end: at once where the start was answered, or when it is asked again.
+func TestKilledAtASystemCallInAStart(t *testing.T) {
+	p, docker := onDocker(t, "WSD_DOCKER_SPARE=0")
+	needs(t, "strace")
+	create(t, p, "demo")
+	for _, k := range startpoints {
+		killed := 0
+		for _, n := range k.at {
+			t.Run(fmt.Sprintf("%s %d", k.call, n), func(t *testing.T) {
+				wantWsctl(t, p, "stop", "demo")
+				trace := attach(t, p, k.call, n)
+				ctx, cancel := p.WhileAlive(t.Context())
+				_, err := p.Client.Command(ctx, "demo", api.Start)
+				cancel()
+				if awaitDeathOr(t, p, "demo") {
+					killed++
+				}
+				_ = trace.Process.Kill()
+				p.Kill()
+
+				p.Start()
+				if err != nil {
+					if _, err := p.Client.Command(t.Context(), "demo", api.Start); err != nil {
+						t.Fatalf("the same start again: %v", err)
+					}
+				}
+				w := inState(t, p, "demo", workspace.Running)
+				wantObjects(t, docker, p, w)
+				if got := docker.State(container(w)); got.Status != "running" {
+					t.Errorf("its container is %s", got.Status)
+				}
+			})
+		}
+		wantKilled(t, k.call, killed, len(k.at))
+	}
+}
+
+// attach has the process killed at the Nth call from now on.
+func attach(t *testing.T, p *wstest.Process, call string, n int) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("strace", "-f", "-o", "/dev/null", "-p", fmt.Sprint(p.PID()), "-e", "trace="+call,
+		"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n))
+	says, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewScanner(says)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "attached") {
+			return cmd
+		}
+	}
+	t.Fatalf("strace does not attach: %v", lines.Err())
+	return nil
+}
+
+// awaitDeathOr waits until the daemon has died, or has done all that was asked, and tells
+// which.
+func awaitDeathOr(t *testing.T, p *wstest.Process, name string) (died bool) {
 	t.Helper()
 	wstest.Until(t, 30*time.Second, "the daemon dies or is done", func(ctx context.Context) bool {
 		if p.Dead() {
 			return true
 		}
+		ctx, cancel := p.WhileAlive(ctx)
+		defer cancel()
 		w, err := p.Workspace(ctx, name)
 		return err == nil && w.State.Settled() && w.Job == ""
 	})
+	return p.Dead()
 }
 
 func request(name string) api.Create { return api.Create{Name: name, Limits: small()} }

@@ -22,8 +22,7 @@ import (
 func onDocker(t *testing.T, env ...string) (*wstest.Process, wstest.Docker) {
 	t.Helper()
 	d := wstest.LocalDocker(t)
-	p := wstest.NewProcess(t, append([]string{"WSD_DOCKER_SPARE=1"}, env...)...)
-	t.Cleanup(func() { d.Sweep(wstest.InstanceOf(p)) })
+	p := d.NewProcess(t, append([]string{"WSD_DOCKER_SPARE=1"}, env...)...)
 	p.Start()
 	return p, d
 }
@@ -51,6 +50,25 @@ func page(t *testing.T, w workspace.Workspace) (int, string) {
 		t.Fatal(err)
 	}
 	return res.StatusCode, string(body)
+}
+
+// The sandboxes that a daemon keeps ready must not outlive the test it was started for.
+func TestNothingIsLeftOfATestsDaemon(t *testing.T) {
+	d := wstest.LocalDocker(t)
+	var instance string
+	t.Run("that kept sandboxes ready", func(t *testing.T) {
+		p, _ := onDocker(t, "WSD_DOCKER_SPARE=2")
+		instance = wstest.InstanceOf(p)
+		create(t, p, "demo")
+		wstest.Until(t, time.Minute, "two sandboxes wait", func(context.Context) bool {
+			return len(d.Objects("container", instance, "sandbox")) == 3
+		})
+	})
+	for _, kind := range []string{"container", "volume", "network", "image"} {
+		if left := d.Objects(kind, instance, ""); len(left) > 0 {
+			t.Errorf("%s left: %s", kind, strings.Join(left, " "))
+		}
+	}
 }
 
 func TestWorkspaceAnswersOnItsLeasedPortAndNothingIsPublished(t *testing.T) {
@@ -146,8 +164,8 @@ func TestSecondDaemonExitsAtOnceNamingTheFirst(t *testing.T) {
 	if err == nil || cmd.ProcessState.ExitCode() != fault.ClassOf(fault.Conflict).Exit {
 		t.Errorf("it ends with %v: %s", err, out)
 	}
-	if !strings.Contains(string(out), fmt.Sprint(p.PID())) {
-		t.Errorf("%q does not name process %d", out, p.PID())
+	if want := fmt.Sprintf("wsd (socket %s) is already running on %s with pid %d", p.Socket, p.StateDir, p.PID()); !strings.Contains(string(out), want) {
+		t.Errorf("%q does not say %q", out, want)
 	}
 	if _, err := p.Status(t.Context()); err != nil {
 		t.Errorf("the first does not answer any more: %v", err)

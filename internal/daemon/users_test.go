@@ -127,8 +127,7 @@ func TestSecondUserWhoReachesTheSocketIsRefusedUnread(t *testing.T) {
 }
 
 func TestSecondUserCannotReadWhatTheDaemonKeeps(t *testing.T) {
-	wstest.LocalDocker(t) // its driver keeps the agent among the state
-	p := wstest.NewProcess(t, "WSD_DOCKER_SPARE=0")
+	p := wstest.LocalDocker(t).NewProcess(t, "WSD_DOCKER_SPARE=0") // its driver keeps the agent among the state
 	killLater(t, p)
 	wantWsctl(t, p, "daemon", "start") // with a log beside the store
 	openBase(t, p)

@@ -67,14 +67,16 @@ func TestAStoppedWorkspaceAnswersItsFirstRequest(t *testing.T) {
 }
 
 func TestFiftyRequestsCauseOneStart(t *testing.T) {
-	h, _ := doored(t)
+	h, door := doored(t)
 	w := h.create("page", "--template", "static")
 	h.ok("stop", "page")
+	_, port, _ := net.SplitHostPort(door)
+	ways := [][2]string{{fmt.Sprintf("127.0.0.1:%d", w.Port), "127.0.0.1"}, {door, "page.localhost:" + port}}
 	var group sync.WaitGroup
-	for range 50 {
+	for i := range 50 {
 		group.Go(func() {
-			if status, body, err := get(fmt.Sprintf("127.0.0.1:%d", w.Port), "127.0.0.1"); status != http.StatusOK {
-				t.Errorf("%d %.100s %v", status, body, err)
+			if status, body, err := get(ways[i%2][0], ways[i%2][1]); status != http.StatusOK {
+				t.Errorf("%s: %d %.100s %v", ways[i%2][1], status, body, err)
 			}
 		})
 	}

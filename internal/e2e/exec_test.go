@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/wsctl/wsctl/internal/wstest"
 )
 
@@ -23,11 +25,17 @@ func TestExecPassesBytesAndStatusesExactly(t *testing.T) {
 	if _, errs, status := wstest.Output(t, cmd); status != 0 || sha256.Sum256(got.Bytes()) != sha256.Sum256(sent) {
 		t.Errorf("of %d bytes %d came back, status %d: %s", len(sent), got.Len(), status, errs)
 	}
-	for code := 0; code < 256; code += 5 {
-		if _, errs, status := h.Wsctl("exec", "t", "--", "sh", "-c", "exit "+strconv.Itoa(code)); status != code {
-			t.Errorf("exit %d became %d: %s", code, status, errs)
-		}
+	var all errgroup.Group
+	all.SetLimit(4)
+	for code := range 256 {
+		all.Go(func() error {
+			if _, errs, status := h.Wsctl("exec", "t", "--", "sh", "-c", "exit "+strconv.Itoa(code)); status != code {
+				t.Errorf("exit %d became %d: %s", code, status, errs)
+			}
+			return nil
+		})
 	}
+	_ = all.Wait()
 	out, errs, status := h.Wsctl("exec", "t", "--", "sh", "-c", "echo out; echo err >&2; exit 3")
 	if out != "out\n" || errs != "err\n" || status != 3 {
 		t.Errorf("got %q, %q, %d", out, errs, status)

@@ -49,8 +49,7 @@ func newHouse(t *testing.T, env ...string) *house {
 	t.Helper()
 	d := wstest.LocalDocker(t)
 	home := t.TempDir()
-	p := wstest.NewProcess(t, append([]string{"WSD_DOCKER_SPARE=1", "HOME=" + home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "XDG_DATA_HOME="}, env...)...)
-	t.Cleanup(func() { d.Sweep(wstest.InstanceOf(p)) })
+	p := d.NewProcess(t, append([]string{"WSD_DOCKER_SPARE=1", "HOME=" + home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "XDG_DATA_HOME="}, env...)...)
 	p.Start()
 	return &house{Process: p, t: t, docker: d, home: home}
 }

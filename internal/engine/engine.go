@@ -100,6 +100,7 @@ type Engine struct {
 	ended       chan struct{} // closed when the loop has ended
 	check       chan struct{} // asks resync for a comparison
 	bus         event.Bus[api.Message]
+	files       chan fileWant // who looks at files
 	health      health
 	born        time.Time
 	stale       atomic.Int64 // results dropped because their job was over
@@ -142,6 +143,7 @@ func New(cfg Config) *Engine {
 		ended:      make(chan struct{}),
 		check:      make(chan struct{}, 1),
 		born:       time.Now(),
+		files:      make(chan fileWant),
 		busy:       make(map[string]*work),
 		hints:      make(map[string]struct{}),
 		attendance: newAttendance(),
@@ -222,6 +224,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.spawn(func() { e.heartbeat(ctx) })
 	e.spawn(func() { e.resync(ctx) })
 	e.spawn(func() { e.followAgents(ctx) })
+	e.spawn(func() { e.relayFiles(ctx) })
 	e.spawn(func() { e.tend(ctx) })
 	if w, ok := e.cfg.Driver.(rt.Warmer); ok {
 		e.spawn(func() { e.keepWarm(ctx, w) })

@@ -34,6 +34,8 @@ type fakeAgent struct {
 	begun   int
 	secrets []map[string][]byte
 	trees   []string
+	watched int                   // who watches files now
+	files   chan agentapi.Changes // what is told to who watches; nil ends the watch
 }
 
 // withAgent is a driver whose containers have an agent.
@@ -87,6 +89,7 @@ func (a *fakeAgent) mux() *http.ServeMux {
 	})
 	mux.HandleFunc("GET "+agentapi.PathReport, a.follow)
 	mux.HandleFunc("POST "+agentapi.PathExec, a.execute)
+	mux.HandleFunc("GET "+agentapi.PathWatch, a.watch)
 	mux.HandleFunc("POST "+agentapi.PathBegin, func(http.ResponseWriter, *http.Request) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -121,6 +124,30 @@ func (a *fakeAgent) follow(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-changed:
 		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// watch tells what the test gives it.
+func (a *fakeAgent) watch(w http.ResponseWriter, r *http.Request) {
+	count := func(n int) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.watched += n
+	}
+	count(1)
+	defer count(-1)
+	for c := (agentapi.Changes{}); ; {
+		if json.NewEncoder(w).Encode(c) != nil || http.NewResponseController(w).Flush() != nil {
+			return
+		}
+		var open bool
+		select {
+		case c, open = <-a.files:
+		case <-r.Context().Done():
+		}
+		if !open {
 			return
 		}
 	}

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/docker/go-units"
 
 	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/host"
 	"github.com/wsctl/wsctl/internal/store"
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -122,7 +124,7 @@ func checkInotify() api.Check {
 }
 
 func (e *Engine) checkJobs(a workspace.Actor) api.Check {
-	failed, err := e.jobs(a, []workspace.JobState{workspace.JobFailed}, "")
+	failed, err := e.failedJobs(a)
 	if err != nil {
 		return api.Check{Name: "jobs", Status: "warn", Detail: "cannot read which have failed"}
 	}
@@ -131,4 +133,21 @@ func (e *Engine) checkJobs(a workspace.Actor) api.Check {
 	}
 	return api.Check{Name: "jobs", Status: "warn", Detail: fmt.Sprintf("%d failed, the newest: %s of %s: %s",
 		len(failed), failed[0].Kind, failed[0].Name, failed[0].Error), Hint: "see `wsctl jobs ls --state failed`"}
+}
+
+// failedJobs are those that somebody can still do something about: with a workspace that
+// is deleted its failures are history.
+func (e *Engine) failedJobs(a workspace.Actor) ([]workspace.Job, error) {
+	failed, err := e.jobs(a, []workspace.JobState{workspace.JobFailed}, "")
+	if err != nil {
+		return nil, err
+	}
+	err = e.cfg.Store.View(func(tx *store.Tx) error {
+		failed = slices.DeleteFunc(failed, func(j workspace.Job) bool {
+			_, err := tx.Workspace(j.Workspace)
+			return fault.Is(err, fault.Gone) || fault.Is(err, fault.NotFound)
+		})
+		return nil
+	})
+	return failed, err
 }

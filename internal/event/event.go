@@ -91,6 +91,9 @@ const (
 	Progress   = "progress"    // detail: stage, job, kind, and current and total or line
 	PortOpened = "port.opened" // detail: port, address, process, label, url
 	PortClosed = "port.closed" // the same
+	// FileChanged has Files, while somebody looks; detail: more (that is not all, look at
+	// everything) and partial (not all folders are watched), each "true" or absent.
+	FileChanged = "file.changed"
 
 	SessionOpened = "session.opened"   // detail: session, user, kind, sessions, and resumed where it came back
 	SessionClosed = "session.closed"   // the same, without resumed
@@ -100,7 +103,15 @@ const (
 // Signal is a transient fact: shown if somebody looks, else lost.
 type Signal struct {
 	Time      time.Time         `json:"time"`
-	Kind      string            `json:"kind" doc:"progress, port.opened, port.closed, session.opened, session.closed or activity.stop_at"`
+	Kind      string            `json:"kind" doc:"progress, port.opened, port.closed, file.changed, session.opened, session.closed or activity.stop_at"`
 	Workspace string            `json:"workspace"`
 	Detail    map[string]string `json:"detail,omitempty"`
+	Files     []FileChange      `json:"files,omitempty" doc:"With file.changed"`
+}
+
+// FileChange is one file or folder of a workspace that has changed.
+type FileChange struct {
+	Path    string `json:"path" doc:"Relative to the folder of the workspace"`
+	Dir     bool   `json:"dir,omitempty"`
+	Removed bool   `json:"removed,omitempty" doc:"Or moved away"`
 }

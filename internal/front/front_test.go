@@ -26,6 +26,7 @@ const patience = 10 * time.Second
 
 // inside is what is behind the door: one workspace with a server of its own, or an error.
 type inside struct {
+	early bool // what initializes answers already
 	mu    sync.Mutex
 	addr  string
 	err   error // of every way in
@@ -48,7 +49,7 @@ func (i *inside) connect(ctx context.Context) (net.Conn, error) {
 	if i.err != nil {
 		return nil, i.err
 	}
-	if i.row.State != workspace.Running {
+	if i.row.State != workspace.Running && !(i.row.State == workspace.Initializing && i.early) {
 		return nil, fault.New(fault.Conflict, "not_running", "workspace %s is %s", i.row.Name, i.row.State)
 	}
 	return (&net.Dialer{}).DialContext(ctx, "tcp4", i.addr)

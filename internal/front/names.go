@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -82,12 +83,30 @@ func newNames(d *Door, house House) *Names {
 			IdleConnTimeout:     time.Minute,
 			ForceAttemptHTTP2:   false,
 		},
-		FlushInterval: -1, // events and streams as they come
+		// Events and bodies of unknown length go on as they come, whatever stands here; one of a
+		// known length that comes slowly is not held back for longer than this.
+		FlushInterval: 10 * time.Millisecond,
+		BufferPool:    &buffers{},
 		ErrorLog:      slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 		ErrorHandler:  n.failed,
 	}
 	return n
 }
+
+// buffers are those of bodies on their way. Without them each answer makes one of its own.
+type buffers struct{ pool sync.Pool }
+
+// bodyBuffer is what io.Copy uses too, in bytes.
+const bodyBuffer = 32 << 10
+
+func (b *buffers) Get() []byte {
+	if p, ok := b.pool.Get().(*[]byte); ok {
+		return *p
+	}
+	return make([]byte, bodyBuffer)
+}
+
+func (b *buffers) Put(p []byte) { b.pool.Put(&p) }
 
 // destination is a port of one run of a workspace.
 type destination struct {
@@ -162,7 +181,7 @@ func (n *Names) find(r *http.Request) (destination, *preview.Page) {
 	if err != nil {
 		return destination{}, problem(workspace.Workspace{Name: to.name}, err)
 	}
-	if w.State != workspace.Initializing { // what initializes may answer already
+	if w.State != workspace.Initializing || !n.answers(r.Context(), w, to.port) {
 		var page *preview.Page
 		if w, page = n.door.rouse(r.Context(), n.house, w, r); page != nil {
 			return destination{}, page
@@ -179,6 +198,20 @@ func (n *Names) find(r *http.Request) (destination, *preview.Page) {
 		}
 	}
 	return destination{w, to.port}, nil
+}
+
+// answers reports whether something inside listens already, though the workspace still
+// prepares itself: its lifecycle commands may take long.
+func (n *Names) answers(ctx context.Context, w workspace.Workspace, port int) bool {
+	if port == 0 {
+		port = w.Spec.Port
+	}
+	c, err := n.house.Reach(ctx, w.ID, w.Run, port)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
 }
 
 // astray answers hosts that lead nowhere. Those of others are refused: a page from

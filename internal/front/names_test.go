@@ -24,7 +24,7 @@ func openNames(t *testing.T, handler http.Handler) *named {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	h := open(t, 50, echo)
+	h := open(t, 2*wakesAtOnce, echo)
 	h.behind.addr = server.Listener.Addr().String()
 	h.run("127.0.0.1:0")
 	h.eventually("names are served", func() bool { return h.NamesAddress() != "" })

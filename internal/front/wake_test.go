@@ -41,6 +41,21 @@ func TestARequestWakesByNameAndByPort(t *testing.T) {
 	}
 }
 
+// Of many requests at once all but the first find a start under way.
+func TestARequestWaitsForAStartThatIsUnderWay(t *testing.T) {
+	n := openNames(t, tell)
+	n.behind.become(func(w *workspace.Workspace) { w.State, w.Desired = workspace.Initializing, workspace.WantRunning })
+	if res, body := n.ask("GET", "demo.localhost", "/"); res.StatusCode != 200 {
+		t.Errorf("%d %s", res.StatusCode, body)
+	}
+	n.behind.become(func(w *workspace.Workspace) { w.State = workspace.Initializing })
+	n.behind.early = true
+	before := len(n.behind.woken())
+	if res, body := n.ask("GET", "demo.localhost", "/"); res.StatusCode != 200 || len(n.behind.woken()) != before {
+		t.Errorf("what answers early is waited for: %d %s", res.StatusCode, body)
+	}
+}
+
 func TestWhatIsNoHTTPWakesWithItsFirstByte(t *testing.T) {
 	h := open(t, 10, echo).run()
 	h.asleep()

@@ -47,6 +47,8 @@ type Backend interface {
 	// Watch calls yield with hello, then snapshot (or, with after >= 0, the facts after it), then
 	// deltas as they are committed, until ctx ends or yield fails. ref "" watches everything visible.
 	Watch(ctx context.Context, a workspace.Actor, after int64, ref string, yield func(api.Message) error) error
+	// WatchFiles adds signals of changed files to what is told of the workspace ref, until ctx ends.
+	WatchFiles(ctx context.Context, a workspace.Actor, ref string) error
 
 	Status(ctx context.Context, a workspace.Actor) (api.Status, error)
 	Doctor(ctx context.Context, a workspace.Actor) ([]api.Check, error)

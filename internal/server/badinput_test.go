@@ -9,7 +9,7 @@ import (
 	"github.com/wsctl/wsctl/internal/api"
 )
 
-// TestBadBodies has the rows 13 to 22 of the catalogue of bad inputs.
+// TestBadBodies has the rows 13 to 22 of the catalogue of bad inputs, docs/bad-input.md.
 func TestBadBodies(t *testing.T) {
 	deep := strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001)
 	for _, tt := range []struct {

@@ -31,6 +31,7 @@ type fake struct {
 	made       int
 	events     []event.Event
 	watchers   map[int]chan api.Message
+	looking    int // at files
 	stale      bool
 	fail       error // if set, what Status answers
 	panicOn    string
@@ -267,6 +268,22 @@ func (f *fake) Events(_ context.Context, _ workspace.Actor, after uint64, limit 
 		}
 	}
 	return list, nil
+}
+
+// WatchFiles counts who looks.
+func (f *fake) WatchFiles(ctx context.Context, a workspace.Actor, ref string) error {
+	if _, err := f.Workspace(ctx, a, ref); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looking++
+	context.AfterFunc(ctx, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.looking--
+	})
+	return nil
 }
 
 // Watch says hello, gives the snapshot or the facts after, then what tell sends. It

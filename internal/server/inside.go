@@ -217,7 +217,7 @@ func (s *Server) getTree(c *call) error {
 	defer archive.Close()
 	c.w.Header().Set("Content-Type", "application/x-tar")
 	c.w.WriteHeader(http.StatusOK)
-	if _, err := io.Copy(c.w, archive); err != nil {
+	if _, err := io.Copy(pieces{c.w, s.times.Write}, archive); err != nil {
 		return errAbort
 	}
 	return nil

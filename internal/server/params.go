@@ -47,6 +47,7 @@ func watchParams() []param {
 	return []param{
 		{name: "after", kind: number, min: 0, max: math.MaxInt64, doc: "Resume after this fact instead of a snapshot"},
 		workspaceParam(),
+		{name: "files", kind: boolean, doc: "Signal changes of files of the workspace as well"},
 	}
 }
 

@@ -41,6 +41,17 @@ func writeWithin(w http.ResponseWriter, d time.Duration) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(d)) // unsupported by recorders in tests
 }
 
+// pieces gives the peer a new deadline with every piece of what is long.
+type pieces struct {
+	w      http.ResponseWriter
+	within time.Duration
+}
+
+func (p pieces) Write(b []byte) (int, error) {
+	writeWithin(p.w, p.within)
+	return p.w.Write(b)
+}
+
 // discard is a ResponseWriter that only collects headers.
 type discard struct{ header http.Header }
 

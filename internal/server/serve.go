@@ -29,6 +29,13 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		DisableGeneralOptionsHandler: true, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return base }, ConnContext: auth.ConnContext,
 	}
+	feed, endFeed := context.WithCancel(base)
+	fed := make(chan struct{})
+	go func() {
+		defer close(fed)
+		s.hub.Run(feed)
+	}()
+	defer func() { endFeed(); <-fed }()
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(s.accept(ln)) }()
 	var err error

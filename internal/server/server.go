@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/wsctl/wsctl/internal/gateway"
 )
 
 // Options are what a Server needs.
@@ -32,6 +34,7 @@ type Options struct {
 	Allow     []uint32     // user ids besides root and the daemon's own, without administration rights
 	Conns     int          // open connections of all users; 0: DefaultConns. One user may have three quarters
 	Times     Times        // zero fields: DefaultTimes
+	Gateway   gateway.Limits
 }
 
 // DefaultConns bounds open connections: each watch, log or exec holds one.
@@ -95,6 +98,8 @@ type Server struct {
 	closing   chan struct{} // closed when the end begins
 	closeOnce sync.Once
 	sessions  sessions
+	hub       *gateway.Hub
+	scriptTag string // of the gateway's client for pages
 }
 
 // New returns a Server. It panics if the route table is wrong, which a test finds.
@@ -109,6 +114,11 @@ func New(o Options) *Server {
 	if s.conns <= 0 {
 		s.conns = DefaultConns
 	}
+	s.hub = gateway.NewHub(gateway.Options{
+		Engine: o.Backend, Decode: decode, Log: s.log, Limits: o.Gateway,
+		Problem: s.frameProblem,
+	})
+	s.scriptTag = bodyTag(gateway.Script)
 	mux := http.NewServeMux()
 	s.api = newAPI(mux, o.Version)
 	for _, row := range routes() {

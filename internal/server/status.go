@@ -83,7 +83,7 @@ func (s *Server) backup(c *call) error {
 	if c.r.Method == http.MethodHead {
 		return nil
 	}
-	out := &slowWriter{s: s, c: c}
+	out := &backupWriter{pieces: pieces{c.w, s.times.Write}}
 	err := s.backend.Backup(c.ctx, c.actor, out)
 	if err != nil && out.begun {
 		s.log.Error("a backup broke off", "request_id", requestID(c.r), "err", err)
@@ -92,20 +92,18 @@ func (s *Server) backup(c *call) error {
 	return err
 }
 
-// slowWriter gives the peer a new deadline with every piece.
-type slowWriter struct {
-	s     *Server
-	c     *call
+// backupWriter says what comes before it does.
+type backupWriter struct {
+	pieces
 	begun bool
 }
 
-func (b *slowWriter) Write(p []byte) (int, error) {
+func (b *backupWriter) Write(p []byte) (int, error) {
 	if !b.begun {
 		b.begun = true
-		h := b.c.w.Header()
+		h := b.w.Header()
 		h.Set("Content-Type", "application/octet-stream")
 		h.Set("Content-Disposition", `attachment; filename="wsd-backup.db"`)
 	}
-	writeWithin(b.c.w, b.s.times.Write)
-	return b.c.w.Write(p)
+	return b.pieces.Write(p)
 }

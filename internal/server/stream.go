@@ -10,6 +10,7 @@ import (
 	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -153,8 +154,18 @@ func (s *Server) watch(c *call) error {
 	if err != nil || c.r.Method == http.MethodHead {
 		return err
 	}
+	files := c.query.bool("files")
+	if files && ref == "" {
+		return fault.New(fault.Invalid, "workspace_required", "files are watched in one workspace").
+			WithHint("name it: ?workspace=REF").WithField("/workspace", "workspace_required", "")
+	}
 	st := s.newStream(c, api.Message{Type: "ping"})
 	defer st.stop()
+	if files {
+		if err := s.backend.WatchFiles(st.ctx, c.actor, ref); err != nil {
+			return st.end(err)
+		}
+	}
 	err = s.backend.Watch(st.ctx, c.actor, c.query.number("after", -1), ref, func(m api.Message) error { return st.send(m) })
 	return st.end(err)
 }

@@ -93,6 +93,37 @@ func TestWatch(t *testing.T) {
 	})
 }
 
+func TestFilesAreWatchedForAsLongAsTheStreamStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, alice)
+		r.fake.add("one", alice.ID)
+		looking := func() int {
+			synctest.Wait()
+			r.fake.mu.Lock()
+			defer r.fake.mu.Unlock()
+			return r.fake.looking
+		}
+		r.open("/v1/watch?workspace=one").want("hello")
+		if n := looking(); n != 0 {
+			t.Errorf("%d look at files, and nobody asked for them", n)
+		}
+		l := r.open("/v1/watch?workspace=one&files=true")
+		l.want("hello")
+		if n := looking(); n != 1 {
+			t.Errorf("%d look at files", n)
+		}
+		_ = l.resp.Body.Close()
+		if n := looking(); n != 0 {
+			t.Errorf("%d look at files when the stream is closed", n)
+		}
+		for path, status := range map[string]int{"/v1/watch?files=true": 400, "/v1/watch?files=true&workspace=nothing": 404} {
+			if a := r.do("GET", path, ""); a.status != status {
+				t.Errorf("%s gives %d", path, a.status)
+			}
+		}
+	})
+}
+
 // TestSlowReaderOfAWatchIsCut shows that the server holds one message for a reader
 // that takes none, and for how long.
 func TestSlowReaderOfAWatchIsCut(t *testing.T) {
@@ -203,6 +234,36 @@ func TestBackup(t *testing.T) {
 	if a.status != 200 || len(a.body) != 64<<10+3 || a.header.Get("Content-Type") != "application/octet-stream" || a.header.Get("Content-Disposition") == "" {
 		t.Errorf("got %d with %d bytes, %v", a.status, len(a.body), a.header)
 	}
+}
+
+// trees is a workspace whose archive comes slowly.
+type trees struct{ Inside }
+
+func (trees) Tree(context.Context, workspace.Actor, string, string) (io.ReadCloser, error) {
+	r, w := io.Pipe()
+	go func() {
+		for range 60 {
+			time.Sleep(time.Second)
+			_, _ = w.Write([]byte("piece"))
+		}
+		_ = w.Close()
+	}()
+	return r, nil
+}
+
+func TestAnArchiveMayTakeLongerThanOnePieceMay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, alice)
+		r.fake.Inside = trees{}
+		resp, err := r.http.Get("http://wsd/v1/workspaces/one/tree?path=x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if b, err := io.ReadAll(resp.Body); err != nil || len(b) != 60*len("piece") {
+			t.Errorf("%d bytes, %v", len(b), err)
+		}
+	})
 }
 
 func TestPanicEndsOnlyItsRequest(t *testing.T) {

@@ -3,12 +3,15 @@ package tree
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // archive makes a tar archive of headers; a file's content is its link name.
@@ -131,6 +134,58 @@ func TestATreeComesBackAsItWas(t *testing.T) {
 	}
 	if target, err := os.Readlink(filepath.Join(to, "tree", "link")); err != nil || target != "d/run" {
 		t.Errorf("the link leads to %q, %v", target, err)
+	}
+}
+
+func TestASparseFileTakesNoMoreRoomThanItsContent(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	const size = 1<<29 + 12345
+	f, err := os.Create(filepath.Join(from, "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for at, text := range map[int64]string{0: "begin", 300_000_001: "middle", size - 3: "end"} {
+		if _, err := f.WriteAt([]byte(text), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(Pack(w, from, ".")) }()
+	if err := Unpack(r, to); err != nil {
+		t.Fatal(err)
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(filepath.Join(to, "f"), &st); err != nil || st.Size != size || st.Blocks*512 > 1<<20 {
+		t.Errorf("%d bytes in %d blocks, %v", st.Size, st.Blocks, err)
+	}
+	g, err := os.Open(filepath.Join(to, "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	_, _ = f.Seek(0, io.SeekStart)
+	was, is := sha256.New(), sha256.New()
+	_, err1 := io.Copy(was, f)
+	_, err2 := io.Copy(is, g)
+	if err1 != nil || err2 != nil || !bytes.Equal(was.Sum(nil), is.Sum(nil)) {
+		t.Errorf("the content is another one: %v, %v", err1, err2)
+	}
+}
+
+func TestAnArchiveThatBreaksOffLeavesTheOldFile(t *testing.T) {
+	whole := archive(t, file("f", strings.Repeat("new", 1000))).Bytes()
+	for _, cut := range []int{100, 512, 1000, 3000} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "f"), []byte("old"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := Unpack(bytes.NewReader(whole[:cut]), dir); err == nil {
+			t.Errorf("cut after %d bytes it was taken", cut)
+		}
+		if b, _ := os.ReadFile(filepath.Join(dir, "f")); string(b) != "old" {
+			t.Errorf("cut after %d bytes the file holds %d bytes", cut, len(b))
+		}
 	}
 }
 

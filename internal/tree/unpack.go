@@ -2,6 +2,7 @@ package tree
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -136,10 +137,39 @@ func write(root *os.Root, tmp string, h *tar.Header, content io.Reader) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, content)
+	err = spread(f, content)
 	err = errors.Join(err, f.Chmod(h.FileInfo().Mode().Perm()), f.Close())
 	if err != nil {
 		return err
 	}
 	return root.Chtimes(tmp, time.Now(), h.ModTime)
+}
+
+// hole is the shortest run of zeros that is left out on disk, in bytes.
+const hole = 64 << 10
+
+// spread copies content into an empty file and leaves holes where it is zero for long: a
+// sparse file is long in an archive, and must not fill the disk of who unpacks it.
+func spread(f *os.File, content io.Reader) error {
+	buf, zero := make([]byte, hole), make([]byte, hole)
+	for size := int64(0); ; {
+		n, err := 0, error(nil)
+		for n < len(buf) && err == nil {
+			var more int
+			more, err = content.Read(buf[n:])
+			n += more
+		}
+		if !bytes.Equal(buf[:n], zero[:n]) {
+			if _, err := f.WriteAt(buf[:n], size); err != nil {
+				return err
+			}
+		}
+		size += int64(n)
+		switch {
+		case errors.Is(err, io.EOF):
+			return f.Truncate(size)
+		case err != nil:
+			return err
+		}
+	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/wsctl/wsctl/internal/fault"
 )
 
-// The numbers are those of the catalogue of bad inputs in docs/security.md.
+// The numbers are those of the catalogue of bad inputs in docs/bad-input.md.
 func TestNames(t *testing.T) {
 	for _, c := range []struct{ what, name, code string }{
 		{"1 empty", "", "name_required"},

@@ -54,13 +54,14 @@ func (d Docker) Run(args ...string) string {
 }
 
 // Objects lists what carries a label of wsd's instance: containers of a role
-// (workspace, sandbox), or volumes and networks.
+// (workspace, sandbox), or volumes, networks and images that were built.
 func (d Docker) Objects(kind, instance, role string) []string {
 	d.tb.Helper()
 	args := map[string][]string{
 		"container": {"ps", "--all", "--no-trunc", "--format", "{{.Names}}"},
 		"volume":    {"volume", "ls", "--format", "{{.Name}}"},
 		"network":   {"network", "ls", "--no-trunc", "--format", "{{.Name}}"},
+		"image":     {"images", "--no-trunc", "--format", "{{.ID}}"},
 	}[kind]
 	args = append(args, "--filter", "label=wsd.instance="+instance)
 	if role != "" {
@@ -69,24 +70,54 @@ func (d Docker) Objects(kind, instance, role string) []string {
 	return strings.Fields(d.Run(args...))
 }
 
-// Sweep removes everything that carries the instance's label.
-func (d Docker) Sweep(instance string) {
+// NewProcess prepares a wsd on this engine; what it has made there is removed after its
+// end, so not even a spare sandbox outlives the test.
+func (d Docker) NewProcess(tb testing.TB, env ...string) *Process {
+	tb.Helper()
+	p := NewProcess(tb, env...)
+	p.sweep = d.sweep
+	return p
+}
+
+// sweep removes everything that carries the label of an instance whose wsd has ended.
+// The engine may still be at work for a wsd that was killed in the middle of a call, so
+// only two looks in a row that find nothing are an end.
+func (d Docker) sweep(instance string) {
+	d.tb.Helper()
 	if instance == "" {
 		return
 	}
-	filter := "label=wsd.instance=" + instance
+	empty := 0
+	Until(d.tb, time.Minute, "nothing of "+instance+" is left at the engine", func(context.Context) bool {
+		if d.removeAll(instance) {
+			empty = 0
+		} else {
+			empty++
+		}
+		return empty == 2
+	})
+}
+
+// removeAll tells whether there was anything to remove.
+func (d Docker) removeAll(instance string) (found bool) {
 	for _, kind := range []struct {
 		list, remove []string
 	}{
 		{[]string{"ps", "-aq"}, []string{"rm", "-f", "-v"}},
 		{[]string{"network", "ls", "-q"}, []string{"network", "rm"}},
 		{[]string{"volume", "ls", "-q"}, []string{"volume", "rm", "-f"}},
+		{[]string{"images", "-q"}, []string{"rmi", "-f"}},
 	} {
-		out, err := d.try(append(kind.list, "--filter", filter)...)
-		if ids := strings.Fields(out); err == nil && len(ids) > 0 {
+		out, err := d.try(append(kind.list, "--filter", "label=wsd.instance="+instance)...)
+		ids := strings.Fields(out)
+		if err == nil && len(ids) == 0 {
+			continue
+		}
+		if found = true; err == nil {
 			_, _ = d.try(append(kind.remove, ids...)...)
 		}
 	}
+	return found
 }
 
 // InstanceOf reads the instance id that a process keeps beside its store.

@@ -18,16 +18,17 @@ import (
 )
 
 // Process is a wsd of its own program, socket and state directory, to be killed.
-// Workspaces and other objects that it made are removed with the test.
+// One of Docker.NewProcess has its objects at the engine removed with the test.
 type Process struct {
 	*client.Client
 	Socket, StateDir string
 
-	tb   testing.TB
-	env  []string
-	cmd  *exec.Cmd
-	dead chan struct{}
-	out  *output
+	tb    testing.TB
+	env   []string
+	cmd   *exec.Cmd
+	dead  chan struct{}
+	out   *output
+	sweep func(instance string) // nil: nothing is made outside of its folders
 }
 
 // output collects what a process says, for a failed test to show.
@@ -94,6 +95,9 @@ func NewProcess(tb testing.TB, env ...string) *Process {
 	p.Client = client.New(client.Options{Socket: p.Socket})
 	tb.Cleanup(func() {
 		p.Kill()
+		if p.sweep != nil { // not before: a wsd that lives makes its spare sandboxes anew
+			p.sweep(InstanceOf(p))
+		}
 		if tb.Failed() {
 			tb.Logf("the daemon said:\n%s", p.out)
 		}
@@ -119,6 +123,8 @@ func (p *Process) Start(wrapper ...string) {
 		close(dead)
 	}(p.cmd, p.dead)
 	Until(p.tb, 30*time.Second, "wsd answers", func(ctx context.Context) bool {
+		ctx, cancel := p.WhileAlive(ctx)
+		defer cancel()
 		_, err := p.Status(ctx)
 		return err == nil || len(wrapper) > 0 && p.Dead()
 	})
@@ -148,6 +154,20 @@ func (p *Process) Dead() bool {
 	default:
 		return false
 	}
+}
+
+// WhileAlive is a context that ends with the process, for a question that nobody would
+// answer any more.
+func (p *Process) WhileAlive(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	go func(dead chan struct{}) {
+		select {
+		case <-dead:
+			cancel()
+		case <-ctx.Done():
+		}
+	}(p.dead)
+	return ctx, cancel
 }
 
 // Kill sends SIGKILL to the process and what it was wrapped in, and waits.

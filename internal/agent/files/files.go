@@ -1,5 +1,5 @@
-// Package files gives wsd the files of a workspace as tar archives, and takes them so (see
-// package tree). It may reach what the workspace's own user may, no more.
+// Package files gives wsd the files of a workspace as tar archives, takes them so (see
+// package tree), and tells which of them change while somebody wants to know. It may reach what the workspace's own user may, no more.
 package files
 
 import (
@@ -19,6 +19,7 @@ import (
 func Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+agentapi.PathTree, get)
 	mux.HandleFunc("PUT "+agentapi.PathTree, put)
+	mux.HandleFunc("GET "+agentapi.PathWatch, watching{make(chan struct{}, maxWatchers)}.watch)
 }
 
 func get(w http.ResponseWriter, r *http.Request) {

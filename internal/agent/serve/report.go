@@ -46,16 +46,42 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// differs compares what a follower is told of: not times, and not what moves all the time.
+// quietCPU is the share of one processor below which a workspace counts as unused: the
+// agent's own looking is not to be taken for work.
+const quietCPU = 0.01
+
+// differs says whether a follower who was told a is to be told b: at once of what has
+// changed, and once in a while that something goes on.
 func differs(a, b agentapi.Report) bool {
-	plain := func(r agentapi.Report) agentapi.Report {
-		terminals := make([]agentapi.Terminal, len(r.Terminals))
-		for i, t := range r.Terminals {
-			terminals[i] = agentapi.Terminal{Name: t.Name, Viewers: t.Viewers, Writers: t.Writers, Foreground: t.Foreground}
-		}
-		return agentapi.Report{Command: r.Command, Ports: r.Ports, Terminals: terminals}
+	if !reflect.DeepEqual(plain(a), plain(b)) {
+		return true
 	}
-	return !reflect.DeepEqual(plain(a), plain(b))
+	span := b.Time.Sub(a.Time)
+	return span >= agentapi.TellEvery && (b.CPU-a.CPU > quietCPU*span.Seconds() || !reflect.DeepEqual(used(a), used(b)))
+}
+
+// plain is a report without times and without what moves all the time.
+func plain(r agentapi.Report) agentapi.Report {
+	terminals := make([]agentapi.Terminal, len(r.Terminals))
+	for i, t := range r.Terminals {
+		terminals[i] = agentapi.Terminal{Name: t.Name, Viewers: t.Viewers, Writers: t.Writers, Foreground: t.Foreground}
+	}
+	jobs := make([]agentapi.Tty, len(r.Ttys))
+	for i, t := range r.Ttys {
+		jobs[i] = agentapi.Tty{Name: t.Name, Terminal: t.Terminal, Foreground: t.Foreground, Interactive: t.Interactive}
+	}
+	return agentapi.Report{Command: r.Command, Ports: r.Ports, Terminals: terminals, Ttys: jobs}
+}
+
+// used is when each terminal was last used.
+func used(r agentapi.Report) (times []int64) {
+	for _, t := range r.Terminals {
+		times = append(times, t.LastInput.UnixNano(), t.LastOutput.UnixNano())
+	}
+	for _, t := range r.Ttys {
+		times = append(times, t.LastInput.UnixNano(), t.LastOutput.UnixNano())
+	}
+	return times
 }
 
 func (s *Server) now() agentapi.Report {
@@ -63,6 +89,7 @@ func (s *Server) now() agentapi.Report {
 	execs := len(s.execs)
 	s.mu.Unlock()
 	r := agentapi.Report{Time: time.Now(), Ports: s.ports.list(), Terminals: s.terminals.list(), CPU: cpuSeconds(), Processes: processes()}
+	r.Ttys = ttys(r.Terminals)
 	r.Execs = max(0, execs-len(r.Terminals))
 	if s.o.Command != nil {
 		r.Command = s.o.Command()

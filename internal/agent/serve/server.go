@@ -130,7 +130,7 @@ func (s *Server) routes() http.Handler {
 func (s *Server) hello(w http.ResponseWriter, _ *http.Request) {
 	answer(w, agentapi.Hello{
 		Version: agentapi.Version, StartedAt: s.began,
-		Features: []string{"exec", "terminals", "files", "ssh", "dial", "begin"},
+		Features: []string{"exec", "terminals", "files", "ssh", "dial", "begin", "watch"},
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -30,7 +32,8 @@ const (
 // Build makes an image from a Dockerfile by the engine's classic builder (Docker API
 // 1.40), which needs no further program. Its steps run as the engine's own defaults
 // say, on its default bridge, bounded in memory and cores; they are not as locked down
-// as a workspace. Steps are taken over from earlier builds of ours only.
+// as a workspace. Steps are taken over from earlier builds of ours only; those of a build
+// that fails, and of stages that are not in the image, are removed.
 //
 // output gets every line as it comes, at most maxBuildLine bytes of valid UTF-8, in order
 // and from one goroutine; it may hold control characters. A failed step is a fault with
@@ -40,6 +43,10 @@ func (d *Driver) Build(ctx context.Context, b runtime.Build, output func(line st
 		return runtime.Image{}, err
 	}
 	earlier, err := d.builtImages(ctx)
+	if err != nil {
+		return runtime.Image{}, err
+	}
+	before, err := d.everyImage(ctx)
 	if err != nil {
 		return runtime.Image{}, err
 	}
@@ -58,7 +65,9 @@ func (d *Driver) Build(ctx context.Context, b runtime.Build, output func(line st
 	}
 	defer func() { _ = resp.Body.Close() }()
 	log := buildLog{tell: output}
-	if err := log.read(resp.Body); err != nil {
+	err = log.read(resp.Body)
+	d.dropSteps(ctx, log.made, before)
+	if err != nil {
 		return runtime.Image{}, d.buildFault(ctx, s, &log, err)
 	}
 	f, err := d.inspectImage(ctx, b.Ref)
@@ -91,6 +100,18 @@ func (d *Driver) builtImages(ctx context.Context) ([]image.Summary, error) {
 	return call(ctx, d.link, quick, "list built images", func(ctx context.Context, s *session) ([]image.Summary, error) {
 		return s.ImageList(ctx, image.ListOptions{Filters: d.filter(labelRole + "=" + roleImage)})
 	})
+}
+
+// everyImage is the set of all images of the engine, those without a name too.
+func (d *Driver) everyImage(ctx context.Context) (map[string]bool, error) {
+	all, err := call(ctx, d.link, quick, "list images", func(ctx context.Context, s *session) ([]image.Summary, error) {
+		return s.ImageList(ctx, image.ListOptions{All: true})
+	})
+	ids := make(map[string]bool, len(all))
+	for _, i := range all {
+		ids[i.ID] = true
+	}
+	return ids, err
 }
 
 // builtObjects describes them. One is in use while anybody's container is made from it.
@@ -137,6 +158,24 @@ func (d *Driver) removeBuilt(ctx context.Context, id string) error {
 		return err
 	})
 	return ignoreMissing(err)
+}
+
+// dropSteps removes what steps have made and nothing is built on, the newest first. No later
+// build would take it over, and it carries no label by which it could be found.
+func (d *Driver) dropSteps(ctx context.Context, made []string, before map[string]bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), slow)
+	defer cancel()
+	for _, id := range slices.Backward(made) {
+		in, err := d.rawImage(ctx, id)
+		if err != nil || before[in.ID] || len(in.RepoTags)+len(in.RepoDigests) > 0 {
+			continue // gone with a later step, or named: the image itself is
+		}
+		// Not by force: the engine refuses what a container or another image needs.
+		_ = do(ctx, d.link, slow, "remove a step", func(ctx context.Context, s *session) error {
+			_, err := s.ImageRemove(ctx, in.ID, image.RemoveOptions{PruneChildren: true})
+			return err
+		})
+	}
 }
 
 // offerBase gives the name wsd:base to an image that Dockerfiles can begin with. Unlike
@@ -190,8 +229,26 @@ func badBuild(err error) error {
 // buildLog reads the engine's answer to a build.
 type buildLog struct {
 	tell func(string)
-	step string // the one that runs: "Step 2/3 : RUN make"
-	part string // of a line that has not ended, as far as it is told
+	step string   // the one that runs: "Step 2/3 : RUN make"
+	part string   // of a line that has not ended, as far as it is told
+	made []string // short ids of the images of steps
+}
+
+// madeLine is how the engine tells what a step has made.
+var madeLine = regexp.MustCompile(`^ ---> ([0-9a-f]{12,64})$`)
+
+// note keeps what the engine, and not a step, says in a line. A step could print the same: so an
+// id is only a hint; what was there before the build is never removed.
+func (l *buildLog) note(line string) {
+	if strings.HasPrefix(line, "Step ") && strings.Contains(line, " : ") {
+		l.step = line
+		return
+	}
+	_, instruction, _ := strings.Cut(l.step, " : ")
+	// FROM makes nothing: its image was there before.
+	if m := madeLine.FindStringSubmatch(line); m != nil && !strings.HasPrefix(strings.ToUpper(instruction), "FROM ") {
+		l.made = append(l.made, m[1])
+	}
 }
 
 // buildMessage is one JSON value of that answer.
@@ -249,9 +306,7 @@ func (l *buildLog) flush() {
 	if line == "" {
 		return
 	}
-	if strings.HasPrefix(line, "Step ") && strings.Contains(line, " : ") {
-		l.step = line
-	}
+	l.note(line)
 	if l.tell != nil {
 		l.tell(line)
 	}

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -12,6 +13,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/build"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 
 	"github.com/wsctl/wsctl/internal/fault"
@@ -215,6 +219,77 @@ func TestACancelledBuildEndsItsStep(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+func TestABuildLeavesNoStepsBehind(t *testing.T) {
+	d := builder(t)
+	for what, row := range map[string]struct {
+		dockerfile string
+		fails      bool
+	}{
+		"a step that fails": {"FROM wsd:base\nRUN echo MARK > /one\nRUN echo two > /two\nRUN false\n", true},
+		"a stage that is not in the image": {
+			"FROM wsd:base AS tools\nRUN echo MARK > /one\nRUN echo two > /two\nFROM scratch\nCOPY --from=tools /two /two\n", false,
+		},
+		"a step that names somebody's image": {"FROM wsd:base\nRUN echo MARK && echo ' ---> FOREIGN'\nRUN false\n", true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			mark, foreign := randomHex(6), nameless(t)
+			file := strings.NewReplacer("MARK", mark, "FOREIGN", strings.TrimPrefix(foreign, "sha256:")[:12]).Replace(row.dockerfile)
+			_, lines, err := builds(t.Context(), t, d, testRef(), file, nil)
+			if (err != nil) != row.fails {
+				t.Fatalf("%v\n%s", err, strings.Join(lines, "\n"))
+			}
+			left := map[string]string{} // nameless images with nothing built on them, by id
+			all, err := engine(t).ImageList(t.Context(), image.ListOptions{Filters: filters.NewArgs(filters.Arg("dangling", "true"))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range all {
+				left[i.ID] = history(t, i.ID)
+			}
+			if _, ok := left[foreign]; !ok {
+				t.Error("somebody's image was removed")
+			}
+			for id, steps := range left {
+				if strings.Contains(steps, mark) {
+					t.Errorf("left: %s, made by\n%s", id, steps)
+				}
+			}
+		})
+	}
+}
+
+// nameless makes an image without a name that nobody but the test knows.
+func nameless(t testing.TB) string {
+	t.Helper()
+	e := engine(t)
+	r, err := e.ImageBuild(t.Context(), buildContext(t, map[string]string{"Dockerfile": "FROM scratch\nLABEL of=" + randomHex(6) + "\n"}), build.ImageBuildOptions{SuppressOutput: true, Remove: true, ForceRemove: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Body.Close() }()
+	var m buildMessage
+	if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+		t.Fatal(err)
+	}
+	id := strings.TrimSpace(m.Stream)
+	t.Cleanup(func() { _, _ = e.ImageRemove(context.Background(), id, image.RemoveOptions{}) })
+	return id
+}
+
+// history is what the layers of an image were made by, nothing where it is gone by now.
+func history(t testing.TB, id string) string {
+	t.Helper()
+	layers, err := engine(t).ImageHistory(t.Context(), id)
+	if err != nil && !cerrdefs.IsNotFound(err) {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for _, l := range layers {
+		out.WriteString(l.CreatedBy + "\n")
+	}
+	return out.String()
 }
 
 func TestBuildOutputIsLinesOfBoundedValidText(t *testing.T) {

@@ -1,0 +1,310 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// conn is one client of the gateway. Two goroutines work for it: one reads what the
+// client says, one writes what waits in its queue; each lease has a third, which waits for
+// its end. Nobody else waits for the client: whoever has news puts it into the queue.
+type conn struct {
+	hub    *Hub
+	ws     *websocket.Conn
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	actor  workspace.Actor
+	peer   string
+	queue  *queue
+	rate   bucket // the reader's
+
+	mu     sync.Mutex
+	seats  map[string]*seat // by id of the room
+	pulse  pulse
+	beat   *time.Timer
+	idle   *time.Timer // nil: it is in a room
+	hidden bool
+	over   bool
+}
+
+// pulse is what pings tell of a connection.
+type pulse struct {
+	asked  int64 // T of the ping that waits for its pong; 0: none does
+	sent   time.Time
+	heard  time.Time // when anything last came
+	missed int       // pongs in a row
+	last   int64     // T of the newest ping
+}
+
+// silentHidden is how long a page that nobody sees may leave pings unanswered: browsers
+// wake the timers of hidden pages once a minute.
+const silentHidden = 90 * time.Second
+
+// Admit counts a client in before its connection is upgraded; leave counts it out.
+func (h *Hub) Admit(a workspace.Actor) (leave func(), err error) {
+	if err := h.census.enter(a, h.limits); err != nil {
+		return nil, err
+	}
+	return func() { h.census.leave(a) }, nil
+}
+
+// Serve upgrades the connection of a client that was admitted, and serves it. It returns
+// when the client is gone, soon after leave is closed, or at once when ctx ends.
+func (h *Hub) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseWriter, r *http.Request, a workspace.Actor) {
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{api.GatewayProtocol}})
+	if err != nil {
+		h.log.Debug("cannot upgrade to a WebSocket", "err", err)
+		return // Accept has answered
+	}
+	defer ws.CloseNow() //nolint:errcheck // closed properly before, or beyond help
+	ws.SetReadLimit(int64(h.limits.MessageBytes))
+	now := time.Now()
+	c := &conn{
+		hub: h, ws: ws, actor: a, peer: "unix", rate: newBucket(h.limits.PerSecond, h.limits.Burst, now),
+		seats: map[string]*seat{}, pulse: pulse{heard: now},
+	}
+	c.ctx, c.cancel = context.WithCancelCause(ctx)
+	defer c.cancel(nil)
+	c.queue = newQueue(h.limits, c.tooSlow)
+	c.queue.give(own(api.FrameHello, "", "", now, h.hello(a, now)))
+	c.mu.Lock()
+	c.beat = time.AfterFunc(h.limits.Ping, c.ask)
+	c.idle = time.AfterFunc(h.limits.Idle, func() { c.bye(api.CloseIdle, "no room was joined", 0) })
+	c.mu.Unlock()
+	defer c.leaveAll()
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		c.read()
+	}()
+	c.write(leave)
+	c.cancel(nil)
+	_ = ws.CloseNow() // it ends the reader, if the peer has not
+	<-read
+}
+
+func (h *Hub) hello(a workspace.Actor, now time.Time) api.Hello {
+	return api.Hello{
+		Connection: rand.Text()[:12], User: a.ID, ServerTime: now, PingMS: h.limits.Ping.Milliseconds(),
+		GraceMS: activity.LeaseLife.Milliseconds(), MessageBytes: h.limits.MessageBytes, PerSecond: h.limits.PerSecond, Burst: h.limits.Burst,
+	}
+}
+
+// write sends what waits, until the queue or the connection ends.
+func (c *conn) write(leave <-chan struct{}) {
+	for {
+		select {
+		case <-c.queue.wake:
+		case <-leave:
+			leave = nil // once
+			c.bye(websocket.StatusGoingAway, "wsd is shutting down", time.Second)
+		case <-c.ctx.Done():
+			return
+		}
+		for {
+			f, over := c.queue.take()
+			if over {
+				code, reason := c.queue.goodbye()
+				_ = c.ws.Close(code, reason) // the peer may be gone
+				return
+			}
+			if f == nil {
+				break
+			}
+			if err := c.send(f.data); err != nil {
+				c.hub.log.Debug("a client of the gateway is gone", "err", err)
+				return
+			}
+		}
+	}
+}
+
+func (c *conn) send(data []byte) error {
+	ctx, cancel := context.WithTimeout(c.ctx, c.hub.limits.Write)
+	defer cancel()
+	return c.ws.Write(ctx, websocket.MessageText, data)
+}
+
+// read handles what the client sends, until it ends.
+func (c *conn) read() {
+	for {
+		kind, data, err := c.ws.Read(c.ctx)
+		if err != nil {
+			c.cancelUnlessEnding(err)
+			return
+		}
+		now := time.Now()
+		c.alive(now)
+		switch {
+		case !c.rate.spend(now):
+			c.bye(api.CloseRate, "too many messages", 5*time.Second)
+			c.drain()
+			return
+		case kind != websocket.MessageText:
+			c.bye(api.CloseBadFrame, "a binary message is no frame", 0)
+			c.drain()
+			return
+		}
+		if err := c.handle(data, now); err != nil {
+			c.bye(api.CloseBadFrame, clip(err.Error(), 100), 0)
+			c.drain()
+			return
+		}
+	}
+}
+
+// drain goes on reading, without minding what comes, so that the client's own goodbye is
+// seen. The writer ends it.
+func (c *conn) drain() {
+	for {
+		if _, _, err := c.ws.Read(c.ctx); err != nil {
+			return
+		}
+	}
+}
+
+// cancelUnlessEnding ends the writer when the peer is gone. A peer that answers our
+// goodbye is what the writer waits for.
+func (c *conn) cancelUnlessEnding(err error) {
+	if !c.queue.isEnded() {
+		c.cancel(fmt.Errorf("%w: %w", errPeerGone, err))
+	}
+}
+
+// tooSlow is what a client that does not read is told last.
+func (c *conn) tooSlow() []*frame {
+	now := time.Now()
+	return []*frame{
+		own(api.FrameResync, "", "", now, struct{}{}),
+		own(api.FrameBye, "", "", now, api.Bye{Code: api.CloseSlow, Reason: "too slow"}),
+	}
+}
+
+// bye ends the connection after what waits was sent.
+func (c *conn) bye(code websocket.StatusCode, reason string, retry time.Duration) {
+	b := api.Bye{Code: int(code), Reason: reason, RetryAfterMS: retry.Milliseconds()}
+	c.queue.end(code, reason, own(api.FrameBye, "", "", time.Now(), b))
+}
+
+// leaveAll ends every seat, after which nothing more is put into the queue.
+func (c *conn) leaveAll() {
+	c.mu.Lock()
+	c.over = true
+	seats := c.seats
+	c.seats = nil
+	c.beat.Stop()
+	if c.idle != nil {
+		c.idle.Stop()
+	}
+	c.mu.Unlock()
+	for _, s := range seats {
+		s.leave()
+	}
+}
+
+// present returns the seats of the connection.
+func (c *conn) present() []*seat {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]*seat, 0, len(c.seats))
+	for _, s := range c.seats {
+		list = append(list, s)
+	}
+	return list
+}
+
+// alive tells the leases that the client lives.
+func (c *conn) alive(now time.Time) {
+	c.mu.Lock()
+	c.pulse.heard = now
+	c.mu.Unlock()
+	for _, s := range c.present() {
+		if s.lease != nil {
+			s.lease.Alive()
+		}
+	}
+}
+
+// watch waits for the end of a seat's lease, which ends the seat, and the connection if it
+// has no other: whoever was kicked is not to come back by itself.
+func (c *conn) watch(s *seat) {
+	select {
+	case <-s.lease.Kicked():
+	case <-c.ctx.Done():
+		return
+	}
+	if !c.holds(s) {
+		return // it was given up before
+	}
+	c.mu.Lock()
+	silent := time.Since(c.pulse.heard) > activity.LeaseLife*9/10
+	c.mu.Unlock()
+	if silent { // the lease died before two pings went unanswered
+		c.bye(api.CloseSilent, "pings were not answered", 0)
+		return
+	}
+	why := "kicked"
+	if _, err := c.hub.engine.Workspace(c.ctx, c.actor, s.room.id); err != nil {
+		why = "deleted"
+	}
+	c.part(s.room.id)
+	s.leave()
+	c.queue.push(own(api.FrameLeft, s.room.id, "", time.Now(), api.Left{Reason: why}))
+	if why == "kicked" && len(c.present()) == 0 {
+		c.bye(api.CloseKicked, "the session was ended", 0)
+	}
+}
+
+func (c *conn) holds(s *seat) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seats[s.room.id] == s
+}
+
+// keep adds a seat. It reports false when the connection has ended meanwhile.
+func (c *conn) keep(s *seat) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return false
+	}
+	c.seats[s.room.id] = s
+	if c.idle != nil {
+		c.idle.Stop()
+		c.idle = nil
+	}
+	return true
+}
+
+// part takes a seat off the list and returns it, or nil.
+func (c *conn) part(id string) *seat {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.seats[id]
+	delete(c.seats, id)
+	if len(c.seats) == 0 && c.idle == nil && !c.over {
+		c.idle = time.AfterFunc(c.hub.limits.Idle, func() { c.bye(api.CloseIdle, "no room was joined", 0) })
+	}
+	return s
+}
+
+var errNotObject = errors.New("the message is not a JSON object")
+
+// clip bounds the reason of a close frame, of which RFC 6455 allows 123 bytes.
+func clip(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}

@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/api"
+)
+
+// ask sends a ping. Whether it was answered is looked at after Limits.Pong.
+func (c *conn) ask() {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return
+	}
+	p := &c.pulse
+	p.last = max(p.last+1, now.UnixMilli()) // it tells a late pong from an early one
+	p.asked, p.sent = p.last, now
+	c.queue.give(own(api.FramePing, "", "", now, api.Ping{T: p.asked, ServerTime: now}))
+	c.beat = time.AfterFunc(c.hub.limits.Pong, c.check)
+}
+
+// check looks whether the ping was answered. Two that were not end the connection, unless
+// nobody sees the page: then the connection itself is asked, whose answer browsers give
+// without waking the page.
+func (c *conn) check() {
+	c.mu.Lock()
+	if c.over {
+		c.mu.Unlock()
+		return
+	}
+	c.beat = time.AfterFunc(max(0, c.hub.limits.Ping-c.hub.limits.Pong), c.ask)
+	missed := c.pulse.asked != 0
+	if missed {
+		c.pulse.missed++
+	}
+	hidden, silent := c.hidden, time.Since(c.pulse.heard)
+	gone := missed && c.pulse.missed >= 2 && (!hidden || silent > silentHidden)
+	c.mu.Unlock()
+	switch {
+	case gone:
+		c.bye(api.CloseSilent, "pings were not answered", 0)
+	case missed && hidden:
+		c.knock()
+	}
+	if !missed {
+		return
+	}
+	for _, s := range c.present() {
+		if s.lease != nil {
+			c.rated(s, s.lease.Missed())
+		}
+	}
+}
+
+// knock keeps the leases of a hidden page alive while its connection stands.
+func (c *conn) knock() {
+	ctx, cancel := context.WithTimeout(c.ctx, c.hub.limits.Pong)
+	defer cancel()
+	if c.ws.Ping(ctx) != nil {
+		return
+	}
+	for _, s := range c.present() {
+		if s.lease != nil {
+			s.lease.Alive()
+		}
+	}
+}
+
+// answered takes a pong. One that nobody asked for, or that comes a second time, tells nothing.
+func (c *conn) answered(t int64, now time.Time) {
+	c.mu.Lock()
+	if t == 0 || t != c.pulse.asked {
+		c.mu.Unlock()
+		return
+	}
+	c.pulse.asked, c.pulse.missed = 0, 0
+	trip := now.Sub(c.pulse.sent)
+	c.mu.Unlock()
+	for _, s := range c.present() {
+		if s.lease != nil {
+			c.rated(s, s.lease.Trip(trip))
+		}
+	}
+}
+
+// rated shows the quality of a connection to the room.
+func (c *conn) rated(s *seat, q activity.Quality) {
+	s.room.change(s, time.Now(), func(m *api.Member) { m.Quality = q })
+}
