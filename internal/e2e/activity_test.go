@@ -254,3 +254,20 @@ func TestAHoldLastsAsLongAsItsCommand(t *testing.T) {
 	}
 	h.ends(t, "held")
 }
+
+// Keys over ssh pass wsd encrypted: the agent sees them arrive at their terminal.
+func TestTypingOverSSHKeepsAWorkspaceRunning(t *testing.T) {
+	h, _ := lived(t)
+	h.ordinary("s")
+	h.ok("ssh-config", "--write")
+	m := h.terminal()
+	m.types("ssh -F " + h.home + "/.ssh/config -t s.wsd cat")
+	m.types("over-ssh")
+	m.shows("over-ssh")
+	h.every(t, "s", time.Second, background+8*time.Second, func() { m.types("x") })
+	got, why := h.ends(t, "s")
+	t.Logf("s stopped %v after its last use: %s", got, why)
+	if got < background-8*time.Second || got > background+late { // the kernel tells of keys up to 8 s late
+		t.Errorf("s stopped %v after its last use: %s", got, why)
+	}
+}
