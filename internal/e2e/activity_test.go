@@ -268,6 +268,6 @@ func TestTypingOverSSHKeepsAWorkspaceRunning(t *testing.T) {
 	got, why := h.ends(t, "s")
 	t.Logf("s stopped %v after its last use: %s", got, why)
 	if got < background-8*time.Second || got > background+late { // the kernel tells of keys up to 8 s late
-		t.Errorf("s stopped %v after its last use: %s", got, why)
+		t.Errorf("s stopped %v after its last use, want about %v: %s", got, background, why)
 	}
 }
