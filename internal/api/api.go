@@ -306,9 +306,12 @@ type ExecStart struct {
 	Rows    uint16            `json:"rows,omitempty"`
 }
 
-// ExecControl is every other text message of exec.
+// ExecControl is every other text message of exec. A client ignores a type that it does
+// not know.
 type ExecControl struct {
-	Type    string   `json:"type" doc:"client: resize, eof, signal; server: exit, error, detached"`
+	Type    string   `json:"type" doc:"client: resize, eof, signal; server: exit, error, detached, session, notice"`
+	Session string   `json:"session,omitempty" doc:"With session: pass it as resume to come back as the same"`
+	Text    string   `json:"text,omitempty" doc:"With notice: a line for whoever looks"`
 	Cols    uint16   `json:"cols,omitempty"`
 	Rows    uint16   `json:"rows,omitempty"`
 	Signal  string   `json:"signal,omitempty" doc:"INT, TERM, ..."`

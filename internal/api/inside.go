@@ -10,7 +10,8 @@ import (
 
 // A terminal is attached to over GET /v1/workspaces/{ref}/terminals/{name}, a WebSocket
 // of ExecProtocol whose first message is a TerminalStart. Scrollback comes first as
-// ordinary output. It ends with exit when the terminal's command has ended, and with
+// ordinary output. A session message tells which session it is, and notices warn of a stop
+// that comes. It ends with exit when the terminal's command has ended, and with
 // detached when it lives on without this client; closing the socket detaches.
 //
 // GET /v1/workspaces/{ref}/forward/{port} and GET /v1/workspaces/{ref}/ssh are
@@ -24,6 +25,8 @@ type TerminalStart struct {
 	View   bool `json:"view,omitempty" doc:"Read only: input and sizes are ignored"`
 	Attach bool `json:"attach,omitempty" doc:"Only to a terminal that is there"`
 	Detach bool `json:"detach,omitempty" doc:"Detach everybody else"`
+
+	Resume string `json:"resume,omitempty" doc:"The session that a lost connection had; within the grace it goes on"`
 }
 
 // Terminal is one named terminal of a workspace.

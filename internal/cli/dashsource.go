@@ -229,7 +229,7 @@ func (s *dashSource) Shell(name string) *exec.Cmd {
 	if s.f.ConfigFile != "" {
 		args = append(args, "--config", s.f.ConfigFile)
 	}
-	cmd := exec.Command(program, args...) //nolint:gosec,noctx // it ends with its terminal
+	cmd := exec.Command(program, args...)                                        //nolint:gosec,noctx // it ends with its terminal
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.f.Streams.inFile, os.Stdout, os.Stderr // the terminal itself, not what the dashboard draws through
 	return cmd
 }

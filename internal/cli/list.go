@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,8 +35,9 @@ func newListCmd(f *Factory, runF func(context.Context, *listOptions) error) *cob
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List workspaces",
-		Long: `Lists workspaces with their state, URL and age. When the container engine cannot
-be reached, the states are the last known ones, and that is said.`,
+		Long: `Lists workspaces with their state, URL and age, and where the terminal is wide enough
+how much they are used and when they stop if nobody uses them. When the container engine
+cannot be reached, the states are the last known ones, and that is said.`,
 		Example: `  wsctl list
   wsctl list --state running,paused
   wsctl list --label team=web -q
@@ -117,21 +119,45 @@ func (o *listOptions) nothing() string {
 	return "no workspaces yet; try: wsctl create"
 }
 
+// workspaceTable shows how much workspaces are used as well, where that fits.
 func (f *Factory) workspaceTable(ws []api.Brief) *render.Table {
+	if slices.ContainsFunc(ws, func(w api.Brief) bool { return w.Level != "" }) {
+		if t := f.tableOf(ws, true); t.Fits() {
+			return t
+		}
+	}
+	return f.tableOf(ws, false)
+}
+
+func (f *Factory) tableOf(ws []api.Brief, use bool) *render.Table {
 	now := f.Now()
-	t := f.table("NAME", "STATE", "URL", "FROM", "AGE", "LABELS")
+	head := []string{"NAME", "STATE", "LEVEL", "STOPS IN", "URL", "FROM", "AGE", "LABELS"}
+	if !use {
+		head = slices.Delete(head, 2, 4)
+	}
+	t := f.table(head...)
 	for _, w := range ws {
-		from := cmp.Or(w.Template, w.Image)
-		t.Rows = append(t.Rows, []render.Cell{
-			{Text: w.Name},
-			{Text: stateText(w), Colour: render.StateColour(w.State)},
-			{Text: portURL(w.Port)},
-			{Text: from},
-			{Text: render.Ago(now, w.CreatedAt)},
-			{Text: labelText(w.Labels)},
-		})
+		row := []render.Cell{{Text: w.Name}, {Text: stateText(w), Colour: render.StateColour(w.State)}}
+		if use {
+			row = append(row, render.Cell{Text: string(w.Level), Colour: levelColour(w.Level)}, render.Cell{Text: stopsIn(now, w)})
+		}
+		t.Rows = append(t.Rows, append(
+			row, render.Cell{Text: portURL(w.Port)}, render.Cell{Text: cmp.Or(w.Template, w.Image)},
+			render.Cell{Text: render.Ago(now, w.CreatedAt)}, render.Cell{Text: labelText(w.Labels)},
+		))
 	}
 	return t
+}
+
+// stopsIn is how far off the stop of a workspace is; "" where nothing decides about it.
+func stopsIn(now time.Time, w api.Brief) string {
+	switch {
+	case w.Level == "":
+		return ""
+	case w.StopAt.IsZero():
+		return "never"
+	}
+	return render.Span(max(w.StopAt.Sub(now), 0))
 }
 
 // stateText is the state and, where something is wrong, a word why.

@@ -51,6 +51,10 @@ func groups() []group {
 		{"look", "What happens", []entry{
 			{"dash", func(f *Factory) *cobra.Command { return newDashCmd(f, nil) }},
 			{"top", func(f *Factory) *cobra.Command { return newTopCmd(f, nil) }},
+			{"why", func(f *Factory) *cobra.Command { return newWhyCmd(f, nil) }},
+			{"hold", func(f *Factory) *cobra.Command { return newHoldCmd(f, nil) }},
+			{"extend", func(f *Factory) *cobra.Command { return newExtendCmd(f, nil) }},
+			{"sessions", func(f *Factory) *cobra.Command { return newSessionsCmd(f, nil) }},
 			{"ports", func(f *Factory) *cobra.Command { return newPortsCmd(f, nil) }},
 			{"events", func(f *Factory) *cobra.Command { return newEventsCmd(f, nil) }},
 			{"jobs", newJobsCmd},

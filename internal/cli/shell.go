@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -157,6 +158,7 @@ type raw struct {
 	left    chan struct{}
 	cancel  context.CancelFunc
 	once    sync.Once
+	session string // of the connection before; owned by stay
 	pending []byte // typed while there was no connection; owned by stay
 }
 
@@ -252,7 +254,10 @@ func (r *raw) stay(ctx context.Context, c *client.Client, o *shellOptions) (int,
 		began := time.Now()
 		status, err := r.attach(ctx, c, o, told)
 		if err == nil || errors.Is(err, errLeft) || ctx.Err() != nil || !passing(err) {
-			return status, err
+			return status, r.explained(ctx, c, o.Name, err)
+		}
+		if gone := r.explained(ctx, c, o.Name, nil); gone != nil {
+			return 0, gone // to attach would start it again
 		}
 		if time.Since(began) > againMax {
 			lost, pause, told = time.Time{}, againFirst, false
@@ -280,6 +285,28 @@ func (r *raw) stay(ctx context.Context, c *client.Client, o *shellOptions) (int,
 	}
 }
 
+// explained is err, or in its place that the workspace has stopped.
+func (r *raw) explained(ctx context.Context, c *client.Client, name string, err error) error {
+	if ctx.Err() != nil || errors.Is(err, errLeft) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, stateTime)
+	defer cancel()
+	w, lost := c.Workspace(ctx, name)
+	if lost != nil || w.Desired == workspace.WantRunning || w.Stop == nil {
+		return err
+	}
+	why := strings.ReplaceAll(string(w.Stop.Reason), "_", " ")
+	if w.Stop.Detail != "" {
+		why += ": " + w.Stop.Detail
+	}
+	return fault.New(fault.Conflict, "workspace_stopped", "workspace %s has stopped (%s)", w.Name, why).
+		WithHint("start it again with `wsctl shell %s`; see why with `wsctl why %s`", w.Name, w.Name)
+}
+
+// stateTime bounds the question whether a workspace has stopped.
+const stateTime = 2 * time.Second
+
 // passing tells whether a lost look at a terminal may come back by itself.
 func passing(err error) bool {
 	var detached *client.DetachedError
@@ -302,12 +329,13 @@ func (r *raw) attach(ctx context.Context, c *client.Client, o *shellOptions, aga
 		}
 	}()
 	cols, rows := size(r.in)
-	start := api.TerminalStart{View: o.View, Detach: o.Alone, ExecStart: api.ExecStart{
+	start := api.TerminalStart{View: o.View, Detach: o.Alone, Resume: r.session, ExecStart: api.ExecStart{
 		Command: o.Command, Dir: o.Dir, TTY: true, Stdin: !o.View, Env: personal(os.Getenv),
 		Cols: uint16(cols), Rows: uint16(rows), //nolint:gosec // columns of a terminal
 	}}
 	out := &canvas{out: r.out, dirty: again}
-	streams := client.ExecStreams{Out: out, Err: out, Resize: r.sizes}
+	streams := client.ExecStreams{Out: out, Err: out, Resize: r.sizes, Notice: out.notice}
+	streams.Session = func(id string) { r.session = id }
 	keys := keyReader{ctx: ctx, keys: r.keys, rest: r.pending}
 	r.pending = nil
 	if o.View {
@@ -323,22 +351,6 @@ func (r *raw) attach(ctx context.Context, c *client.Client, o *shellOptions, aga
 	default:
 	}
 	return status, err
-}
-
-// canvas is a screen that is cleared before the first output where it is dirty.
-type canvas struct {
-	out   io.Writer
-	dirty bool
-}
-
-func (s *canvas) Write(p []byte) (int, error) {
-	if s.dirty {
-		s.dirty = false
-		if _, err := io.WriteString(s.out, "\x1b[m\x1b[H\x1b[2J"); err != nil {
-			return 0, err
-		}
-	}
-	return s.out.Write(p)
 }
 
 // personal are the variables of the person's own terminal that a program inside needs.

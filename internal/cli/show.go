@@ -25,8 +25,8 @@ func newShowCmd(f *Factory, runF func(context.Context, *showOptions) error) *cob
 	return &cobra.Command{
 		Use:   "show NAME",
 		Short: "Show everything about a workspace",
-		Long: `Shows one workspace: state and why, URL, what it was made from, its limits,
-conditions, and how its last run ended.`,
+		Long: `Shows one workspace: state and why, how much it is used, URL, what it was made
+from, its limits, conditions, and how its last run ended.`,
 		Example: `  wsctl show demo
   wsctl show demo --json | jq .state`,
 		Args:              takes(1, 1, "one NAME"),
@@ -46,11 +46,35 @@ func runShow(ctx context.Context, f *Factory, o *showOptions) error {
 	if err != nil {
 		return err
 	}
-	w, err := c.Workspace(ctx, o.Name)
+	w, err := c.Live(ctx, o.Name)
 	if err != nil {
 		return err
 	}
-	return f.result(viewOf(w), func(out io.Writer) error { return f.showWorkspace(out, w) })
+	return f.result(liveView{viewOf(w.Workspace), w.Activity}, func(out io.Writer) error { return f.showWorkspace(out, w) })
+}
+
+// liveView is what show --json prints.
+type liveView struct {
+	view
+	Activity *api.Activity `json:"activity,omitempty"`
+}
+
+// useText is how much a workspace is used and what follows; "" while it does not run.
+func useText(now time.Time, a *api.Activity) string {
+	if a == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s, %d connected", a.Level, a.Sessions)
+	if a.Step != "" {
+		text += ", " + string(a.Step)
+	}
+	if a.HeldUntil.After(now) {
+		text += ", held"
+	}
+	if a.StopAt.IsZero() {
+		return text + ", never stops by itself"
+	}
+	return text + ", stops " + until(now, a.StopAt)
 }
 
 // facts collects lines of "name value" and aligns them.
@@ -76,8 +100,8 @@ func (s *facts) write(out io.Writer, p render.Palette) error {
 	return nil
 }
 
-func (f *Factory) showWorkspace(out io.Writer, w workspace.Workspace) error {
-	now := f.Now()
+func (f *Factory) showWorkspace(out io.Writer, l api.Live) error {
+	w, now := l.Workspace, f.Now()
 	var s facts
 	s.add("name", w.Name)
 	s.add("id", w.ID)
@@ -85,6 +109,7 @@ func (f *Factory) showWorkspace(out io.Writer, w workspace.Workspace) error {
 	if string(w.Desired) != string(w.State) {
 		s.add("asked for", string(w.Desired))
 	}
+	s.add("used", useText(now, l.Activity))
 	s.add("url", urlOf(w))
 	s.add("template", w.Spec.Template)
 	s.add("image", w.Spec.Image)

@@ -26,6 +26,9 @@ type ExecStreams struct {
 	Out, Err io.Writer
 	Resize   <-chan [2]uint16 // columns, rows; may be nil
 	Signals  <-chan string    // names such as INT; may be nil
+	// Session is told which session it is, and Notice a line that whoever looks is to
+	// see. Both may be nil, and are called between writes of output.
+	Session, Notice func(string)
 }
 
 // Exec runs a command inside a workspace and returns its exit status. It ends when
@@ -166,6 +169,7 @@ func (e *execution) receive(ctx context.Context) (int, error) {
 			if err := json.Unmarshal(b, &m); err != nil {
 				return 0, badAnswer(err)
 			}
+			e.told(m)
 			if done, code, err := ended(m); done {
 				_ = e.conn.Close(websocket.StatusNormalClosure, "")
 				return code, err
@@ -175,6 +179,16 @@ func (e *execution) receive(ctx context.Context) (int, error) {
 		if err := e.output(b); err != nil {
 			return 0, err
 		}
+	}
+}
+
+// told passes on what is said beside the output. What is not known is left alone.
+func (e *execution) told(m api.ExecControl) {
+	switch {
+	case m.Type == "session" && e.streams.Session != nil:
+		e.streams.Session(m.Session)
+	case m.Type == "notice" && e.streams.Notice != nil:
+		e.streams.Notice(m.Text)
 	}
 }
 

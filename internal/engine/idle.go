@@ -211,13 +211,27 @@ func (f *findings) read(r agentapi.Report, p activity.Policy, now time.Time) {
 		if term.LastInput.After(f.input) {
 			f.input, f.where = term.LastInput, "terminal "+printable(clip(term.Name))
 		}
-		job := printable(clip(term.Foreground))
-		if job != "" && (!interactive[job] || now.Sub(term.LastInput) < p.Idle) {
-			f.work = append(f.work, found{activity.Foreground, job})
+		f.job(term.Foreground, interactive[term.Foreground], term.LastInput, p, now)
+	}
+	for _, tty := range r.Ttys { // of ssh, whose keys pass wsd unread
+		if tty.Terminal != "" {
+			continue
 		}
+		if tty.LastInput.After(f.input) {
+			f.input, f.where = tty.LastInput, "terminal "+printable(clip(tty.Name))
+		}
+		f.job(tty.Foreground, tty.Interactive || interactive[tty.Foreground], tty.LastInput, p, now)
 	}
 	if r.Execs > 0 {
 		f.work = append(f.work, found{activity.RunsExec, ""})
+	}
+}
+
+// job notes what runs in the foreground of a terminal. What waits for a person is work only
+// while that person types.
+func (f *findings) job(name string, waits bool, typed time.Time, p activity.Policy, now time.Time) {
+	if name != "" && (!waits || now.Sub(typed) < p.Idle) {
+		f.work = append(f.work, found{activity.Foreground, printable(clip(name))})
 	}
 }
 

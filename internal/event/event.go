@@ -106,7 +106,7 @@ type Signal struct {
 	Kind      string            `json:"kind" doc:"progress, port.opened, port.closed, file.changed, session.opened, session.closed or activity.stop_at"`
 	Workspace string            `json:"workspace"`
 	Detail    map[string]string `json:"detail,omitempty"`
-	Files     []ChangedFile      `json:"files,omitempty" doc:"With file.changed"`
+	Files     []ChangedFile     `json:"files,omitempty" doc:"With file.changed"`
 }
 
 // ChangedFile is one file or folder of a workspace that has changed.

@@ -8,7 +8,10 @@
 // says where it goes, and what is said of its way (X-Forwarded-*) is the door's own word.
 //
 // A workspace that sleeps is started by a request that somebody waits for, once, however
-// many ask (see intentOf and Door.rouse).
+// many ask (see package intent and Door.rouse).
+//
+// What comes is a session of the client's in the workspace (see guests), and what shows a
+// person is told to it: that is all the door does about the life of a workspace.
 //
 // It decides nothing else: where a port or name leads is asked of the House for each
 // connection. All methods are safe for concurrent use. A slow client holds up only
@@ -26,6 +29,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/wsctl/wsctl/internal/activity"
 )
 
 // Dialer connects to the inside of the workspace that leases a port.
@@ -42,6 +47,7 @@ type Door struct {
 	again  time.Duration      // until an address that is taken is tried again
 	starts singleflight.Group // by id of the workspace
 	budget budget
+	guests guests
 	names  atomic.Pointer[net.TCPAddr] // where names are served; nil: nowhere
 
 	running context.Context //nolint:containedctx // of Run: a start outlives the request that asked for it
@@ -75,7 +81,7 @@ func New(log *slog.Logger, connections int, keeper Keeper) *Door {
 	if keeper == nil {
 		keeper = noKeeper{}
 	}
-	return &Door{log: log, keeper: keeper, places: make(chan struct{}, connections), linger: halfOpen, again: tryAgain, ports: make(map[int]net.Listener)}
+	return &Door{log: log, keeper: keeper, places: make(chan struct{}, connections), linger: halfOpen, again: tryAgain, ports: make(map[int]net.Listener), guests: guests{log: log, stayOn: stayOn, of: make(map[guestKey]*guest)}}
 }
 
 // Open holds port. It fails when another program does; it does nothing when the
@@ -148,6 +154,7 @@ func (d *Door) Run(ctx context.Context, to House, names string) error {
 	}
 	d.mu.Unlock()
 	d.group.Wait()
+	d.guests.close()
 	return nil
 }
 
@@ -193,14 +200,34 @@ func (d *Door) carry(ctx context.Context, to House, port int, outer net.Conn) {
 	stop := context.AfterFunc(ctx, func() { _ = outer.Close() })
 	defer stop()
 	inner, err := to.DialPort(ctx, port)
+	var first knocked
 	if err != nil {
 		d.log.Debug("cannot reach a workspace", "port", port, "err", err)
-		if inner = d.knock(ctx, to, port, outer); inner == nil {
+		if first = d.knock(ctx, to, port, outer); first.inner == nil {
 			return
 		}
+		inner = first.inner
 	}
 	defer inner.Close()
 	cut := context.AfterFunc(ctx, func() { _ = inner.Close() })
 	defer cut()
-	relay(outer, inner, d.linger)
+	v := d.welcome(ctx, to, port, outer, inner)
+	defer v.leave()
+	v.hear(first.said)
+	if first.woke && !v.speaksHTTP() {
+		v.engage(activity.Request, "a connection")
+	}
+	relay(outer, inner, v.hear, d.linger)
+}
+
+// welcome begins the visit of a connection to a leased port.
+func (d *Door) welcome(ctx context.Context, to House, port int, outer, inner net.Conn) *visit {
+	w, err := to.Leased(port)
+	if err != nil {
+		return nil // it is being deleted
+	}
+	return d.guests.enter(ctx, to, w, activity.TCP, outer.RemoteAddr(), func() {
+		abort(outer)
+		abort(inner)
+	})
 }

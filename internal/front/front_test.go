@@ -35,6 +35,7 @@ type inside struct {
 	slow  chan struct{} // a start waits for it, if it is there
 	row   workspace.Workspace
 	ports []int // that were asked for inside
+	book
 }
 
 func (i *inside) DialPort(ctx context.Context, _ int) (net.Conn, error) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/intent"
 	"github.com/wsctl/wsctl/internal/preview"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -19,26 +20,33 @@ const (
 	maxHead   = 64 << 10         // bytes of a request's head
 )
 
+// knocked is what became of a knock.
+type knocked struct {
+	inner net.Conn // nil: outer was answered, or has to be closed
+	said  []byte   // what was read of outer, and sent on
+	woke  bool     // it found the workspace asleep
+}
+
 // knock is for a connection to a leased port whose workspace cannot be dialled: it looks
-// at the first bytes, starts a workspace that sleeps, and returns a connection into it
-// that has been sent what was read; nil says that outer was answered, or has to be closed.
-func (d *Door) knock(ctx context.Context, house House, port int, outer net.Conn) net.Conn {
+// at the first bytes, starts a workspace that sleeps, and connects to it.
+func (d *Door) knock(ctx context.Context, house House, port int, outer net.Conn) knocked {
 	w, err := house.Leased(port)
 	if err != nil {
-		return nil
+		return knocked{}
 	}
 	_ = outer.SetReadDeadline(time.Now().Add(firstWord))
 	said, r, err := firstWords(outer)
 	if err != nil {
-		return nil
+		return knocked{}
 	}
 	_ = outer.SetReadDeadline(time.Time{})
+	asleep := w.State != workspace.Running
 	w, page := d.rouse(ctx, house, w, r)
 	if page == nil {
 		inner, err := house.Reach(ctx, w.ID, w.Run, w.Spec.Port)
 		if err == nil {
 			if _, err = inner.Write(said); err == nil {
-				return inner
+				return knocked{inner, said, asleep}
 			}
 			_ = inner.Close()
 		}
@@ -49,7 +57,7 @@ func (d *Door) knock(ctx context.Context, house House, port int, outer net.Conn)
 		_ = outer.SetWriteDeadline(time.Now().Add(firstWord))
 		respond(outer, r, page)
 	}
-	return nil
+	return knocked{}
 }
 
 // firstWords reads the head of an HTTP request, or the first bytes of something else; r is
@@ -79,7 +87,7 @@ func unheard(ctx context.Context, house House, w workspace.Workspace, port int) 
 
 // respond answers r on a bare connection, and nothing after it.
 func respond(conn net.Conn, r *http.Request, p *preview.Page) {
-	h, body := p.Answer(navigates(r))
+	h, body := p.Answer(intent.Navigates(r))
 	res := http.Response{
 		StatusCode: p.Status, ProtoMajor: 1, ProtoMinor: 1, Request: r, Header: h, Close: true,
 		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),

@@ -15,8 +15,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/intent"
 	"github.com/wsctl/wsctl/internal/preview"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -146,7 +148,21 @@ func (n *Names) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		write(rw, r, page)
 		return
 	}
-	n.proxy.ServeHTTP(rw, r.WithContext(context.WithValue(r.Context(), destinationKey{}, to)))
+	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), destinationKey{}, to))
+	defer cancel(nil)
+	v := n.door.guests.enter(ctx, n.house, to.workspace, activity.HTTP, peerOf(r), func() { cancel(errKicked) })
+	defer v.leave()
+	v.request(r)
+	n.proxy.ServeHTTP(rw, r.WithContext(ctx))
+}
+
+// peerOf is where r comes from.
+func peerOf(r *http.Request) net.Addr {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return &net.TCPAddr{}
+	}
+	return net.TCPAddrFromAddrPort(at)
 }
 
 // find is where r goes, or what to say instead.
@@ -220,15 +236,20 @@ func isHere(host string) bool {
 	return strings.EqualFold(host, "localhost") || strings.HasSuffix(strings.ToLower(host), api.NameSuffix) || err == nil && addr.IsLoopback()
 }
 
+// errKicked is why a request whose session was ended is not answered.
+var errKicked = errors.New("the session of this client was ended with wsctl sessions --kick")
+
 // failed answers a request that could not be carried.
 func (n *Names) failed(rw http.ResponseWriter, r *http.Request, err error) {
 	to := target(r.Context())
 	n.door.log.Debug("cannot carry a request", "workspace", to.workspace.ID, "port", to.port, "err", err)
-	if r.Context().Err() != nil {
-		return // nobody is there to be told
-	}
 	page := problem(to.workspace, err)
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	switch {
+	case errors.Is(context.Cause(r.Context()), errKicked):
+		page.Status, page.Text, page.Hint = http.StatusServiceUnavailable, errKicked.Error(), "ask again for a new one"
+	case r.Context().Err() != nil:
+		return // nobody is there to be told
+	case errors.Is(err, syscall.ECONNREFUSED):
 		page = unheard(r.Context(), n.house, to.workspace, to.port)
 	}
 	write(rw, r, page)
@@ -262,7 +283,7 @@ func items(offers []api.Listening) []preview.Item {
 }
 
 func write(rw http.ResponseWriter, r *http.Request, p *preview.Page) {
-	h, body := p.Answer(navigates(r))
+	h, body := p.Answer(intent.Navigates(r))
 	for k, v := range h {
 		rw.Header()[k] = v
 	}

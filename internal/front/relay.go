@@ -14,8 +14,9 @@ import (
 const halfOpen = 5 * time.Minute
 
 // relay copies both ways until both sides have ended, one has failed, or one has ended
-// and the other is silent for longer than linger.
-func relay(a, b net.Conn, linger time.Duration) {
+// and the other is silent for longer than linger. heard sees every byte that comes from a;
+// what goes to a is moved by the kernel alone, where it can.
+func relay(a, b net.Conn, heard func([]byte), linger time.Duration) {
 	ends := make(chan error, 2)
 	oneWay := func(dst, src net.Conn) {
 		err := copyHalf(dst, src, linger)
@@ -30,9 +31,23 @@ func relay(a, b net.Conn, linger time.Duration) {
 		ends <- err
 	}
 	go oneWay(a, b)
-	oneWay(b, a)
+	oneWay(b, overheard{a, heard})
 	<-ends
 	<-ends
+}
+
+// overheard is a connection whose bytes are seen as they are read.
+type overheard struct {
+	net.Conn
+	heard func([]byte)
+}
+
+func (o overheard) Read(p []byte) (int, error) {
+	n, err := o.Conn.Read(p)
+	if n > 0 {
+		o.heard(p[:n])
+	}
+	return n, err
 }
 
 // abort closes c so that the other side learns that something failed, and does not take

@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/intent"
 	"github.com/wsctl/wsctl/internal/preview"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -26,6 +28,8 @@ type House interface {
 	Wake(ctx context.Context, id, cause string) (workspace.Workspace, error)
 	// Reach connects to a port inside the run of a workspace, and fails once that is over.
 	Reach(ctx context.Context, id, run string, port int) (net.Conn, error)
+	// Attend gives a client its session in a workspace that runs.
+	Attend(ctx context.Context, a workspace.Actor, ref string, v activity.Visitor) (activity.Lease, error)
 	// Offers lists what listens inside a running workspace; nothing where that is unknown.
 	Offers(ctx context.Context, id string) []api.Listening
 }
@@ -53,7 +57,7 @@ func (d *Door) rouse(ctx context.Context, house House, w workspace.Workspace, r 
 	hold, cause := holdRequest, "a connection"
 	if r != nil {
 		cause = fmt.Sprintf("%.20s %.60s%.120s", r.Method, r.Host, r.URL.Path)
-		if navigates(r) {
+		if intent.Navigates(r) {
 			hold = holdPage
 		}
 	}
@@ -94,8 +98,8 @@ func (d *Door) mayStart(w workspace.Workspace, r *http.Request) *preview.Page {
 		return &asleep
 	}
 	if r != nil {
-		if i := intentOf(r); i != wanted {
-			asleep.Text = fmt.Sprintf("workspace %s is %s; %s", w.Name, w.State, i.why())
+		if i := intent.Of(r.URL.Path, r.Header); i != intent.Wanted {
+			asleep.Text = fmt.Sprintf("workspace %s is %s; %s", w.Name, w.State, i.Why())
 			asleep.RetryAfter = 30 * time.Second
 			return &asleep
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -23,38 +22,6 @@ func (h *house) asleep(change ...func(*workspace.Workspace)) {
 			c(w)
 		}
 	})
-}
-
-func TestWhatARequestIsMeantFor(t *testing.T) {
-	for _, c := range []struct {
-		what, path string
-		headers    map[string]string
-		want       intent
-	}{
-		{"a program", "/", nil, wanted},
-		{"a click", "/", map[string]string{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-User": "?1"}, wanted},
-		{"a typed address", "/", map[string]string{"Sec-Fetch-Mode": "navigate", "Accept": "text/html"}, wanted},
-		{"a program's socket", "/ws", map[string]string{"Upgrade": "websocket"}, wanted},
-		{"fetched ahead", "/", map[string]string{"Sec-Fetch-Mode": "navigate", "Sec-Purpose": "prefetch;prerender"}, prefetched},
-		{"fetched ahead, older", "/", map[string]string{"Purpose": "prefetch"}, prefetched},
-		{"fetched ahead, Firefox", "/", map[string]string{"X-Moz": "prefetch"}, prefetched},
-		{"previewed, Safari", "/", map[string]string{"X-Purpose": "preview"}, prefetched},
-		{"an icon", "/favicon.ico", nil, decoration},
-		{"an icon of a phone", "/apple-touch-icon-precomposed.png", nil, decoration},
-		{"a look by developer tools", "/.well-known/appspecific/com.chrome.devtools.json", nil, decoration},
-		{"polling", "/api/state", map[string]string{"Sec-Fetch-Mode": "cors"}, leftOpen},
-		{"Vite's ping", "/", map[string]string{"Sec-Fetch-Mode": "no-cors"}, leftOpen},
-		{"a page's socket", "/", map[string]string{"Sec-Fetch-Mode": "websocket", "Upgrade": "websocket"}, leftOpen},
-		{"a page's socket, unmarked", "/", map[string]string{"Origin": "http://demo.localhost", "Upgrade": "websocket"}, leftOpen},
-	} {
-		r := httptest.NewRequest("GET", c.path, nil)
-		for k, v := range c.headers {
-			r.Header.Set(k, v)
-		}
-		if got := intentOf(r); got != c.want {
-			t.Errorf("%s: %d, want %d", c.what, got, c.want)
-		}
-	}
 }
 
 func TestARequestWakesByNameAndByPort(t *testing.T) {

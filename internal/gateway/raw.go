@@ -12,12 +12,15 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/intent"
 )
 
 // Raw carries the bytes of one connection over a WebSocket of api.RawProtocol.
 type Raw struct {
-	Inner    net.Conn // closed by Serve; its CloseWrite, where it has one, ends a half
+	Lease    activity.Lease // closed by Serve
+	Inner    net.Conn       // closed by Serve; its CloseWrite, where it has one, ends a half
 	Log      *slog.Logger
 	Patience time.Duration // a peer may leave bytes or pings unread so long
 }
@@ -25,6 +28,7 @@ type Raw struct {
 // Serve upgrades and copies until both halves have ended or one side fails. It returns
 // soon after leave is closed, or at once when ctx ends.
 func (t Raw) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseWriter, r *http.Request) {
+	defer t.Lease.Close()
 	defer t.Inner.Close()
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{api.RawProtocol}})
 	if err != nil {
@@ -45,6 +49,9 @@ func (t Raw) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseWr
 		case <-leave:
 			_ = conn.Close(websocket.StatusGoingAway, "wsd is shutting down")
 			return
+		case <-t.Lease.Kicked():
+			_ = conn.Close(websocket.StatusPolicyViolation, kicked().Text)
+			return
 		case <-ctx.Done():
 			return
 		}
@@ -59,8 +66,15 @@ func (t Raw) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseWr
 
 // toInner returns nil once the peer has ended its half.
 func (t Raw) toInner(ctx context.Context, conn *websocket.Conn) error {
+	var sniff intent.Sniffer
 	for {
 		kind, p, err := conn.Read(ctx)
+		if err == nil {
+			t.Lease.Alive()
+			if e, what, ok := sniff.Look(p, time.Now()); ok {
+				t.Lease.Engage(e, what)
+			}
+		}
 		switch {
 		case err != nil:
 			return fmt.Errorf("%w: %w", errPeerGone, err)
@@ -111,17 +125,16 @@ func (t Raw) write(ctx context.Context, conn *websocket.Conn, p []byte) error {
 
 // ping ends a session whose peer has not answered for the whole of Patience.
 func (t Raw) ping(ctx context.Context, conn *websocket.Conn, cancel context.CancelCauseFunc) {
-	tick := time.NewTicker(pingEvery)
-	defer tick.Stop()
+	next := time.NewTimer(firstPing)
+	defer next.Stop()
 	for heard := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-next.C:
 		}
-		pctx, done := context.WithTimeout(ctx, pingEvery)
-		err := conn.Ping(pctx)
-		done()
+		next.Reset(pingEvery)
+		err := pinged(ctx, conn, t.Lease)
 		if err == nil {
 			heard = time.Now()
 		} else if !errors.Is(err, context.DeadlineExceeded) || time.Since(heard) > t.Patience {

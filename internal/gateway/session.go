@@ -12,8 +12,10 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/intent"
 	"github.com/wsctl/wsctl/internal/runtime"
 )
 
@@ -30,6 +32,14 @@ type session struct {
 	log      *slog.Logger
 	decode   func([]byte, any) error
 
+	lease   activity.Lease
+	keys    intent.Keys
+	typed   bool   // its input is typed by a person
+	begun   string // the command that it has begun; "": it looks at one
+	called  string // how input is called in the ledger
+	watched bool   // somebody looks, who can be told something
+	notices func(ctx context.Context, tell func(text string))
+
 	refused chan error   // what the peer did wrong; room for one
 	waiting atomic.Int32 // goroutines that wait for the process or the peer to take bytes
 }
@@ -37,7 +47,13 @@ type session struct {
 var (
 	errPeerGone = errors.New("the peer is gone")
 	errLeaving  = errors.New("the server ends")
+	errKicked   = errors.New("the session was ended")
 )
+
+// kicked is what a peer is told whose session was ended by somebody.
+func kicked() *fault.Error {
+	return fault.New(fault.Conflict, "kicked", "the session was ended by wsctl sessions --kick")
+}
 
 // protocolError is a message that a peer must not send.
 type protocolError struct{ err error }
@@ -75,8 +91,14 @@ type outcome struct {
 // run moves bytes until the command ends, and returns its exit status.
 func (s *session) run(leave <-chan struct{}) (int, error) {
 	s.conn.SetReadLimit(maxMessage)
+	if s.begun != "" {
+		s.lease.Engage(activity.Ran, s.begun)
+	}
 	go s.input()
 	go s.ping()
+	if s.watched && s.notices != nil {
+		go s.notices(s.ctx, func(text string) { _ = s.tell(api.ExecControl{Type: "notice", Text: text}) })
+	}
 	ended := make(chan outcome, 1)
 	go func() {
 		if err := s.proc.Copy(s.writer(api.StreamStdout), s.writer(api.StreamStderr)); err != nil {
@@ -93,6 +115,8 @@ func (s *session) run(leave <-chan struct{}) (int, error) {
 		return 0, &protocolError{err}
 	case <-leave:
 		return 0, errLeaving
+	case <-s.lease.Kicked():
+		return 0, errKicked
 	case <-s.ctx.Done():
 		return 0, errPeerGone
 	}
@@ -106,6 +130,7 @@ func (s *session) input() {
 			s.cancel(fmt.Errorf("%w: %w", errPeerGone, err))
 			return
 		}
+		s.lease.Alive()
 		if kind == websocket.MessageText {
 			err = s.control(data)
 		} else {
@@ -126,6 +151,9 @@ func (s *session) feed(data []byte) error {
 		return fault.New(fault.Invalid, "stream_unknown", "a message names a stream that only the server writes")
 	case s.stdin == nil:
 		return fault.New(fault.Invalid, "stdin_closed", "the command was started without input")
+	}
+	if s.typed && s.keys.Typed(data[1:]) {
+		s.lease.Engage(activity.Input, s.called)
 	}
 	s.waiting.Add(1)
 	defer s.waiting.Add(-1)
@@ -175,15 +203,16 @@ func (s *session) control(data []byte) error {
 // message waits cannot send its pong and gives up. Then an empty piece of output shows
 // whether the connection still stands.
 func (s *session) ping() {
-	tick := time.NewTicker(pingEvery)
-	defer tick.Stop()
+	next := time.NewTimer(firstPing)
+	defer next.Stop()
 	heard := time.Now()
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
-		case <-tick.C:
+		case <-next.C:
 		}
+		next.Reset(pingEvery)
 		if s.waiting.Load() > 0 {
 			if s.send(websocket.MessageBinary, []byte{api.StreamStdout}) != nil {
 				return // and the session ends
@@ -191,9 +220,7 @@ func (s *session) ping() {
 			heard = time.Now()
 			continue
 		}
-		ctx, cancel := context.WithTimeout(s.ctx, pingEvery)
-		err := s.conn.Ping(ctx)
-		cancel()
+		err := pinged(s.ctx, s.conn, s.lease)
 		switch {
 		case err == nil:
 			heard = time.Now()
@@ -202,6 +229,21 @@ func (s *session) ping() {
 			return
 		}
 	}
+}
+
+// pinged asks the peer whether it is there, and tells the lease how long that took.
+func pinged(ctx context.Context, conn *websocket.Conn, lease activity.Lease) error {
+	ctx, cancel := context.WithTimeout(ctx, pingEvery)
+	defer cancel()
+	asked := time.Now()
+	err := conn.Ping(ctx)
+	switch {
+	case err == nil:
+		lease.Trip(time.Since(asked))
+	case errors.Is(err, context.DeadlineExceeded):
+		lease.Missed()
+	}
+	return err
 }
 
 // writer sends one stream of output, each message in its turn.
@@ -242,16 +284,22 @@ func (s *session) problem(p api.Problem) api.ExecControl {
 	return api.ExecControl{Type: "error", Problem: &p}
 }
 
+func (s *session) detached(p api.Problem) api.ExecControl {
+	return api.ExecControl{Type: "detached", Problem: &p}
+}
+
 // finish sends the last message and closes the connection properly.
 func (s *session) finish(m api.ExecControl) {
-	if s.ctx.Err() != nil {
-		return
+	if s.ctx.Err() == nil && s.tell(m) == nil {
+		_ = s.conn.Close(websocket.StatusNormalClosure, "")
 	}
+}
+
+// tell sends a control message. It may be called at any time.
+func (s *session) tell(m api.ExecControl) error {
 	data, err := json.Marshal(m)
 	if err != nil {
 		panic("gateway: a control message cannot fail to marshal: " + err.Error())
 	}
-	if s.send(websocket.MessageText, data) == nil {
-		_ = s.conn.Close(websocket.StatusNormalClosure, "")
-	}
+	return s.send(websocket.MessageText, data)
 }

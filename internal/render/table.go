@@ -104,6 +104,22 @@ func (t *Table) widths(rows [][]Cell) []int {
 	return widths
 }
 
+// Fits reports whether Write cuts nothing.
+func (t *Table) Fits() bool {
+	if t.Width <= 0 {
+		return true
+	}
+	total := gap * (len(t.Header) - 1)
+	for i, h := range t.Header {
+		wide := Width(h)
+		for _, row := range t.Rows {
+			wide = max(wide, Width(Escape(row[i].Text)))
+		}
+		total += wide
+	}
+	return total <= t.Width
+}
+
 // Width returns how many terminal columns s takes.
 func Width(s string) int { return displaywidth.String(s) }
 

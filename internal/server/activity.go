@@ -51,7 +51,11 @@ func activityRoutes() []route {
 		{
 			method: "POST", path: "/v1/workspaces/{ref}/holds", access: owner, id: "hold-workspace", summary: "Keep it running for a while, whatever happens",
 			body: jsonBody[api.HoldRequest](true), errors: []int{404, 409, 422, 429, 507}, handle: (*Server).hold,
-			answers: []answer{{status: http.StatusCreated, doc: "The hold", of: reflect.TypeFor[activity.Hold]()}},
+			params: []param{{name: "follow", kind: boolean, doc: "Answer with the hold as one line, which ends when this connection does"}}, stream: true,
+			answers: []answer{
+				{status: http.StatusCreated, doc: "The hold", of: reflect.TypeFor[activity.Hold]()},
+				{status: http.StatusOK, doc: "With follow", media: "application/x-ndjson", of: reflect.TypeFor[activity.Hold]()},
+			},
 		},
 		{
 			method: "DELETE", path: "/v1/workspaces/{ref}/holds/{id}", access: owner, id: "unhold-workspace", summary: "End a hold",
@@ -118,11 +122,45 @@ func (s *Server) hold(c *call) error {
 	if err := s.decodeOptional(c, &req); err != nil {
 		return err
 	}
-	h, err := s.backend.Hold(c.ctx, c.actor, ref, req)
+	if c.query.bool("follow") {
+		return s.holdWhile(c, ref, req)
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, s.times.Handle)
+	defer cancel()
+	h, err := s.backend.Hold(ctx, c.actor, ref, req)
 	if err != nil {
 		return err
 	}
 	return s.reply(c, http.StatusCreated, noTag, h)
+}
+
+// holdWhile holds a workspace for as long as the connection stands. When wsd itself ends,
+// the hold is left to its session: the client comes back with another, within the grace.
+func (s *Server) holdWhile(c *call, ref string, req api.HoldRequest) error {
+	st := s.newStream(c, nil)
+	defer st.stop()
+	lease, err := s.lease(st.ctx, c, ref, activity.Gateway, "")
+	if err != nil {
+		return err
+	}
+	defer lease.Close()
+	req.Session = lease.ID()
+	h, err := s.backend.Hold(st.ctx, c.actor, ref, req)
+	if err != nil {
+		return err
+	}
+	if err := st.send(h); err == nil {
+		go st.untilKicked(lease)
+		<-st.ctx.Done()
+	}
+	if !s.isClosing() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), s.times.Write)
+		defer cancel()
+		if err := s.backend.Unhold(ctx, c.actor, ref, h.ID); err != nil {
+			s.log.Debug("a hold is left to its session", "hold", h.ID, "err", err)
+		}
+	}
+	return st.end(nil)
 }
 
 func (s *Server) unhold(c *call) error {

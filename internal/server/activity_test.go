@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
-	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -21,6 +21,7 @@ type fakeActivity struct {
 	uses  map[string]api.Activity
 	holds []activity.Hold
 	asked []string
+	seats []*fakeLease
 }
 
 func (f *fakeActivity) note(what string) {
@@ -29,8 +30,12 @@ func (f *fakeActivity) note(what string) {
 	f.asked = append(f.asked, what)
 }
 
-func (f *fakeActivity) Attend(context.Context, workspace.Actor, string, activity.Visitor) (activity.Lease, error) {
-	return nil, fault.New(fault.Limit, "sessions_exhausted", "there are too many")
+func (f *fakeActivity) Attend(_ context.Context, _ workspace.Actor, _ string, v activity.Visitor) (activity.Lease, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l := &fakeLease{visitor: v, id: "s" + strconv.Itoa(len(f.seats)+1), kicked: make(chan struct{}), closed: make(chan struct{})}
+	f.seats = append(f.seats, l)
+	return l, nil
 }
 
 func (f *fakeActivity) Sessions(_ context.Context, a workspace.Actor, ref string) ([]activity.Session, error) {

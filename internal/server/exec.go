@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/gateway"
 	"github.com/wsctl/wsctl/internal/runtime"
@@ -19,6 +20,7 @@ func (s *Server) exec(c *call) error {
 	s.sessions.add()
 	defer s.sessions.done()
 	e := s.relay(c)
+	e.Attend, e.Called = s.leases(c, ref, activity.Exec), "exec"
 	e.Start = func(ctx context.Context, spec runtime.ExecSpec) (runtime.Process, error) {
 		return s.backend.Exec(ctx, c.actor, ref, spec)
 	}

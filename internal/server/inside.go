@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strconv"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/gateway"
@@ -106,9 +107,10 @@ func (s *Server) attach(c *call) error {
 	}
 	s.sessions.add()
 	defer s.sessions.done()
-	e := s.relay(c)
+	e, name := s.relay(c), c.r.PathValue("name")
+	e.Attend, e.Called, e.Notices = s.leases(c, ref, activity.Terminal), "terminal "+name, s.notices(c, ref)
 	e.Attach = func(ctx context.Context, start api.TerminalStart) (runtime.Process, error) {
-		return s.backend.Terminal(ctx, c.actor, ref, c.r.PathValue("name"), start)
+		return s.backend.Terminal(ctx, c.actor, ref, name, start)
 	}
 	e.Serve(c.ctx, s.closing, c.w, c.r)
 	return nil
@@ -142,7 +144,7 @@ func (s *Server) forward(c *call) error {
 	if err != nil {
 		return err
 	}
-	return s.raw(c, inner)
+	return s.raw(c, ref, activity.TCP, inner)
 }
 
 func (s *Server) ssh(c *call) error {
@@ -154,13 +156,23 @@ func (s *Server) ssh(c *call) error {
 	if err != nil {
 		return err
 	}
-	return s.raw(c, inner)
+	return s.raw(c, ref, activity.SSH, inner)
 }
 
-func (s *Server) raw(c *call, inner net.Conn) error {
+// raw carries a connection into a workspace. What is typed over ssh nobody can read here;
+// the agent sees the terminals that it ends in.
+func (s *Server) raw(c *call, ref string, kind activity.ClientKind, inner net.Conn) error {
 	s.sessions.add()
 	defer s.sessions.done()
-	gateway.Raw{Inner: inner, Log: s.log.With("request_id", requestID(c.r)), Patience: s.times.Exec}.Serve(c.ctx, s.closing, c.w, c.r)
+	lease, err := s.lease(c.ctx, c, ref, kind, "")
+	if err != nil {
+		_ = inner.Close()
+		return err
+	}
+	if kind == activity.SSH {
+		lease.Engage(activity.Ran, "ssh")
+	}
+	gateway.Raw{Lease: lease, Inner: inner, Log: s.log.With("request_id", requestID(c.r)), Patience: s.times.Exec}.Serve(c.ctx, s.closing, c.w, c.r)
 	return nil
 }
 
@@ -216,7 +228,15 @@ func (s *Server) putTree(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := s.backend.PutTree(c.ctx, c.actor, ref, path, c.r.Body); err != nil {
+	lease, err := s.lease(c.ctx, c, ref, activity.Exec, "")
+	if err != nil {
+		return err
+	}
+	defer lease.Close()
+	done := make(chan struct{})
+	defer close(done)
+	go untilKicked(c.w, lease, done)
+	if err := s.backend.PutTree(c.ctx, c.actor, ref, path, carrying{c.r.Body, lease, "copy files"}); err != nil {
 		return err
 	}
 	c.w.WriteHeader(http.StatusNoContent)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/fault"
@@ -138,6 +139,16 @@ func (st *stream) end(err error) error {
 	return errAbort
 }
 
+// untilKicked ends the stream with a problem when its session is ended.
+func (st *stream) untilKicked(lease activity.Lease) {
+	select {
+	case <-lease.Kicked():
+		_ = st.send(problemOf(errKicked(), ""))
+		st.cancel(errKicked())
+	case <-st.ctx.Done():
+	}
+}
+
 func (s *Server) watch(c *call) error {
 	ref, err := c.refParam()
 	if err != nil || c.r.Method == http.MethodHead {
@@ -171,6 +182,14 @@ func (s *Server) logs(c *call) error {
 	}
 	st := s.newStream(c, nil)
 	defer st.stop()
+	if o.Follow {
+		lease, err := s.lease(st.ctx, c, ref, activity.Logs, "")
+		if err != nil {
+			return err
+		}
+		defer lease.Close()
+		go st.untilKicked(lease)
+	}
 	err = s.backend.Logs(st.ctx, c.actor, ref, o, func(l workspace.LogLine) error { return st.send(l) })
 	return st.end(err)
 }

@@ -107,7 +107,7 @@ func (s *Server) ssh(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	s.note(p)
+	s.note(p, true)
 	both(conn, mine)
 	s.abandon(p)
 }

@@ -126,7 +126,7 @@ func (s *Server) begin(start agentapi.ExecStart) (*command, error) {
 		c.close()
 		return nil, err
 	}
-	s.note(c.Process)
+	s.note(c.Process, false)
 	return c, nil
 }
 
@@ -148,10 +148,11 @@ func (s *Server) resolve(start agentapi.ExecStart) (argv, env []string, path str
 	return argv, withTerm(env, start.TTY), path, err
 }
 
-// note keeps p among the commands that run, until it ends.
-func (s *Server) note(p *proc.Process) {
+// note keeps p among the commands that run, until it ends; ssh tells that it only serves a
+// connection.
+func (s *Server) note(p *proc.Process, ssh bool) {
 	s.mu.Lock()
-	s.execs[p] = struct{}{}
+	s.execs[p] = ssh
 	s.mu.Unlock()
 	go func() {
 		<-p.Ended()

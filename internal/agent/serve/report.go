@@ -86,7 +86,12 @@ func used(r agentapi.Report) (times []int64) {
 
 func (s *Server) now() agentapi.Report {
 	s.mu.Lock()
-	execs := len(s.execs)
+	execs := 0
+	for _, ssh := range s.execs {
+		if !ssh {
+			execs++
+		}
+	}
 	s.mu.Unlock()
 	r := agentapi.Report{Time: time.Now(), Ports: s.ports.list(), Terminals: s.terminals.list(), CPU: cpuSeconds(), Processes: processes()}
 	r.Ttys = ttys(r.Terminals)

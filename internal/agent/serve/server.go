@@ -55,7 +55,7 @@ type Server struct {
 	places    chan struct{} // one for each connection that is upgraded
 
 	mu    sync.Mutex
-	execs map[*proc.Process]struct{}
+	execs map[*proc.Process]bool // true: it serves a connection of ssh, which is no work
 }
 
 // Start listens and answers until Close. It returns nil and no error where the socket's
@@ -68,7 +68,7 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, began: time.Now(), execs: map[*proc.Process]struct{}{}}
+	s := &Server{o: o, began: time.Now(), execs: map[*proc.Process]bool{}}
 	s.terminals.byName = map[string]*terminal{}
 	s.places = make(chan struct{}, maxConnections)
 	s.http = &http.Server{

@@ -46,12 +46,23 @@ func withTerm(env []string, tty bool) []string {
 // passwd, an ordinary one, and in an image without any the agent's own.
 func (s *Server) shell(env []string) (path string, argv []string) {
 	for _, candidate := range []string{lookup(env, "SHELL"), passwdShell("/etc/passwd", os.Getuid()), "/bin/bash", "/bin/sh"} {
-		if executable(candidate) {
+		if executable(candidate) && !own(candidate) {
 			return candidate, []string{"-" + filepath.Base(candidate)}
 		}
 	}
 	self, _ := s.applet("sh")
 	return self, []string{"wsd", "agent-applet", "sh"}
+}
+
+// own reports whether path is a link to this program, whose applets have other names than
+// a login shell.
+func own(path string) bool {
+	self, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return false
+	}
+	info, err := os.Stat(path)
+	return err == nil && os.SameFile(self, info)
 }
 
 func executable(path string) bool {
