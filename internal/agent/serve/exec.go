@@ -126,7 +126,7 @@ func (s *Server) begin(start agentapi.ExecStart) (*command, error) {
 		c.close()
 		return nil, err
 	}
-	s.note(c.Process)
+	s.note(c.Process, false)
 	return c, nil
 }
 
