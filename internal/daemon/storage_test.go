@@ -227,7 +227,7 @@ func TestStoreOfANewerVersionIsRefusedUntouched(t *testing.T) {
 	create(t, p, "demo")
 	p.Kill()
 	path := filepath.Join(p.StateDir, "wsd.db")
-	newer := withSchema(t, path, 3, 9)
+	newer := withSchema(t, path, 4, 9)
 	if err := os.WriteFile(path, newer, 0o600); err != nil {
 		t.Fatal(err)
 	}
