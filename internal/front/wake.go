@@ -108,7 +108,11 @@ func (d *Door) mayStart(w workspace.Workspace, r *http.Request) *preview.Page {
 }
 
 // start asks for the start of w, which mayStart has let, within the budget of its owner.
+// Another start may have ended since w was read: then there is nothing to do.
 func (d *Door) start(house House, w workspace.Workspace, cause string) (workspace.Workspace, error) {
+	if now, err := house.Named(w.Name); err == nil && now.ID == w.ID && now.State == workspace.Running {
+		return now, nil
+	}
 	if wait, ok := d.budget.take(w.Owner, time.Now()); !ok {
 		return w, fault.New(fault.Limit, "too_many_wakes", "requests have started too many workspaces in the last minutes").
 			WithHint("start it with `wsctl start %s`, or wait", w.Name).WithRetryAfter(wait)
