@@ -107,6 +107,7 @@ func ask(t *testing.T, address, host, path string, headers ...string) {
 }
 
 func TestATerminalRunsWhileSomebodyTypes(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h, _ := lived(t)
 	h.create("typed", "--template", "static")
 	m := h.terminal()
@@ -126,6 +127,7 @@ func TestATerminalRunsWhileSomebodyTypes(t *testing.T) {
 
 // What looks busy and is nobody: each of these has a connection all the time.
 func TestConnectionsAloneKeepNothingRunning(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h, door := lived(t)
 	_, port, _ := net.SplitHostPort(door)
 	for _, name := range []string{"polled", "ported", "socketed", "viewed", "tailed", "logged"} {
@@ -169,6 +171,7 @@ func TestConnectionsAloneKeepNothingRunning(t *testing.T) {
 }
 
 func TestClicksKeepAWorkspaceRunning(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h, door := lived(t)
 	_, port, _ := net.SplitHostPort(door)
 	h.create("clicked", "--template", "static")
@@ -187,6 +190,7 @@ func TestClicksKeepAWorkspaceRunning(t *testing.T) {
 }
 
 func TestWorkHoldsAWorkspaceUpToTheCap(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h, _ := lived(t)
 	h.create("built", "--template", "static")
 	h.ordinary("burning", "--cpus", "0.5")
@@ -207,6 +211,7 @@ func TestWorkHoldsAWorkspaceUpToTheCap(t *testing.T) {
 }
 
 func TestAConnectionComesBackAsTheSameSession(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h, _ := lived(t)
 	h.create("back", "--template", "static")
 	c := client.New(client.Options{Socket: h.Socket})
@@ -243,6 +248,7 @@ func TestAConnectionComesBackAsTheSameSession(t *testing.T) {
 }
 
 func TestAHoldLastsAsLongAsItsCommand(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h, _ := lived(t)
 	h.create("held", "--template", "static")
 	if _, errs, status := h.Wsctl("hold", "held", "--", "sh", "-c", fmt.Sprintf("sleep %d; exit 3", int((background+3*time.Second).Seconds()))); status != 3 {
@@ -257,6 +263,7 @@ func TestAHoldLastsAsLongAsItsCommand(t *testing.T) {
 
 // Keys over ssh pass wsd encrypted: the agent sees them arrive at their terminal.
 func TestTypingOverSSHKeepsAWorkspaceRunning(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h, _ := lived(t)
 	h.ordinary("s")
 	h.ok("ssh-config", "--write")
