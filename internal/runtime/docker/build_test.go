@@ -6,7 +6,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -177,7 +179,7 @@ func TestACancelledBuildEndsItsStep(t *testing.T) {
 	d := builder(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	ref, mark := testRef(), "sleep 7"+randomHex(1)[:1]+"00"
+	ref, mark := testRef(), fmt.Sprintf("sleep %d", 70_000+rand.IntN(10_000)) // found by its words among the processes
 	done := make(chan error, 1)
 	running := make(chan struct{})
 	go func() {
