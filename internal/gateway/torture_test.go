@@ -53,10 +53,6 @@ func victim(url, epoch, since string) error {
 	}
 	for {
 		_, data, err := conn.Read(ctx)
-		if websocket.CloseStatus(err) == api.CloseSlow { // it was not scheduled for too long; the next one resumes
-			fmt.Println("slow")
-			return nil
-		}
 		if err != nil {
 			return err
 		}
@@ -105,7 +101,7 @@ func TestAClientThatIsKilledAgainAndAgainHasNoGapAndNoDuplicate(t *testing.T) {
 		}
 	}()
 	defer func() { close(stop); <-done }()
-	epoch, last, slow := "none", uint64(0), 0
+	epoch, last := "none", uint64(0)
 	for round := range rounds {
 		cmd := exec.Command(os.Args[0], r.url, epoch, strconv.FormatUint(last, 10))
 		cmd.Env = append(os.Environ(), peerEnv+"=1")
@@ -123,11 +119,8 @@ func TestAClientThatIsKilledAgainAndAgainHasNoGapAndNoDuplicate(t *testing.T) {
 			switch word[0] {
 			case "failed":
 				t.Fatalf("round %d: %s", round, lines.Text())
-			case "slow":
-				slow++
-				continue
 			case "joined":
-				if (word[1] == "true") != (epoch != "none") {
+				if (word[1] == "true") != (round > 0) {
 					t.Fatalf("round %d: recovered is %s", round, word[1])
 				}
 				continue
@@ -136,7 +129,7 @@ func TestAClientThatIsKilledAgainAndAgainHasNoGapAndNoDuplicate(t *testing.T) {
 			switch {
 			case err != nil:
 				t.Fatal(err)
-			case word[0] == api.FrameSnapshot && epoch == "none":
+			case word[0] == api.FrameSnapshot && round == 0:
 				epoch, last = word[1], seq
 				more <- struct{}{}
 				continue
@@ -158,10 +151,7 @@ func TestAClientThatIsKilledAgainAndAgainHasNoGapAndNoDuplicate(t *testing.T) {
 		_, _ = io.Copy(io.Discard, out)
 		_ = cmd.Wait()
 	}
-	if slow > rounds/10 {
-		t.Errorf("%d of %d clients were too slow rather than killed", slow, rounds)
-	}
-	t.Logf("%d clients were killed; %d frames came, each once", rounds-slow, last)
+	t.Logf("%d clients were killed; %d frames came, each once", rounds, last)
 }
 
 // No time is judged here: the others get every frame in order while the one that reads
