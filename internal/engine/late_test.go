@@ -182,13 +182,16 @@ func TestWhatAStoppedCreateMakesLateIsKnown(t *testing.T) {
 		time.Sleep(time.Second)
 		r.command("demo", api.Stop)
 		r.settle()
-		time.Sleep(10 * time.Second)
+		time.Sleep(31 * time.Second) // a look at the list
+		w := r.want("demo", workspace.Stopped)
+		st, err := r.cfg.Driver.Inspect(r.t.Context(), ref(w))
+		if err != nil || w.Container != st.ID {
+			t.Errorf("its container is recorded as %q and is %q, %v", w.Container, st.ID, err)
+		}
 		r.command("demo", api.Start)
 		r.settle()
-		w := r.want("demo", workspace.Running)
-		st, err := r.cfg.Driver.Inspect(r.t.Context(), ref(w))
-		if err != nil || w.Container != st.ID || w.Spec.Digest == "" {
-			t.Errorf("its container is recorded as %q and is %q, %v", w.Container, st.ID, err)
+		if w = r.want("demo", workspace.Running); w.Container != st.ID || w.Spec.Digest == "" || w.Spec.Files != nil {
+			t.Errorf("it was started as %+v", w)
 		}
 	})
 }

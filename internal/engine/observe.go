@@ -88,6 +88,12 @@ func (e *Engine) observe(t *turn, asked workspace.Workspace, s seen) error {
 	if s.gone {
 		return e.sawNothing(t, &w)
 	}
+	if w.Container == "" { // the engine finished what a stop or a crash had cut off
+		w.Container = s.status.ID
+		if err := t.put(&w); err != nil {
+			return err
+		}
+	}
 	switch s.status.State {
 	case rt.ObservedRunning:
 		return e.sawRunning(t, &w, s)

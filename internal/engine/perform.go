@@ -129,7 +129,7 @@ func (e *Engine) boot(ctx context.Context, b *work) error {
 
 // ensure makes the container where it is missing and records it.
 func (e *Engine) ensure(ctx context.Context, b *work) error {
-	if b.w.Container != "" {
+	if b.w.Container != "" && b.w.Spec.Digest != "" { // without a digest it was found, not recorded by the job that made it
 		_, err := e.cfg.Driver.Inspect(ctx, ref(b.w))
 		if !errors.Is(err, rt.ErrNotFound) {
 			return err

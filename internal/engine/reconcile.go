@@ -104,6 +104,9 @@ func differs(w workspace.Workspace, st rt.Status, found bool) bool {
 	if !found {
 		return w.Container != ""
 	}
+	if w.Container == "" { // made by a job that was cut off
+		return true
+	}
 	switch w.State {
 	case workspace.Running:
 		return st.State != rt.ObservedRunning || w.Desired != workspace.WantRunning
