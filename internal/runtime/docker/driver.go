@@ -54,8 +54,10 @@ type Driver struct {
 	cgs   cgroups
 
 	agents  agentDirs
-	cleared atomic.Bool // see clearLeft
-	users   users
+	cleared atomic.Bool                // see clearLeft
+	users   memo[string, identity]     // by image id and name
+	images  memo[string, imageFacts]   // by image id
+	fresh   memo[runtime.Ref, newborn] // containers that Ensure has just made
 	made    madeImages
 
 	factsMu sync.Mutex

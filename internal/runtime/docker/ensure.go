@@ -3,10 +3,12 @@ package docker
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -121,7 +123,7 @@ func (d *Driver) refresh(ctx context.Context, c runtime.Container, who identity,
 
 // make creates the container in a sandbox of its own.
 func (d *Driver) make(ctx context.Context, c runtime.Container, img imageFacts, p place, hash string) (runtime.Status, error) {
-	sandbox, err := d.claimSandbox(ctx)
+	sandbox, ip, err := d.claimSandbox(ctx)
 	if err != nil {
 		return runtime.Status{}, err
 	}
@@ -131,6 +133,7 @@ func (d *Driver) make(ctx context.Context, c runtime.Container, img imageFacts, 
 	switch {
 	case err == nil:
 		d.addrs.forget(c.Ref)
+		d.fresh.set(c.Ref, newborn{id: st.ID, sandbox: sandbox, ip: ip, made: time.Now()})
 		d.pool.release(sandbox, false)
 		d.pool.wake() // if a lost reply has used another one, the next list finds this one free
 	case errors.Is(err, runtime.ErrUnreachable) || ctx.Err() != nil:
@@ -179,29 +182,31 @@ func (d *Driver) create(ctx context.Context, c runtime.Container, img imageFacts
 }
 
 // claimSandbox returns a running sandbox that nobody else gets: a spare one, else
-// one that no container names any more, else a new one.
-func (d *Driver) claimSandbox(ctx context.Context) (string, error) {
+// one that no container names any more, else a new one. ip is its address, if known.
+func (d *Driver) claimSandbox(ctx context.Context) (id string, ip netip.Addr, err error) {
 	defer d.pool.wake()
 	looked := false
 	for {
 		id := d.pool.pop()
 		if id == "" {
 			if looked {
-				return d.makeSandbox(ctx)
+				id, err := d.makeSandbox(ctx)
+				return id, netip.Addr{}, err
 			}
 			looked = true
 			if _, _, _, err := d.discover(ctx); err != nil {
-				return "", err
+				return "", netip.Addr{}, err
 			}
 			continue
 		}
 		in, err := d.inspectSandbox(ctx, id)
 		if err == nil && in.State.Running {
-			return id, nil
+			ip, _ := address(in)
+			return id, ip, nil
 		}
 		d.pool.release(id, false) // stopped or removed by hand; Warm sees to it
 		if ignoreMissing(err) != nil {
-			return "", err
+			return "", netip.Addr{}, err
 		}
 	}
 }

@@ -111,10 +111,21 @@ func resources(l workspace.Limits) container.Resources {
 	}
 }
 
-// seccompProfile is the current default profile of the engine's makers, as JSON.
-// Older engines have older ones built in: 20.10 allows io_uring and AF_VSOCK.
+// seccompProfile is the current default profile of the engine's makers, as JSON, without
+// the x32 system calls: hardly a kernel offers them, and a start compiles a third fewer
+// rules. Older engines have older ones built in: 20.10 allows io_uring and AF_VSOCK.
 var seccompProfile = sync.OnceValue(func() string {
-	b, err := json.Marshal(seccomp.DefaultProfile())
+	profile := seccomp.DefaultProfile()
+	for i, arch := range profile.ArchMap {
+		subs := arch.SubArches[:0:0]
+		for _, sub := range arch.SubArches {
+			if sub != "SCMP_ARCH_X32" {
+				subs = append(subs, sub)
+			}
+		}
+		profile.ArchMap[i].SubArches = subs
+	}
+	b, err := json.Marshal(profile)
 	if err != nil {
 		panic("docker: the built-in seccomp profile cannot fail to marshal: " + err.Error())
 	}

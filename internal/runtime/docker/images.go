@@ -64,9 +64,15 @@ func (d *Driver) image(ctx context.Context, s workspace.Spec) (imageFacts, error
 	if ref == "" {
 		ref = s.Image
 	}
+	if f, ok := d.images.get(ref); ok { // an id names its content; one that was removed is missed at the create
+		return f, nil
+	}
 	f, err := d.inspectImage(ctx, ref)
 	if errors.Is(err, runtime.ErrNotFound) {
 		return f, noImage(s.Image, err)
+	}
+	if err == nil {
+		d.images.set(f.id, f)
 	}
 	return f, err
 }

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -16,6 +17,9 @@ import (
 // Start starts the sandbox, if it was stopped, and then the container.
 func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
 	defer d.pool.work()()
+	if n, ok := d.fresh.take(r); ok && time.Since(n.made) < newbornTime && d.startNewborn(ctx, r, n) == nil {
+		return nil
+	}
 	in, err := d.inspect(ctx, r)
 	if err != nil {
 		return err
@@ -42,9 +46,7 @@ func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
 			return d.orphaned(err)
 		}
 	}
-	err = do(ctx, d.link, slow, "start the container", func(ctx context.Context, s *session) error {
-		return s.ContainerStart(ctx, in.ID, container.StartOptions{})
-	})
+	err = d.startID(ctx, in.ID)
 	if errors.Is(err, runtime.ErrUnreachable) && ctx.Err() == nil {
 		if again, ierr := d.inspect(ctx, r); ierr == nil && again.State.Running {
 			return nil
@@ -57,6 +59,38 @@ func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
 		}
 	}
 	return d.orphaned(err)
+}
+
+// newborn is a container that Ensure has just made in a sandbox that ran.
+type newborn struct {
+	id, sandbox string
+	ip          netip.Addr // of the sandbox; invalid: not known
+	made        time.Time
+}
+
+// newbornTime is how long what is known of a newborn is trusted: the time between the two
+// calls that make a workspace, with a margin.
+const newbornTime = 2 * time.Second
+
+// startNewborn starts n without a look at it or at its sandbox. Whatever is wrong with
+// either makes it fail, and then the caller looks.
+func (d *Driver) startNewborn(ctx context.Context, r runtime.Ref, n newborn) error {
+	defer d.locks.lock(n.sandbox)()
+	d.pool.touch(n.sandbox)
+	if err := d.startID(ctx, n.id); err != nil {
+		return err
+	}
+	d.agents.note(r, true)
+	if n.ip.IsValid() {
+		d.addrs.set(r, n.ip)
+	}
+	return nil
+}
+
+func (d *Driver) startID(ctx context.Context, id string) error {
+	return do(ctx, d.link, slow, "start the container", func(ctx context.Context, s *session) error {
+		return s.ContainerStart(ctx, id, container.StartOptions{})
+	})
 }
 
 // orphaned turns the refusal of a start into a lost container where an engine that was

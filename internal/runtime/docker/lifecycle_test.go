@@ -95,6 +95,27 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 	}
 }
 
+// A container just made is started without a look at its sandbox, which may have been
+// stopped meanwhile.
+func TestANewContainerStartsInASandboxThatWasStopped(t *testing.T) {
+	d := newDriver(t)
+	c := testContainer("reset", "serve", "8080")
+	if _, err := d.Ensure(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	in, err := d.inspect(t.Context(), c.Ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.killSandbox(t.Context(), sandboxOf(string(in.HostConfig.NetworkMode))); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(t.Context(), c.Ref); err != nil {
+		t.Fatal(err)
+	}
+	answers(t, d, c)
+}
+
 func TestPausedAndResumed(t *testing.T) {
 	d := newDriver(t)
 	c := testContainer("icy", "serve", "8080")

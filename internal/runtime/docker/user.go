@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/docker/docker/api/types/container"
 
@@ -105,31 +104,6 @@ func findUser(passwd []byte, name string) (identity, bool) {
 		return who, err == nil
 	}
 	return identity{}, false
-}
-
-// users remembers names that were looked up. The zero value is ready.
-type users struct {
-	mu sync.Mutex
-	m  map[string]identity
-}
-
-// maxUsers bounds the memory; beyond it everything is forgotten.
-const maxUsers = 256
-
-func (u *users) get(key string) (identity, bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	who, ok := u.m[key]
-	return who, ok
-}
-
-func (u *users) set(key string, who identity) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.m == nil || len(u.m) >= maxUsers {
-		u.m = map[string]identity{}
-	}
-	u.m[key] = who
 }
 
 // maxPasswd bounds what is read of an image's file, in bytes.
