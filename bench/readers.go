@@ -73,7 +73,7 @@ func openSocket(kind, address string) (*bufio.Reader, error) {
 		return nil, err
 	}
 	r := bufio.NewReaderSize(c, 512)
-	resp, err := http.ReadResponse(r, nil)
+	resp, err := http.ReadResponse(r, nil) //nolint:bodyclose // the connection becomes a WebSocket
 	if err != nil {
 		return nil, err
 	}

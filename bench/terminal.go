@@ -51,5 +51,5 @@ func (t *terminal) close() {
 	t.cancel()
 	_ = t.in.Close()
 	_ = t.out.Close()
-	<-t.ended
+	<-t.ended //nolint:errcheck // it was cancelled
 }

@@ -34,7 +34,8 @@ none_left() { [ ! -d "$1" ] || [ -z "$(find "$1" -mindepth 1)" ] || { find "$1" 
 says() {
 	local text=$1
 	shift
-	"$@" | tee "$work/said" && grep -qF "$text" "$work/said" || { echo "it does not say: $text"; return 1; }
+	"$@" | tee "$work/said" || return 1
+	grep -qF "$text" "$work/said" || { echo "it does not say: $text"; return 1; }
 }
 runs() { "$1" version; }
 

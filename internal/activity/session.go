@@ -16,8 +16,8 @@ const (
 	TCP      ClientKind = "tcp"  // a connection at a leased port, or a forwarded one
 )
 
-// Grace of a lease: without a byte or a pong for so long it is dead, whatever the socket
-// says. Half-open connections end by it.
+// LeaseLife is how long a lease lives without a byte or a pong, whatever the socket says.
+// Half-open connections end by it.
 const LeaseLife = 30 * time.Second
 
 // Visitor is who asks for a lease.

@@ -141,7 +141,7 @@ func (l *Link) do(ctx context.Context, method, path string, query url.Values, bo
 
 // stream makes a call and returns the body of its answer, which ends with ctx.
 func (l *Link) stream(ctx context.Context, method, path string, query url.Values, body io.Reader) (io.ReadCloser, error) {
-	c, resp, err := l.ask(ctx, method, path, query, "", body)
+	c, resp, err := l.ask(ctx, method, path, query, "", body) //nolint:bodyclose // the connection is closed, and the body with it
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func (l *Link) ask(ctx context.Context, method, path string, query url.Values, u
 	resp, err := http.ReadResponse(c.in, req)
 	if err != nil {
 		_ = c.Close()
-		<-sent
+		<-sent //nolint:errcheck // what the reading met says more
 		return nil, nil, lost(ctx, err)
 	}
 	head.N = 1 << 62 // the body has bounds of its own
@@ -230,7 +230,7 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) 
 func (l *Link) upgrade(ctx context.Context, path string, query url.Values, protocol string) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, replyTime)
 	defer cancel()
-	c, resp, err := l.ask(ctx, http.MethodPost, path, query, protocol, nil)
+	c, resp, err := l.ask(ctx, http.MethodPost, path, query, protocol, nil) //nolint:bodyclose // the connection is closed, and the body with it
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// The gateway is GET /v1/ws, a WebSocket with subprotocol wsd.gateway.v1: every message
+// GatewayProtocol is the subprotocol of the gateway, GET /v1/ws, a WebSocket: every message
 // either way is one Frame as text. GET /v1/stream sends the same frames as server-sent
 // events. docs/gateway.md is the whole contract.
 const GatewayProtocol = "wsd.gateway.v1"

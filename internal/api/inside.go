@@ -8,15 +8,15 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
+// RawProtocol is the subprotocol of the WebSockets GET /v1/workspaces/{ref}/forward/{port}
+// and GET /v1/workspaces/{ref}/ssh: binary messages are the bytes of a connection, an empty
+// one ends its sender's half, and closing ends both. ssh starts a stopped workspace.
+//
 // A terminal is attached to over GET /v1/workspaces/{ref}/terminals/{name}, a WebSocket
 // of ExecProtocol whose first message is a TerminalStart. Scrollback comes first as
 // ordinary output. A session message tells which session it is, and notices warn of a stop
 // that comes. It ends with exit when the terminal's command has ended, and with
 // detached when it lives on without this client; closing the socket detaches.
-//
-// GET /v1/workspaces/{ref}/forward/{port} and GET /v1/workspaces/{ref}/ssh are
-// WebSockets of RawProtocol: binary messages are the bytes of a connection, an empty
-// one ends its sender's half, and closing ends both. ssh starts a stopped workspace.
 const RawProtocol = "wsd.raw.v1"
 
 // TerminalStart says how to attach.

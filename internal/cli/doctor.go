@@ -121,7 +121,7 @@ func settingsCheck(file string, found bool, warnings []string) api.Check {
 	return c
 }
 
-func programCheck(s settings) api.Check {
+func programCheck(s Settings) api.Check {
 	path, err := s.Binary, error(nil)
 	if path == "" {
 		path, err = client.FindDaemon()

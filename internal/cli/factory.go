@@ -26,7 +26,7 @@ type Factory struct {
 
 	out      *bufio.Writer
 	terminal any // the raw stdout, to ask for its size
-	settings *settings
+	settings *Settings
 	client   *client.Client
 }
 

@@ -159,7 +159,7 @@ func (f *Factory) holdWhile(parent context.Context, c *client.Client, o *holdOpt
 	}
 	status, err := runHere(o.Command)
 	cancel() // the hold is over before the status is told
-	<-lost
+	<-lost   //nolint:errcheck // the command has ended; how it did is what counts
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func logger(w io.Writer, c config.Log) *slog.Logger {
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return slog.New(slog.NewTextHandler(w, o))
 	}
-	return slog.New(tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly}))
+	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly}))
 }
 
 func newVerify(s Streams) *cobra.Command {

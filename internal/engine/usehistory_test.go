@@ -107,7 +107,7 @@ func (h *useHistory) step() {
 	case p < 20:
 		h.connect(u)
 	case p < 40:
-		h.type_(u)
+		h.types(u)
 	case p < 55:
 		h.drop(u)
 	case p < 62:
@@ -157,7 +157,7 @@ func (h *useHistory) connect(u *used) {
 	u.leases = append(u.leases, &visit{Lease: l, silent: silent, last: time.Now()})
 }
 
-func (h *useHistory) type_(u *used) {
+func (h *useHistory) types(u *used) {
 	if len(u.leases) == 0 {
 		return
 	}

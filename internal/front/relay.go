@@ -32,8 +32,7 @@ func relay(a, b net.Conn, heard func([]byte), linger time.Duration) {
 	}
 	go oneWay(a, b)
 	oneWay(b, overheard{a, heard})
-	<-ends
-	<-ends
+	_, _ = <-ends, <-ends
 }
 
 // overheard is a connection whose bytes are seen as they are read.

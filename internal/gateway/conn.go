@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -322,8 +321,6 @@ func (c *conn) part(id string) *seat {
 	}
 	return s
 }
-
-var errNotObject = errors.New("the message is not a JSON object")
 
 // clip bounds the reason of a close frame, of which RFC 6455 allows 123 bytes.
 func clip(s string, n int) string {

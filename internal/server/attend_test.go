@@ -71,8 +71,9 @@ func (f *fakeActivity) seat(t *testing.T, n int) *fakeLease {
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		f.mu.Lock()
 		if len(f.seats) >= n {
-			defer f.mu.Unlock()
-			return f.seats[n-1]
+			seat := f.seats[n-1]
+			f.mu.Unlock()
+			return seat
 		}
 		f.mu.Unlock()
 	}

@@ -126,7 +126,7 @@ func (s *Store) Update(fn func(*Tx) error) error {
 	case err == nil:
 		s.reserveSpace()
 		return nil
-	case err == inner:
+	case err == inner: //nolint:errorlint // this very error, not one that wraps it
 		return err
 	case errors.Is(err, errNothing):
 		return nil

@@ -32,15 +32,11 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 		if lines.Encode(last) != nil || flush.Flush() != nil {
 			return
 		}
-		for next := last; ; {
+		for told := last; !differs(told, last); last = s.now() {
 			select {
 			case <-tick.C:
 			case <-r.Context().Done():
 				return
-			}
-			if next = s.now(); differs(last, next) {
-				last = next
-				break
 			}
 		}
 	}

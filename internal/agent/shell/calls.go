@@ -51,21 +51,21 @@ func trapWords(args []string) []string {
 }
 
 // call runs what adjust has put in the place of a builtin; ok is false for other names.
-func (s *sh) call(hc interp.HandlerContext, args []string) (err error, ok bool) {
+func (s *sh) call(hc interp.HandlerContext, args []string) (ok bool, err error) {
 	switch args[0] {
 	case jobCall:
-		return s.jobs.call(hc, args[1:]), true
+		return true, s.jobs.call(hc, args[1:])
 	case umaskCall:
-		return umask(hc, args[1:]), true
+		return true, umask(hc, args[1:])
 	case killCall:
 		kill, _ := applet.Find("kill")
 		streams := applet.Streams{Out: hc.Stdout, Err: hc.Stderr}
 		if code := kill(streams, append([]string{"kill"}, args[1:]...)); code != 0 {
-			return interp.ExitStatus(code), true
+			return true, interp.ExitStatus(code)
 		}
-		return nil, true
+		return true, nil
 	}
-	return nil, false
+	return false, nil
 }
 
 // umask shows or sets the mask of the whole shell, subshells included.

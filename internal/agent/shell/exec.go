@@ -24,7 +24,7 @@ const statusNotExecutable = 126
 // is its own affair; ctx only stops the interpreter after it.
 func (s *sh) execute(ctx context.Context, args []string) error {
 	hc := interp.HandlerCtx(ctx)
-	if err, ok := s.call(hc, args); ok {
+	if ok, err := s.call(hc, args); ok {
 		return err
 	}
 	j, path := s.jobs.of(hc), args[0]

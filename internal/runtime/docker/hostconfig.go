@@ -64,13 +64,14 @@ func hostConfig(c runtime.Container, p place) (*container.HostConfig, error) {
 	// Owned, because runc gives a tmpfs the mode that the image's own folder has.
 	h.Tmpfs["/run"] = fmt.Sprintf("rw,nosuid,nodev,noexec,size=16m,uid=%d,gid=%d,mode=0755", p.who.uid, p.who.gid)
 	h.Tmpfs["/run/secrets"] = fmt.Sprintf("rw,nosuid,nodev,noexec,size=1m,uid=%d,gid=%d,mode=0700", p.who.uid, p.who.gid)
-	h.Mounts = append(own, mount.Mount{
+	own = append(own, mount.Mount{
 		Type: mount.TypeBind, Source: p.agent, Target: agentPath, ReadOnly: true,
 		BindOptions: &mount.BindOptions{Propagation: mount.PropagationRPrivate},
 	})
 	if p.sockets != "" {
-		h.Mounts = append(h.Mounts, bindMount(p.sockets, socketDir, false))
+		own = append(own, bindMount(p.sockets, socketDir, false))
 	}
+	h.Mounts = own
 	return h, nil
 }
 

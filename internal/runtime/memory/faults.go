@@ -141,8 +141,9 @@ func (d *Driver) apply(ctx context.Context, effect func(now time.Time) error) er
 			e.mu.Unlock()
 			return runtime.ErrUnreachable
 		case up:
-			defer e.mu.Unlock()
-			return effect(time.Now())
+			err := effect(time.Now())
+			e.mu.Unlock()
+			return err
 		}
 		moded := e.moded
 		e.mu.Unlock()
