@@ -167,10 +167,11 @@ func (a *fakeAgent) execute(w http.ResponseWriter, _ *http.Request) {
 	}
 	a.mu.Lock()
 	a.ran = append(a.ran, start)
+	do := a.exec
 	a.mu.Unlock()
 	output, status := "", 0
-	if a.exec != nil {
-		output, status = a.exec(start)
+	if do != nil {
+		output, status = do(start)
 	}
 	_ = agentapi.WriteFrame(conn, agentapi.Stdout, []byte(output))
 	_ = agentapi.WriteControl(conn, agentapi.Control{Type: "exit", Code: status})
@@ -183,6 +184,13 @@ func (a *fakeAgent) tell(change func(a *fakeAgent)) {
 	change(a)
 	close(a.changed)
 	a.changed = make(chan struct{})
+}
+
+// runs sets what becomes of commands from now on.
+func (a *fakeAgent) runs(do func(agentapi.ExecStart) (output string, status int)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.exec = do
 }
 
 // commands are those that were run, in the order of their start.

@@ -149,6 +149,7 @@ func TestAStopOfWhatHasJustEndedHolds(t *testing.T) {
 		defer r.watch(-1, &got)()
 		r.box.Down() // so the engine itself may have ended both
 		time.Sleep(10 * time.Second)
+		synctest.Wait() // what was told is read
 		if list := events(got); len(list) == 0 || list[0].Workspace == nil || list[0].Workspace.Stop.Reason != workspace.StoppedInterrupt {
 			t.Errorf("watchers are not told what its stop is thought to be now: %+v", list)
 		}

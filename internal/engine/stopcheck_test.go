@@ -130,12 +130,12 @@ func TestWhatWasTypedPastWsdMovesTheStop(t *testing.T) {
 
 func TestTheIdleProbePutsAStopOffABoundedNumberOfTimes(t *testing.T) {
 	inWatchedBubble(t, func(r *rig, a *fakeAgent) {
-		a.exec = func(s agentapi.ExecStart) (string, int) {
+		a.runs(func(s agentapi.ExecStart) (string, int) {
 			if s.Command[0] == "is-idle" {
 				return "", 1
 			}
 			return "", 0
-		}
+		})
 		r.cfg.Activity.Policies = []activity.Policy{{
 			Name: "default", Active: time.Minute, Idle: 2 * time.Minute, Background: 3 * time.Minute, Grace: time.Second,
 			WorkTail: time.Minute, WorkCap: 24 * time.Hour,
@@ -213,10 +213,10 @@ func TestWhoComesBackDuringTheLookKeepsItRunning(t *testing.T) {
 	inWatchedBubble(t, func(r *rig, a *fakeAgent) {
 		r.createWith("demo", func(s *workspace.Spec) { s.IdleProbe = []string{"probe"} })
 		l := r.vouched("demo")
-		a.exec = func(agentapi.ExecStart) (string, int) {
+		a.runs(func(agentapi.ExecStart) (string, int) {
 			l.Engage(activity.Input, "terminal main")
 			return "", 0
-		}
+		})
 		r.pass(30*time.Minute + 5*time.Second)
 		r.want("demo", workspace.Running)
 		if y := r.why("demo"); y.Level != activity.Active || y.StopAt.Before(time.Now().Add(29*time.Minute)) {
