@@ -214,17 +214,25 @@ func (f *findings) read(r agentapi.Report, p activity.Policy, now time.Time) {
 		f.job(term.Foreground, interactive[term.Foreground], term.LastInput, p, now)
 	}
 	for _, tty := range r.Ttys { // of ssh, whose keys pass wsd unread
-		if tty.Terminal != "" {
+		if !f.typed(tty) {
 			continue
-		}
-		if tty.LastInput.After(f.input) {
-			f.input, f.where = tty.LastInput, "terminal "+printable(clip(tty.Name))
 		}
 		f.job(tty.Foreground, tty.Interactive || interactive[tty.Foreground], tty.LastInput, p, now)
 	}
 	if r.Execs > 0 {
 		f.work = append(f.work, found{activity.RunsExec, ""})
 	}
+}
+
+// typed notes when a terminal of ssh was typed into; it reports whether it is one.
+func (f *findings) typed(tty agentapi.Tty) bool {
+	if tty.Terminal != "" {
+		return false
+	}
+	if tty.LastInput.After(f.input) {
+		f.input, f.where = tty.LastInput, "terminal "+printable(clip(tty.Name))
+	}
+	return true
 }
 
 // job notes what runs in the foreground of a terminal. What waits for a person is work only
