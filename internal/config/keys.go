@@ -57,6 +57,7 @@ func Keys(cpus int) []Key {
 	rows := append(placeKeys(), defaultsKeys(cpus)...)
 	rows = append(rows, timeoutKeys()...)
 	rows = append(rows, activityKeys(cpus)...)
+	rows = append(rows, gatewayKeys()...)
 	rows = append(rows, dockerKeys()...)
 	return append(rows, workKeys()...)
 }

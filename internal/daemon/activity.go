@@ -8,6 +8,7 @@ import (
 	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/config"
 	"github.com/wsctl/wsctl/internal/engine"
+	"github.com/wsctl/wsctl/internal/gateway"
 )
 
 // usage is how the engine decides by use, as the configuration says.
@@ -55,4 +56,24 @@ func policies(c config.Activity) []activity.Policy {
 		})
 	}
 	return all
+}
+
+// gatewayLimits are the bounds of clients of the gateway, as the configuration says; what it
+// does not say is the gateway's own.
+func gatewayLimits(c config.Gateway) (gateway.Limits, error) {
+	l := gateway.Limits{
+		Connections: c.Connections, PerUser: c.PerUser, PerRoom: c.PerRoom, Rooms: c.Rooms, PerSecond: c.PerSecond, Burst: c.Burst,
+		QueueFrames: c.QueueFrames, RingFrames: c.RingFrames,
+	}
+	for _, size := range []struct {
+		text string
+		to   *int
+	}{{c.Message, &l.MessageBytes}, {c.QueueSize, &l.QueueBytes}, {c.RingSize, &l.RingBytes}} {
+		n, err := config.ParseSize(size.text)
+		if err != nil {
+			return l, err
+		}
+		*size.to = int(n)
+	}
+	return l, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/config"
+	"github.com/wsctl/wsctl/internal/gateway"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -47,5 +48,22 @@ func TestAPolicyOfTheFileIsBesideTheBuiltInOnesAndScaledLikeThem(t *testing.T) {
 	}
 	if got := a.Policies[len(a.Policies)-1]; got != want || len(a.Policies) != len(activity.Policies())+1 {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestTheDefaultsOfTheGatewayAreItsOwnLimits(t *testing.T) {
+	c := config.Default(0, "/root", func(string) (string, bool) { return "", false }, 4).Gateway
+	got, err := gatewayLimits(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := gateway.DefaultLimits()
+	want.PayloadBytes, want.Ping, want.Hurry, want.Pong, want.Write, want.Idle, want.Room, want.Grace, want.Quiet = 0, 0, 0, 0, 0, 0, 0, 0, 0
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	c.Message, c.QueueSize, c.RingSize, c.PerRoom = "2KiB", "3MiB", "5MiB", 7
+	if got, err = gatewayLimits(c); err != nil || got.MessageBytes != 2<<10 || got.QueueBytes != 3<<20 || got.RingBytes != 5<<20 || got.PerRoom != 7 {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
