@@ -52,7 +52,7 @@ formatted() {
 # small_tools installs the programs that tests and examples call, where that can be done.
 small_tools() {
 	local missing=() tool
-	for tool in jq curl strace tmux rsync ssh:openssh-client node:nodejs npm; do
+	for tool in jq curl strace tmux rsync ssh:openssh-client node:nodejs npm chromium; do
 		command -v "${tool%:*}" >/dev/null || missing+=("${tool#*:}")
 	done
 	[ "${#missing[@]}" = 0 ] && return

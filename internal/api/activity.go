@@ -86,3 +86,9 @@ func (b Brief) With(a *Activity) Brief {
 	}
 	return b
 }
+
+// PolicyList is the answer to GET /v1/policies: what a workspace may have.
+type PolicyList struct {
+	Default  string            `json:"default" doc:"Of a workspace that names none"`
+	Policies []activity.Policy `json:"policies" doc:"As they apply, ceilings included"`
+}

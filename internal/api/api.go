@@ -54,6 +54,7 @@ type Create struct {
 	Port     int               `json:"port,omitempty" doc:"Port inside that the leased port leads to"`
 	HostPort int               `json:"host_port,omitempty" doc:"This leased port or an error; 0: any free one of the range"`
 	Profile  workspace.Profile `json:"profile,omitempty"`
+	Policy   string            `json:"policy,omitempty" doc:"Activity policy instead of the template's; see GET /v1/policies"`
 	Limits   PartialLimits     `json:"limits,omitzero"`
 	Stopped  bool              `json:"stopped,omitempty" doc:"Make it, but do not start it"`
 	DryRun   bool              `json:"dry_run,omitempty" doc:"Validate and answer with what would be made; change nothing"`
@@ -73,6 +74,7 @@ type Update struct {
 	Labels map[string]*string `json:"labels,omitempty" doc:"null removes a label"`
 	Limits *PartialLimits     `json:"limits,omitempty"`
 	Wake   *workspace.Wake    `json:"wake,omitempty"`
+	Policy *string            `json:"policy,omitempty" doc:"Activity policy; empty: the daemon's"`
 }
 
 // Command names what POST /v1/workspaces/{id}/COMMAND does.

@@ -60,7 +60,7 @@ var Imports = []Row{
 	{"tui/quiet", nil, "has to be initialised before the terminal library, so it imports nothing"},
 	{"tree", nil, "archives of files, the same in the agent and in wsctl"},
 	{"cli", []string{"tree", "api", "client", "config", "render", "tui", "fault", "workspace", "activity", "event"}, "the program wsctl: no package of the daemon"},
-	{"config", []string{"fault", "workspace"}, "values in; wsctl links it too"},
+	{"config", []string{"fault", "workspace", "activity"}, "values in; wsctl links it too; the built-in policies are what those of a file differ from"},
 	{"config/layered", []string{"fault", "config"}, "the struct, for the daemon"},
 	{"daemon", []string{anything}, "the one place that knows every part of wsd"},
 	{"wstest", []string{anything}, "a whole daemon inside a test"},

@@ -68,12 +68,14 @@ func (o *createOptions) flags(f *Factory, cmd *cobra.Command) {
 	flags.StringArrayVarP(&o.env, "env", "e", nil, "variable inside, `KEY=VALUE` (repeat)")
 	flags.StringArrayVarP(&o.labels, "label", "l", nil, "label, `KEY=VALUE` (repeat)")
 	flags.StringVar(&o.profile, "profile", "", "`PROFILE`, how far it is locked down: strict, writable or admin (default: the template's; writable with --image)")
+	flags.StringVar(&r.Policy, "policy", "", "`POLICY` by which it stops for want of use; see wsctl policy (default: the template's, else the daemon's)")
 	o.source.addFlags(flags)
 	flags.BoolVar(&r.Stopped, "stopped", false, "make it, but do not start it")
 	flags.BoolVar(&r.DryRun, "dry-run", false, "check and show what would be made; change nothing")
 	o.addFlags(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("template", completeTemplates(f))
 	_ = cmd.RegisterFlagCompletionFunc("secret", completeSecrets(f))
+	_ = cmd.RegisterFlagCompletionFunc("policy", completePolicies(f))
 	_ = cmd.RegisterFlagCompletionFunc("profile", completeWords("strict", "writable", "admin"))
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
 }

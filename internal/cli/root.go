@@ -54,6 +54,7 @@ func groups() []group {
 			{"why", func(f *Factory) *cobra.Command { return newWhyCmd(f, nil) }},
 			{"hold", func(f *Factory) *cobra.Command { return newHoldCmd(f, nil) }},
 			{"extend", func(f *Factory) *cobra.Command { return newExtendCmd(f, nil) }},
+			{"policy", func(f *Factory) *cobra.Command { return newPolicyCmd(f, nil) }},
 			{"sessions", func(f *Factory) *cobra.Command { return newSessionsCmd(f, nil) }},
 			{"ports", func(f *Factory) *cobra.Command { return newPortsCmd(f, nil) }},
 			{"events", func(f *Factory) *cobra.Command { return newEventsCmd(f, nil) }},

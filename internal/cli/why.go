@@ -68,6 +68,9 @@ func explainUse(out io.Writer, y api.Why, p render.Palette, width int) error {
 	fmt.Fprintf(&b, "%s is %s%s\n", p.Paint(render.Bold, render.Escape(y.Workspace.Name)),
 		p.Paint(render.StateColour(y.Workspace.State), string(y.Workspace.State)), levelText(y, p))
 	b.WriteString(wrap(render.Escape(verdictText(y)), width, ""))
+	if c, missing := y.Workspace.Condition(workspace.PolicyMissing); missing {
+		b.WriteString(p.Paint(render.Busy, wrap("Note: "+render.Escape(c.Detail)+"; choose one with `wsctl policy`.", width, "")))
+	}
 	part := func(title string, rows [][]render.Cell) {
 		if len(rows) == 0 {
 			return

@@ -68,3 +68,15 @@ func TestWhyFitsATerminal(t *testing.T) {
 	}
 	golden(t, "testdata/why.txt", b.String())
 }
+
+func TestWhyTellsThatThePolicyIsMissing(t *testing.T) {
+	y := api.Why{Now: time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC), Workspace: workspace.Workspace{Name: "demo", State: workspace.Running}}
+	y.Workspace.SetCondition(y.Now, workspace.Condition{Type: workspace.PolicyMissing, Status: true, Detail: "its policy night is gone, so the policy default decides"})
+	var out strings.Builder
+	if err := explainUse(&out, y, render.Palette{}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if want := "\nNote: its policy night is gone, so the policy default decides; choose one with `wsctl policy`.\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("got\n%s", out.String())
+	}
+}

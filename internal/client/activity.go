@@ -75,3 +75,9 @@ func (c *Client) Extend(ctx context.Context, ref string, req api.Extend) (why ap
 	err = c.do(ctx, call{method: http.MethodPost, path: workspacePath(ref, "/extend"), body: req}, &why)
 	return why, err
 }
+
+// Policies lists the activity policies that a workspace may have.
+func (c *Client) Policies(ctx context.Context) (list api.PolicyList, err error) {
+	err = c.do(ctx, call{method: http.MethodGet, path: "/v1/policies"}, &list)
+	return list, err
+}

@@ -19,8 +19,9 @@ const (
 	gatewayFirst   = 250 * time.Millisecond // ceiling of the first delay; it doubles
 	gatewayMax     = 20 * time.Second       // ceiling of every delay
 	gatewayHealthy = 30 * time.Second       // after so long a connection counts as a good one
-	gatewaySilence = 45 * time.Second       // wsd asks every 15 s
-	gatewayMessage = 64 << 20               // bytes of one frame; a snapshot of everything is the longest
+	gatewayGoodbye = time.Second
+	gatewaySilence = 45 * time.Second // wsd asks every 15 s
+	gatewayMessage = 64 << 20         // bytes of one frame; a snapshot of everything is the longest
 	gatewayPoll    = 5 * time.Second
 	gatewayRetry   = 6 // polls, then the socket is tried again
 )
@@ -176,8 +177,10 @@ func (s *subscription) give(f *api.Frame) error {
 
 // connect reads one connection to its end.
 func (s *subscription) connect(parent context.Context) error {
-	ctx, cancel := context.WithCancelCause(parent)
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
 	defer cancel(nil)
+	unwatch := context.AfterFunc(parent, func() { cancel(context.Cause(parent)) })
+	defer unwatch()
 	silence := time.AfterFunc(gatewaySilence, func() { cancel(errors.New("wsd fell silent")) })
 	defer silence.Stop()
 	conn, err := s.client.upgrade(ctx, "/v1/ws", api.GatewayProtocol)
@@ -187,6 +190,11 @@ func (s *subscription) connect(parent context.Context) error {
 	defer conn.CloseNow()
 	conn.SetReadLimit(gatewayMessage)
 	w := &wire{conn: conn, ctx: ctx}
+	unwatch()
+	defer context.AfterFunc(parent, func() {
+		w.goodbye()
+		cancel(context.Cause(parent))
+	})()
 	if err := s.join(w); err != nil {
 		return s.broken(err, 0)
 	}
@@ -202,6 +210,9 @@ func (s *subscription) connect(parent context.Context) error {
 			return badAnswer(err)
 		}
 		if err := s.take(w, f); err != nil {
+			if errors.Is(err, errReaderGone) {
+				w.goodbye()
+			}
 			return err
 		}
 	}
@@ -324,6 +335,20 @@ func (w *wire) write(f api.Frame) error {
 func (w *wire) answer(f api.Frame) error {
 	_ = w.write(api.Frame{V: 1, Type: api.FramePong, Payload: f.Payload})
 	return nil
+}
+
+// goodbye tells wsd that this client does not come back, so that others see it leave at
+// once. A wsd that does not answer is not waited for long.
+func (w *wire) goodbye() {
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		_ = w.conn.Close(websocket.StatusNormalClosure, "")
+	}()
+	select {
+	case <-told:
+	case <-time.After(gatewayGoodbye):
+	}
 }
 
 // relay sends what the caller has to say, until the connection ends.

@@ -30,6 +30,8 @@ type Activity struct {
 	Throttle float64 `mapstructure:"throttle"` // cores of what is idle; 0: its own
 	Pause    string  `mapstructure:"pause"`    // on or off
 	Scale    float64 `mapstructure:"scale"`    // every time of every policy is multiplied by it
+
+	Policies map[string]Policy `mapstructure:"policies"` // of the file, beside the built-in ones
 }
 
 // On stands for yes where Off stands for no.
@@ -63,21 +65,22 @@ func (a Activity) Leads() ([]time.Duration, error) {
 
 // Bounds of the times of activity.
 const (
+	minActivity = time.Millisecond
 	maxActivity = 30 * 24 * time.Hour
 	minScale    = 0.0001
 	maxLeads    = 8
 )
 
 func activityKeys(cpus int) []Key {
-	some, any := duration(time.Millisecond, maxActivity), duration(0, maxActivity)
+	some, any := duration(minActivity, maxActivity), duration(0, maxActivity)
 	yes := oneOf(On, Off)
 	times := func(name, about string, r rule, of func(*Activity) workspace.Duration) Key {
 		return Key{"activity." + name, about, r, func(c *Config) string { return shortDuration(of(&c.Activity)) }}
 	}
 	return []Key{
 		{
-			"activity.policy", "When a workspace stops for want of use, unless its template says otherwise.",
-			oneOf("default", "eager", "relaxed", "never"), func(c *Config) string { return c.Activity.Policy },
+			"activity.policy", "When a workspace stops for want of use, unless it or its template names another policy.",
+			policyName(), func(c *Config) string { return c.Activity.Policy },
 		},
 		times("active", "Policy default: used within it, a workspace is active.", some, func(a *Activity) workspace.Duration { return a.Active }),
 		times("idle", "Policy default: used within it, idle; without a connection it stops so long after its last use.", some, func(a *Activity) workspace.Duration { return a.Idle }),
@@ -89,7 +92,7 @@ func activityKeys(cpus int) []Key {
 		times("max_work", "Ceiling of work_cap in every policy; 0s is none.", any, func(a *Activity) workspace.Duration { return a.MaxWork }),
 		times("max_lifetime", "The longest that any workspace runs at a time; 0s is without end.", any, func(a *Activity) workspace.Duration { return a.MaxLifetime }),
 		times("max_hold", "The longest that a workspace can be held.", some, func(a *Activity) workspace.Duration { return a.MaxHold }),
-		{"activity.allow_never", "Whether a template may choose the policy never.", yes, func(c *Config) string { return c.Activity.AllowNever }},
+		{"activity.allow_never", "Whether a template or a workspace may have a policy that never stops it.", yes, func(c *Config) string { return c.Activity.AllowNever }},
 		{"activity.warnings", "How long before a stop there are warnings.", leads(), func(c *Config) string { return c.Activity.Warnings }},
 		{
 			"activity.throttle", "Cores that an idle workspace is cut down to; 0 leaves it its own.", number(0, float64(cpus)),
@@ -103,12 +106,19 @@ func activityKeys(cpus int) []Key {
 	}
 }
 
+// policyName is a built-in policy, or one that the file may have.
+func policyName() rule {
+	r := templateName()
+	r.allowed = strings.Join(builtIn(), ", ") + " or the name of one of activity.policies"
+	return r
+}
+
 // leads is a list of durations.
 func leads() rule {
 	return textRule("durations with units and commas between, such as 5m,1m, at most 8, or off", func(s string) bool {
 		all, err := Activity{Warnings: s}.Leads()
 		for _, d := range all {
-			if d < time.Millisecond || d > maxActivity {
+			if d < minActivity || d > maxActivity {
 				return false
 			}
 		}

@@ -25,6 +25,7 @@ type Config struct {
 	Docker   Docker   `mapstructure:"docker"`
 	Jobs     Jobs     `mapstructure:"jobs"`
 	Activity Activity `mapstructure:"activity"`
+	Gateway  Gateway  `mapstructure:"gateway"`
 	Log      Log      `mapstructure:"log"`
 	// Templates is a folder of template files of one's own.
 	Templates string `mapstructure:"templates"`

@@ -27,6 +27,7 @@ func Default(uid int, home string, env func(string) (string, bool), cpus int) Co
 		Docker:   Docker{Subnets: "10.213.0.0/16", Spare: 2, Keep: 8},
 		Jobs:     Jobs{Attempts: 5, Backoff: workspace.Duration(time.Second), MaxDelay: minutes(1)},
 		Activity: defaultActivity(),
+		Gateway:  defaultGateway(),
 		Log:      Log{Level: "info", Format: "text"},
 	}
 	if uid == 0 {

@@ -27,7 +27,7 @@ func (k Key) Of(c *Config) string { return k.get(c) }
 
 // Env is the name of the variable that sets k: WSD_PORTS_FIRST for ports.first.
 func (k Key) Env() string {
-	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(k.Name, ".", "_"))
+	return EnvPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(k.Name))
 }
 
 // Flag is the name of the flag that sets k, without dashes: ports-first for ports.first.
@@ -51,12 +51,13 @@ const (
 	maxPhase = 24 * time.Hour
 )
 
-// Keys returns every setting in the order of the documents. cpus is the number
-// of cores of the host, the upper end of defaults.cpus.
+// Keys returns every setting in the order of the documents, but those of the policies
+// that a file adds. cpus is the number of cores of the host, the upper end of defaults.cpus.
 func Keys(cpus int) []Key {
 	rows := append(placeKeys(), defaultsKeys(cpus)...)
 	rows = append(rows, timeoutKeys()...)
 	rows = append(rows, activityKeys(cpus)...)
+	rows = append(rows, gatewayKeys()...)
 	rows = append(rows, dockerKeys()...)
 	return append(rows, workKeys()...)
 }

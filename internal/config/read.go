@@ -74,6 +74,7 @@ func Read(src Sources) (Settings, error) {
 	}
 	l.collect()
 	l.crossCheck()
+	l.crossCheckPolicies()
 	l.warn()
 	if err := l.fault(); err != nil {
 		return Settings{Origins: l.origins}, err
@@ -93,6 +94,7 @@ type loader struct {
 	file     map[string]any // its tables
 	lines    map[string]int // of the keys in the file
 	unknown  []string       // keys of the file that are none of ours
+	policies []string       // names of the policies that the file has
 	accepted map[string]given
 	origins  Origins
 	problems []fault.Field
@@ -129,7 +131,7 @@ func (l *loader) parse(data []byte) error {
 		return syntaxFault(l.origins.File, data, err)
 	}
 	l.data, l.lines = data, lines
-	for _, name := range names {
+	for _, name := range l.declare(names) {
 		if !slices.ContainsFunc(l.keys, func(k Key) bool { return k.Name == name }) {
 			l.unknown = append(l.unknown, name)
 		}
@@ -162,6 +164,9 @@ func (l *loader) collect() {
 		value := l.find(k, &o)
 		if k.Name == "socket" { // it follows state_dir, whose row comes later
 			def.Socket = defaultSocket(l.src.UID, l.getenv, l.stateDir(def.StateDir))
+		}
+		if name, ok := policyOf(k.Name); ok {
+			l.fillPolicy(&def, name)
 		}
 		o.Default = k.get(&def)
 		if o.Source == FromDefault {

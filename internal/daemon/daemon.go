@@ -145,6 +145,10 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	clients, err := gatewayLimits(cfg.Gateway)
+	if err != nil {
+		return nil, err
+	}
 	p.engine = engine.New(engine.Config{
 		Store: db, Driver: driver, Door: door, Templates: templates, Log: o.Log,
 		PortFirst: cfg.Ports.First, PortLast: cfg.Ports.Last,
@@ -162,6 +166,7 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 	})
 	p.server = server.New(server.Options{
 		Backend: p.engine, Templates: catalogue{templates, o.Log}, Log: o.Log, Version: o.Version,
+		Gateway: clients, Conns: max(server.DefaultConns, 2*clients.Connections),
 	})
 	return p, nil
 }

@@ -310,7 +310,7 @@ func (e *Engine) afterLook(t *turn, id string, row activity.Record, p activity.P
 // nextLook sets the row at which w is looked at again, though nothing happens until then.
 func (e *Engine) nextLook(t *turn, w *workspace.Workspace, r activity.Record, p activity.Policy, v activity.Verdict) error {
 	var next time.Time
-	for _, at := range []time.Time{v.Next, v.StopAt, e.nextWarning(v.StopAt, t.now), e.sampleAt(p, v.StopAt), e.ladderAt(r, p, t.now), e.holdLook(r, p)} {
+	for _, at := range []time.Time{v.Next, v.StopAt, e.nextWarning(v.StopAt, t.now), e.sampleAt(p, v.StopAt), e.ladderAt(*w, r, p, t.now), e.holdLook(r, p)} {
 		if at.After(t.now) && (next.IsZero() || at.Before(next)) {
 			next = at
 		}

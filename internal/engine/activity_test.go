@@ -331,3 +331,20 @@ func TestSessionsOfAWorkspaceAreBounded(t *testing.T) {
 		}
 	})
 }
+
+func TestAKeyRightAfterALookRaisesTheLevelToo(t *testing.T) {
+	inUseBubble(t, nil, func(r *rig) {
+		r.create("demo")
+		l := r.vouched("demo")
+		l.Engage(activity.Input, "terminal main")
+		r.pass(10*time.Minute + time.Second) // a look has just found it in the background
+		if y := r.why("demo"); y.Level != activity.Background {
+			r.t.Fatalf("it is %s", y.Level)
+		}
+		l.Engage(activity.Input, "terminal main")
+		r.pass(3 * time.Second)
+		if got := r.record("demo"); got.Level != activity.Active || time.Since(got.Facts.Engaged) > 4*time.Second {
+			r.t.Errorf("after a key it is recorded as %s, engaged %v ago", got.Level, time.Since(got.Facts.Engaged))
+		}
+	})
+}

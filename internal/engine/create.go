@@ -125,6 +125,9 @@ func (e *Engine) resolve(name string, req api.Create) (workspace.Spec, error) {
 	if req.Profile != "" {
 		spec.Profile = req.Profile
 	}
+	if req.Policy != "" {
+		spec.Policy = req.Policy
+	}
 	if len(req.Env) > 0 && spec.Env == nil {
 		spec.Env = make(map[string]string)
 	}
@@ -193,7 +196,7 @@ func (e *Engine) checkSpec(s workspace.Spec) error {
 			WithHint("use strict, writable or admin").WithField("/profile", "profile_unknown", "")
 	}
 	for _, err := range []error{
-		workspace.ValidatePort(s.Port), workspace.ValidateEnv(s.Env), workspace.ValidateCommand(s.Command), e.checkLimits(s.Limits),
+		e.checkPolicy(s.Policy), workspace.ValidatePort(s.Port), workspace.ValidateEnv(s.Env), workspace.ValidateCommand(s.Command), e.checkLimits(s.Limits),
 	} {
 		if err != nil {
 			return err

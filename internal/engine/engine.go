@@ -163,6 +163,9 @@ func (e *Engine) Recover() error {
 		if err := resume(&turn{Tx: tx, now: now}); err != nil {
 			return err
 		}
+		if err := e.followPolicies(&turn{Tx: tx, now: now}); err != nil {
+			return err
+		}
 		if err := e.recoverActivity(&turn{Tx: tx, now: now}); err != nil {
 			return err
 		}

@@ -29,6 +29,7 @@ type fakeAgent struct {
 	hung    bool // it answers no hello
 	hello   agentapi.Hello
 	report  agentapi.Report
+	reports int           // that were asked for one by one
 	changed chan struct{} // closed when report has
 	ran     []agentapi.ExecStart
 	begun   int
@@ -117,6 +118,9 @@ func (a *fakeAgent) follow(w http.ResponseWriter, r *http.Request) {
 	for {
 		a.mu.Lock()
 		report, changed, gone := a.report, a.changed, a.gone
+		if r.URL.Query().Get("follow") == "" {
+			a.reports++
+		}
 		a.mu.Unlock()
 		if gone || json.NewEncoder(w).Encode(report) != nil || http.NewResponseController(w).Flush() != nil || r.URL.Query().Get("follow") == "" {
 			return

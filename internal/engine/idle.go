@@ -30,8 +30,9 @@ const (
 type purpose string
 
 const (
-	forStop  purpose = "stop"
-	forPause purpose = "pause"
+	forStop     purpose = "stop"
+	forPause    purpose = "pause"
+	forThrottle purpose = "throttle"
 )
 
 // checks are the looks at workspaces that are under way, and samples of their cpu. Its
@@ -158,7 +159,7 @@ func (e *Engine) checkSoon(w workspace.Workspace, p activity.Policy, why purpose
 		}
 		ctx, cancel := context.WithTimeout(e.ctx, checkTime)
 		defer cancel()
-		f, err := e.examine(ctx, w, p)
+		f, err := e.examine(ctx, w, p, why)
 		if e.ctx.Err() != nil {
 			return
 		}
@@ -169,8 +170,9 @@ func (e *Engine) checkSoon(w workspace.Workspace, p activity.Policy, why purpose
 	})
 }
 
-// examine looks whether w runs, and for work that nobody has told of.
-func (e *Engine) examine(ctx context.Context, w workspace.Workspace, p activity.Policy) (f findings, err error) {
+// examine looks whether w runs, and for work that nobody has told of. The idle probe is the
+// template's word on stops: it is not asked before fewer cores.
+func (e *Engine) examine(ctx context.Context, w workspace.Workspace, p activity.Policy, why purpose) (f findings, err error) {
 	ictx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	st, err := e.cfg.Driver.Inspect(ictx, ref(w))
@@ -202,6 +204,9 @@ func (e *Engine) examine(ctx context.Context, w workspace.Workspace, p activity.
 	if span := second.at.Sub(first.at).Seconds(); span > 0 && (second.used-first.used)/span >= activity.BusyShare {
 		f.work = append(f.work, found{activity.Busy, fmt.Sprintf("%.0f %% of a core", 100*(second.used-first.used)/span)})
 	}
+	if why == forThrottle {
+		return f, nil
+	}
 	return f, e.probe(ctx, w, &f)
 }
 
@@ -214,17 +219,25 @@ func (f *findings) read(r agentapi.Report, p activity.Policy, now time.Time) {
 		f.job(term.Foreground, interactive[term.Foreground], term.LastInput, p, now)
 	}
 	for _, tty := range r.Ttys { // of ssh, whose keys pass wsd unread
-		if tty.Terminal != "" {
+		if !f.typed(tty) {
 			continue
-		}
-		if tty.LastInput.After(f.input) {
-			f.input, f.where = tty.LastInput, "terminal "+printable(clip(tty.Name))
 		}
 		f.job(tty.Foreground, tty.Interactive || interactive[tty.Foreground], tty.LastInput, p, now)
 	}
 	if r.Execs > 0 {
 		f.work = append(f.work, found{activity.RunsExec, ""})
 	}
+}
+
+// typed notes when a terminal of ssh was typed into; it reports whether it is one.
+func (f *findings) typed(tty agentapi.Tty) bool {
+	if tty.Terminal != "" {
+		return false
+	}
+	if tty.LastInput.After(f.input) {
+		f.input, f.where = tty.LastInput, "terminal "+printable(clip(tty.Name))
+	}
+	return true
 }
 
 // job notes what runs in the foreground of a terminal. What waits for a person is work only
@@ -302,34 +315,14 @@ func (e *Engine) conclude(t *turn, seen workspace.Workspace, why purpose, f find
 		r.Check = nil
 	}
 	e.believe(t, &w, &r, p, f)
-	if why == forPause {
-		return e.concludePause(t, &w, r, p, f)
+	if why != forStop {
+		return e.concludeStep(t, &w, r, p, f, why)
 	}
 	e.sight(t, &w, &r, p)
 	if v := e.verdict(p, r, t.now); !v.Due(t.now) {
 		return e.judge(t, &w, r, true)
 	}
 	return e.stopIdle(t, &w, r, p)
-}
-
-// concludePause freezes w unless something works there, or somebody has come back.
-func (e *Engine) concludePause(t *turn, w *workspace.Workspace, r activity.Record, p activity.Policy, f findings) error {
-	before := r
-	e.sight(t, w, &r, p)
-	v := e.verdict(p, r, t.now)
-	if v.Level != activity.Background || w.State != workspace.Running {
-		return e.judge(t, w, r, true)
-	}
-	if len(f.work) == 0 {
-		if err := e.freeze(t, w, &r); err != nil {
-			return err
-		}
-	}
-	r.StopAt, r.Cause = v.StopAt, v.Cause
-	if err := e.keep(t, *w, before, r, p); err != nil {
-		return err
-	}
-	return e.nextLook(t, w, r, p, v)
 }
 
 // giveUpCheck notes a failed check. It reports whether there were so many that the rule

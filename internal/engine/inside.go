@@ -186,7 +186,7 @@ func (e *Engine) SSH(ctx context.Context, a workspace.Actor, name string) (net.C
 	if err != nil {
 		return nil, e.inside(ctx, w, err)
 	}
-	return conn, nil
+	return &sshConn{Conn: conn, engine: e, w: w, user: a.ID}, nil
 }
 
 // SSHKey tells by which key a client knows the workspace again.

@@ -24,15 +24,52 @@ func (e *Engine) ladder(t *turn, w *workspace.Workspace, r *activity.Record, fro
 	case r.Level == activity.Active && r.Step != "":
 		return e.stepUp(t, w, r, busy)
 	case busy || w.State != workspace.Running:
-	case r.Level == activity.Idle && from == activity.Active && e.throttles(*w):
-		r.Step = activity.Throttled
-		pendLimits(t, w, limitsResized)
-		return e.assign(t, w, workspace.JobResize, workspace.Daemon)
-	case r.Level == activity.Background && from != "" && e.cfg.Activity.Pause:
-		c, p := *w, e.policy(*w)
-		t.after(func() { e.checkSoon(c, p, forPause) })
+	case from == "": // it has just begun
+	default:
+		if why := e.stepDown(*w, *r); why != "" {
+			c, p := *w, e.policy(*w)
+			t.after(func() { e.checkSoon(c, p, why) })
+		}
 	}
 	return nil
+}
+
+// stepDown is the step that is next for w at its level; "": none. Before each a look has to
+// show that nothing works there.
+func (e *Engine) stepDown(w workspace.Workspace, r activity.Record) purpose {
+	switch {
+	case r.Level == activity.Background && e.cfg.Activity.Pause && r.Step != activity.Paused:
+		return forPause
+	case (r.Level == activity.Idle || r.Level == activity.Background) && r.Step == "" && e.throttles(w):
+		return forThrottle
+	}
+	return ""
+}
+
+// concludeStep takes w down a step unless something works there, or somebody has come back.
+func (e *Engine) concludeStep(t *turn, w *workspace.Workspace, r activity.Record, p activity.Policy, f findings, why purpose) error {
+	before := r
+	e.sight(t, w, &r, p)
+	v := e.verdict(p, r, t.now)
+	at := r
+	at.Level = v.Level
+	if w.State != workspace.Running || e.stepDown(*w, at) != why {
+		return e.judge(t, w, r, true)
+	}
+	if len(f.work) == 0 {
+		step := e.freeze
+		if why == forThrottle {
+			step = e.throttle
+		}
+		if err := step(t, w, &r); err != nil {
+			return err
+		}
+	}
+	r.StopAt, r.Cause = v.StopAt, v.Cause
+	if err := e.keep(t, *w, before, r, p); err != nil {
+		return err
+	}
+	return e.nextLook(t, w, r, p, v)
 }
 
 func (e *Engine) throttles(w workspace.Workspace) bool {
@@ -70,6 +107,13 @@ func (e *Engine) unthrottle(t *turn, w *workspace.Workspace, r *activity.Record)
 	return e.assign(t, w, workspace.JobResize, workspace.Daemon)
 }
 
+// throttle takes cores from w, which nobody uses and where nothing works.
+func (e *Engine) throttle(t *turn, w *workspace.Workspace, r *activity.Record) error {
+	r.Step = activity.Throttled
+	pendLimits(t, w, limitsResized)
+	return e.assign(t, w, workspace.JobResize, workspace.Daemon)
+}
+
 // freeze pauses w, which nobody uses and where nothing works.
 func (e *Engine) freeze(t *turn, w *workspace.Workspace, r *activity.Record) error {
 	r.Step = activity.Paused
@@ -77,9 +121,9 @@ func (e *Engine) freeze(t *turn, w *workspace.Workspace, r *activity.Record) err
 	return e.assign(t, w, workspace.JobPause, workspace.Daemon)
 }
 
-// ladderAt is when to look again whether w can be paused.
-func (e *Engine) ladderAt(r activity.Record, p activity.Policy, now time.Time) time.Time {
-	if !e.cfg.Activity.Pause || r.Level != activity.Background || r.Step == activity.Paused {
+// ladderAt is when to look again whether w can be taken down a step.
+func (e *Engine) ladderAt(w workspace.Workspace, r activity.Record, p activity.Policy, now time.Time) time.Time {
+	if e.stepDown(w, r) == "" {
 		return time.Time{}
 	}
 	return now.Add(max(spanOf(p), time.Second))

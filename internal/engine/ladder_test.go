@@ -82,6 +82,26 @@ func TestWhatWorksIsNotFrozen(t *testing.T) {
 	})
 }
 
+func TestWhatWorksKeepsItsCores(t *testing.T) {
+	inWatchedBubble(t, func(r *rig, a *fakeAgent) {
+		r.cfg.Activity.Throttle = 0.25
+		r.create("demo")
+		r.vouched("demo")
+		a.tell(func(a *fakeAgent) { a.report = agentapi.Report{Execs: 1} })
+		for range 8 {
+			r.pass(time.Minute)
+			if y := r.why("demo"); r.cpus("demo") != 1 || y.Step != "" {
+				r.t.Fatalf("while something works it is %s, %s, and has %g cores", y.Level, y.Step, r.cpus("demo"))
+			}
+		}
+		a.tell(func(a *fakeAgent) { a.report = agentapi.Report{} })
+		r.pass(2 * time.Minute)
+		if y := r.why("demo"); r.cpus("demo") != 0.25 || y.Step != activity.Throttled {
+			r.t.Errorf("after it has worked it is %s, %s, and has %g cores", y.Level, y.Step, r.cpus("demo"))
+		}
+	})
+}
+
 func TestALadderStepSurvivesARestartOfWsd(t *testing.T) {
 	inUseBubble(t, func(c *Config) { c.Activity.Pause = true }, func(r *rig) {
 		r.create("demo")

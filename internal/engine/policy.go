@@ -1,10 +1,16 @@
 package engine
 
 import (
+	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -47,6 +53,87 @@ func (a Activity) named(name string) (activity.Policy, bool) {
 		return a.Policies[i], true
 	}
 	return activity.Named(name)
+}
+
+// Policies returns what a workspace may have, as it applies.
+func (e *Engine) Policies(context.Context, workspace.Actor) (api.PolicyList, error) {
+	a := e.cfg.Activity
+	list := api.PolicyList{Default: e.policy(workspace.Workspace{}).Name}
+	for _, p := range a.all() {
+		if !p.Never || !a.Ceiling.NoNever {
+			list.Policies = append(list.Policies, p.Under(a.Ceiling))
+		}
+	}
+	return list, nil
+}
+
+// all is every policy that there is, each once.
+func (a Activity) all() []activity.Policy {
+	out := slices.Clone(a.Policies)
+	for _, p := range activity.Policies() {
+		if !slices.ContainsFunc(out, func(o activity.Policy) bool { return o.Name == p.Name }) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// checkPolicy refuses a policy that there is not, and one that the ceilings forbid as a
+// whole; what else they bound is bounded quietly, and shown so.
+func (e *Engine) checkPolicy(name string) error {
+	p, ok := e.cfg.Activity.named(name)
+	if !ok {
+		var names []string
+		for _, p := range e.cfg.Activity.all() {
+			names = append(names, p.Name)
+		}
+		return fault.New(fault.Invalid, "policy_unknown", "%.40q is not an activity policy", name).
+			WithHint("there are %s; others are added to the settings as [activity.policies.NAME]", strings.Join(names, ", ")).
+			WithField("/policy", "policy_unknown", "")
+	}
+	if name != "" && p.Never && e.cfg.Activity.Ceiling.NoNever {
+		return fault.New(fault.Denied, "policy_not_allowed", "the settings of wsd do not allow a policy that never stops a workspace, as %s does", p.Name).
+			WithHint("choose another one with `wsctl policy`, or ask for activity.allow_never").WithField("/policy", "policy_not_allowed", "")
+	}
+	return nil
+}
+
+// followPolicies notes on each workspace whether its policy is still configured: the
+// settings change only while no daemon runs.
+func (e *Engine) followPolicies(t *turn) error {
+	for w, err := range t.Workspaces() {
+		if err != nil {
+			continue // a damaged row is told of by those who read it
+		}
+		w = w.Clone()
+		if !e.notePolicy(t, &w) {
+			continue
+		}
+		if err := t.put(&w); err != nil {
+			return err
+		}
+		state := "found"
+		if _, missing := w.Condition(workspace.PolicyMissing); missing {
+			state = "missing"
+			e.log.Warn("the policy of a workspace is not configured any more", "workspace", w.Name, "policy", w.Spec.Policy, "instead", e.policy(w).Name)
+		}
+		if err := t.tell(&w, workspace.Daemon, event.WorkspaceUpdated, map[string]string{"policy": state}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notePolicy brings the condition PolicyMissing of w up to date; it reports whether that
+// changed it.
+func (e *Engine) notePolicy(t *turn, w *workspace.Workspace) bool {
+	if _, ok := e.cfg.Activity.named(w.Spec.Policy); ok {
+		return w.DropCondition(workspace.PolicyMissing)
+	}
+	return w.SetCondition(t.now, workspace.Condition{
+		Type: workspace.PolicyMissing, Status: true, Reason: "not_configured",
+		Detail: fmt.Sprintf("its policy %s is not in the settings of wsd any more, so the policy %s decides", w.Spec.Policy, e.policy(*w).Name),
+	})
 }
 
 // warnings are in falling order.

@@ -55,6 +55,7 @@ type room struct {
 	fresh    bool      // the ledger has a line that the record has not
 	quiet    time.Time // an engagement before it moves nothing that is worth a write
 	stepped  bool      // the ladder took it down: the next engagement is urgent
+	raises   bool      // the next engagement raises the level, if only once quiet is over
 }
 
 // find returns the room of a workspace, or nil.
@@ -74,7 +75,7 @@ func (a *attendance) open(id string, r activity.Record, p activity.Policy) *room
 	}
 	ro := &room{
 		id: id, all: a, sessions: map[string]*lease{}, policy: p, run: r.Run, engaged: r.Facts.Engaged, worked: r.Facts.Worked,
-		gone: r.Facts.Disconnected, ledger: slices.Clone(r.Ledger), stepped: r.Step != "",
+		gone: r.Facts.Disconnected, ledger: slices.Clone(r.Ledger), stepped: r.Step != "", raises: r.Level != activity.Active,
 	}
 	a.rooms[id] = ro
 	return ro
@@ -259,7 +260,8 @@ func (ro *room) engage(kind activity.Evidence, who, what string, now time.Time) 
 	ro.note(kind, who, what, now)
 	urgent := ro.stepped
 	worth := urgent || !now.Before(ro.quiet)
-	news := ro.fresh && !was
+	news, later := ro.fresh && !was, ro.quiet
+	raises := ro.raises
 	if worth {
 		ro.quiet = now.Add(pauseOf(ro.policy)) // until the turn has said better
 	}
@@ -267,6 +269,8 @@ func (ro *room) engage(kind activity.Evidence, who, what string, now time.Time) 
 	switch {
 	case worth:
 		ro.all.mark(ro.id, now)
+	case raises:
+		ro.all.mark(ro.id, later)
 	case news:
 		ro.all.mark(ro.id, now.Add(ledgerEvery))
 	}
@@ -302,7 +306,7 @@ func (ro *room) written(r activity.Record, p activity.Policy, quiet time.Time, a
 		ro.run, ro.engaged, ro.worked = r.Run, r.Facts.Engaged, r.Facts.Worked
 		ro.gone, ro.ledger = r.Facts.Disconnected, slices.Clone(r.Ledger)
 	}
-	ro.policy, ro.quiet, ro.stepped = p, quiet, r.Step != ""
+	ro.policy, ro.quiet, ro.stepped, ro.raises = p, quiet, r.Step != "", r.Level != activity.Active
 	if all {
 		ro.fresh = false
 	}

@@ -21,16 +21,22 @@ import (
 // workspace's own secrets take its place.
 const credentialFile = "git-credential"
 
+func checkWake(w workspace.Wake) error {
+	if w == workspace.WakeOn || w == workspace.WakeOff {
+		return nil
+	}
+	return fault.New(fault.Invalid, "wake_invalid", "%.20q says not whether requests start it", string(w)).
+		WithHint("give on or off").WithField("/wake", "wake_invalid", "")
+}
+
 // addSource fills in where files come from, and what else a request says beside its
 // template or image.
 func (e *Engine) addSource(spec *workspace.Spec, req api.CreateSource, a workspace.Actor) error {
-	switch req.Wake {
-	case "":
-	case workspace.WakeOn, workspace.WakeOff:
+	if req.Wake != "" {
+		if err := checkWake(req.Wake); err != nil {
+			return err
+		}
 		spec.Wake = req.Wake
-	default:
-		return fault.New(fault.Invalid, "wake_invalid", "%.20q says not whether requests start it", string(req.Wake)).
-			WithHint("give on or off").WithField("/wake", "wake_invalid", "")
 	}
 	for _, name := range req.Secrets {
 		if err := workspace.ValidateSecret(name, 0); err != nil {

@@ -96,9 +96,9 @@ func passes(f api.Filter, w workspace.Workspace) bool {
 	return false
 }
 
-// Update renames, labels or resizes a workspace. rev > 0 must be its revision.
+// Update changes a workspace in place. rev > 0 must be its revision.
 func (e *Engine) Update(ctx context.Context, a workspace.Actor, ref string, rev uint64, u api.Update) (workspace.Workspace, error) {
-	if err := checkUpdate(u); err != nil {
+	if err := e.checkUpdate(u); err != nil {
 		return workspace.Workspace{}, err
 	}
 	if u.Limits != nil {
@@ -120,9 +120,19 @@ func (e *Engine) Update(ctx context.Context, a workspace.Actor, ref string, rev 
 	return w, err
 }
 
-func checkUpdate(u api.Update) error {
+func (e *Engine) checkUpdate(u api.Update) error {
 	if u.Name != nil {
 		if err := workspace.ValidateName(*u.Name); err != nil {
+			return err
+		}
+	}
+	if u.Policy != nil {
+		if err := e.checkPolicy(*u.Policy); err != nil {
+			return err
+		}
+	}
+	if u.Wake != nil {
+		if err := checkWake(*u.Wake); err != nil {
 			return err
 		}
 	}
@@ -159,6 +169,15 @@ func (e *Engine) update(t *turn, a workspace.Actor, w workspace.Workspace, u api
 			return w, err
 		}
 		detail["labels"] = "changed"
+	}
+	if u.Policy != nil && *u.Policy != w.Spec.Policy {
+		detail["policy"] = orDefault(*u.Policy, "unset")
+		w.Spec.Policy = *u.Policy
+		e.notePolicy(t, &w)
+	}
+	if u.Wake != nil && *u.Wake != w.Spec.Wake {
+		detail["wake"] = string(*u.Wake)
+		w.Spec.Wake = *u.Wake
 	}
 	resized := false
 	if u.Limits != nil {

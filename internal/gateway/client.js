@@ -6,7 +6,8 @@
 //   const gateway = connect({ url: "ws+unix:/run/wsd.sock:/v1/ws", WebSocket: (await import("ws")).WebSocket });
 //   const room = gateway.join("demo");
 //   room.on("snapshot", (s) => ...); room.on("state", (fact, frame) => ...); room.on("*", (frame) => ...);
-//   gateway.on("link", ({ state, since, error }) => ...);         // live or lost: then what is shown is stale
+//   gateway.on("link", ({ state, since, error }) => ...);         // live, polling, or lost: then what is shown is stale
+//   gateway.on("poll", ({ workspaces }) => ...);                  // while no socket can be had: the list, when it has changed
 //
 // Numbered frames of a room come once each and in order. After "snapshot" forget what was
 // known before it.
@@ -16,6 +17,8 @@ const FIRST = 250; // ms, ceiling of the first delay; it doubles
 const MAX = 20_000; // ms, ceiling of every delay
 const HEALTHY = 30_000; // ms after which a connection counts as a good one
 const SILENCE = 45_000; // ms without a frame: wsd asks every 15 s
+const REFUSED = 3; // sockets in a row that never said hello: a page is not told why, so the list is asked for meanwhile
+const POLL = 5_000; // ms between two questions for it; an unchanged one is a 304
 const GOING_AWAY = 1001, RESTART = 1012, KICKED = 4403;
 
 class Emitter {
@@ -122,6 +125,9 @@ export class Gateway extends Emitter {
   #timer = null;
   #silence = null;
   #closed = false;
+  #failed = 0; // sockets in a row without hello
+  #poller = null;
+  #etag = "";
 
   constructor(options) {
     super();
@@ -165,6 +171,7 @@ export class Gateway extends Emitter {
     this.#closed = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#silence);
+    this.#rest();
     this.#socket?.close(1000);
   }
 
@@ -201,6 +208,8 @@ export class Gateway extends Emitter {
     switch (frame.type) {
       case "hello":
         this.hello = p;
+        this.#failed = 0;
+        this.#rest();
         this.#link("live", null);
         this.send("hello", undefined, { client: this.options.client ?? "client.js" });
         for (const room of this.#rooms) room._enter();
@@ -234,13 +243,50 @@ export class Gateway extends Emitter {
     this.emit("link", { state, since: this.since, error });
   }
 
+  // Asks for the list now and then, until a socket says hello.
+  async #poll(poller) {
+    let state = "lost";
+    try {
+      const headers = this.#etag ? { "If-None-Match": this.#etag } : {};
+      const answer = await fetch(this.#list(), { headers, cache: "no-store", signal: AbortSignal.timeout(POLL) });
+      const list = answer.status === 200 ? await answer.json() : null;
+      if (this.#poller !== poller) return;
+      if (list !== null || answer.status === 304) state = "polling";
+      if (list !== null) {
+        this.#etag = answer.headers.get("ETag") ?? "";
+        this.emit("poll", list);
+      }
+    } catch {
+      // wsd cannot be reached: what is shown is stale
+    }
+    if (this.#poller !== poller) return;
+    if (state !== this.state) this.#link(state, null);
+    poller.timer = setTimeout(() => this.#poll(poller), POLL);
+  }
+
+  /** Where the list is: beside the socket, unless options.poll says so; "" where fetch cannot ask. */
+  #list() {
+    return this.options.poll ?? (/^wss?:/.test(this.options.url) ? this.options.url.replace(/^ws/, "http").replace(/\/ws$/, "/workspaces") : "");
+  }
+
+  #rest() {
+    clearTimeout(this.#poller?.timer);
+    this.#poller = null;
+    this.#etag = "";
+  }
+
   #lost(code, error) {
     this.#socket = null;
     if (this.#closed) return;
-    this.#link("lost", error ?? code);
+    if (this.state === "live") this.#link("lost", error ?? code);
+    else if (this.state === "lost") this.emit("link", { state: "lost", since: this.since, error: error ?? code });
     if (code === KICKED) {
       this.#closed = true; // somebody ended the session: coming back is for a person to decide
       return;
+    }
+    if (++this.#failed >= REFUSED && this.#poller === null && this.#list() !== "") {
+      this.#poller = {};
+      this.#poll(this.#poller);
     }
     if (Date.now() - this.#begun >= HEALTHY) this.#attempt = 0;
     const soon = this.#attempt === 0 && (code === GOING_AWAY || code === RESTART);
@@ -265,14 +311,16 @@ export function connect(options) {
  */
 export function track(room, page = globalThis) {
   let input = 0;
-  let told = 0;
+  let told = 0; // the last input that wsd was told of as it came
   const tell = () => {
-    told = Date.now();
     room.send("visibility", { visible: !page.document.hidden, input_age_ms: input ? Date.now() - input : -1 });
   };
   const acted = () => {
     input = Date.now();
-    if (input - told > 30_000) tell();
+    if (input - told > 30_000) {
+      told = input;
+      tell();
+    }
   };
   const kinds = ["keydown", "pointerdown", "wheel"];
   for (const kind of kinds) page.addEventListener(kind, acted, { passive: true, capture: true });

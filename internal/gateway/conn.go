@@ -35,6 +35,7 @@ type conn struct {
 	beat   *time.Timer
 	idle   *time.Timer // nil: it is in a room
 	hidden bool
+	ended  bool // the client has said goodbye: its members do not come back
 	over   bool
 }
 
@@ -103,7 +104,7 @@ func (c *conn) run(leave <-chan struct{}, done func()) {
 func (h *Hub) hello(a workspace.Actor, now time.Time) api.Hello {
 	return api.Hello{
 		Connection: rand.Text()[:12], User: a.ID, ServerTime: now, PingMS: h.limits.Ping.Milliseconds(),
-		GraceMS: activity.LeaseLife.Milliseconds(), MessageBytes: h.limits.MessageBytes, PerSecond: h.limits.PerSecond, Burst: h.limits.Burst,
+		GraceMS: h.limits.Grace.Milliseconds(), MessageBytes: h.limits.MessageBytes, PerSecond: h.limits.PerSecond, Burst: h.limits.Burst,
 	}
 }
 
@@ -147,6 +148,7 @@ func (c *conn) read() {
 	for {
 		kind, data, err := c.ws.Read(c.ctx)
 		if err != nil {
+			c.noteGoodbye(err)
 			c.cancelUnlessEnding(err)
 			return
 		}
@@ -167,6 +169,15 @@ func (c *conn) read() {
 			c.drain()
 			return
 		}
+	}
+}
+
+// noteGoodbye notes that the client closed its connection because it has done with it.
+func (c *conn) noteGoodbye(err error) {
+	if websocket.CloseStatus(err) == websocket.StatusNormalClosure {
+		c.mu.Lock()
+		c.ended = true
+		c.mu.Unlock()
 	}
 }
 
@@ -224,7 +235,7 @@ func (c *conn) bye(code websocket.StatusCode, reason string, retry time.Duration
 func (c *conn) leaveAll() {
 	c.mu.Lock()
 	c.over = true
-	seats := c.seats
+	seats, ended := c.seats, c.ended
 	c.seats = nil
 	c.beat.Stop()
 	if c.idle != nil {
@@ -232,7 +243,11 @@ func (c *conn) leaveAll() {
 	}
 	c.mu.Unlock()
 	for _, s := range seats {
-		s.leave()
+		if ended {
+			s.leave()
+		} else {
+			s.lose()
+		}
 	}
 }
 

@@ -161,6 +161,7 @@ type lease struct {
 	trips   []time.Duration
 	missed  int
 	closed  bool
+	quality activity.Quality // of Trip; "": stable
 	kicked  chan struct{}
 }
 
@@ -197,6 +198,9 @@ func (l *lease) Trip(d time.Duration) activity.Quality {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trips = append(l.trips, d)
+	if l.quality != "" {
+		return l.quality
+	}
 	return activity.Stable
 }
 

@@ -253,7 +253,15 @@ func (h *Hub) know(list ...workspace.Workspace) {
 	}
 }
 
-// leave gives up the seat and its lease, whose grace begins.
+// lose gives up the seat of a connection that broke, and its lease, whose grace begins.
+func (s *seat) lose() {
+	s.room.lose(s, time.Now())
+	if s.lease != nil {
+		s.lease.Close()
+	}
+}
+
+// leave gives up the seat and its lease for good.
 func (s *seat) leave() {
 	if s.room != nil {
 		s.room.stand(s, time.Now())

@@ -45,7 +45,7 @@ func TestAClientIsToldTheStateWhoIsThereAndWhatHappens(t *testing.T) {
 	if c := of[api.Cursor](t, first.until(api.FrameCursor)); c.Member != other.Member || c.File != "a[31m.go" || c.Line != 3 {
 		t.Errorf("cursor: %+v", c)
 	}
-	_ = second.conn.CloseNow()
+	_ = second.conn.Close(websocket.StatusNormalClosure, "")
 	for {
 		if p := of[api.Presence](t, first.until(api.FramePresence)); p.Event == "leave" && p.Member.ID == other.Member {
 			break

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -24,10 +25,12 @@ type Limits struct {
 	PayloadBytes            int // of what is published from inside
 
 	Ping  time.Duration // between two pings
+	Hurry time.Duration // between two pings of an unstable connection that somebody sees
 	Pong  time.Duration // an answer may take
 	Write time.Duration // a client may take for one frame
 	Idle  time.Duration // a connection may be in no room
 	Room  time.Duration // an empty room is remembered
+	Grace time.Duration // a member whose connection broke is shown on
 	Quiet time.Duration // silence of server-sent events
 }
 
@@ -38,8 +41,8 @@ func DefaultLimits() Limits {
 		Connections: 256, PerUser: 128, PerRoom: 128, Rooms: 64,
 		MessageBytes: 32 << 10, PerSecond: 50, Burst: 100,
 		QueueFrames: 256, QueueBytes: 1 << 20, RingFrames: 1024, RingBytes: 4 << 20, PayloadBytes: 64 << 10,
-		Ping: 15 * time.Second, Pong: 10 * time.Second, Write: 10 * time.Second,
-		Idle: 30 * time.Second, Room: 2 * time.Minute, Quiet: 15 * time.Second,
+		Ping: 15 * time.Second, Hurry: 5 * time.Second, Pong: 10 * time.Second, Write: 10 * time.Second,
+		Idle: 30 * time.Second, Room: 2 * time.Minute, Grace: activity.LeaseLife, Quiet: 15 * time.Second,
 	}
 }
 
@@ -65,10 +68,12 @@ func (l Limits) orDefault() Limits {
 	}
 	for _, p := range []struct{ v, def *time.Duration }{
 		{&l.Ping, &d.Ping},
+		{&l.Hurry, &d.Hurry},
 		{&l.Pong, &d.Pong},
 		{&l.Write, &d.Write},
 		{&l.Idle, &d.Idle},
 		{&l.Room, &d.Room},
+		{&l.Grace, &d.Grace},
 		{&l.Quiet, &d.Quiet},
 	} {
 		if *p.v <= 0 {

@@ -32,11 +32,12 @@ func (c *conn) check() {
 		c.mu.Unlock()
 		return
 	}
-	c.beat = time.AfterFunc(max(0, c.hub.limits.Ping-c.hub.limits.Pong), c.ask)
-	missed := c.pulse.asked != 0
+	missed, pause := c.pulse.asked != 0, c.hub.limits.Ping
 	if missed {
 		c.pulse.missed++
+		pause = c.pace(activity.Unstable)
 	}
+	c.beat = time.AfterFunc(max(0, pause-c.hub.limits.Pong), c.ask)
 	hidden, silent := c.hidden, time.Since(c.pulse.heard)
 	gone := missed && c.pulse.missed >= 2 && (!hidden || silent > silentHidden)
 	c.mu.Unlock()
@@ -80,10 +81,35 @@ func (c *conn) answered(t int64, now time.Time) {
 	c.pulse.asked, c.pulse.missed = 0, 0
 	trip := now.Sub(c.pulse.sent)
 	c.mu.Unlock()
+	worst := activity.Stable
 	for _, s := range c.present() {
-		if s.lease != nil {
-			c.rated(s, s.lease.Trip(trip))
+		if s.lease == nil {
+			continue
 		}
+		q := s.lease.Trip(trip)
+		if c.rated(s, q); q != activity.Stable {
+			worst = q
+		}
+	}
+	c.hurry(worst, trip)
+}
+
+// pace is how long after a ping the next one follows; the lock is held. While a connection
+// is unstable pings come faster, so that it is known sooner what becomes of it; a page that
+// nobody sees has no time for them.
+func (c *conn) pace(q activity.Quality) time.Duration {
+	if q == activity.Stable || c.hidden {
+		return c.hub.limits.Ping
+	}
+	return min(c.hub.limits.Hurry, c.hub.limits.Ping)
+}
+
+// hurry brings the next ping forward, where the one that took trip shows that it should.
+func (c *conn) hurry(q activity.Quality, trip time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if pause := c.pace(q); !c.over && pause < c.hub.limits.Ping && c.beat.Stop() { // else check is about to set it
+		c.beat = time.AfterFunc(max(0, pause-trip), c.ask)
 	}
 }
 

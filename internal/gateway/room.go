@@ -29,7 +29,8 @@ type room struct {
 	bytes  int      // of ring
 	latest []*frame // the newest of each key, oldest first
 	seats  map[*seat]struct{}
-	empty  *time.Timer // nil: somebody is in it
+	away   map[string]*absent // by session: members whose connection broke
+	empty  *time.Timer        // nil: somebody is in it
 	closed bool
 }
 
@@ -48,7 +49,7 @@ type seat struct {
 }
 
 func newRoom(id string, l Limits, gone func()) *room {
-	return &room{id: id, limits: l, gone: gone, epoch: rand.Text()[:12], seats: map[*seat]struct{}{}}
+	return &room{id: id, limits: l, gone: gone, epoch: rand.Text()[:12], seats: map[*seat]struct{}{}, away: map[string]*absent{}}
 }
 
 func (s *seat) wants(typ string) bool { return s.types == nil || s.types[typ] || always(typ) }
@@ -149,6 +150,7 @@ func (r *room) sit(s *seat, j api.Join, joined api.Joined, now time.Time) (recov
 		r.empty.Stop()
 		r.empty = nil
 	}
+	known := r.welcome(s)
 	missed, recovered := r.after(j)
 	joined.Seq, joined.Recovered, joined.Member = r.seq, recovered, s.shown.ID
 	r.seats[s] = struct{}{}
@@ -163,7 +165,7 @@ func (r *room) sit(s *seat, j api.Join, joined api.Joined, now time.Time) (recov
 	} else {
 		s.held, s.base = true, r.seq
 	}
-	if s.shown.ID != "" {
+	if s.shown.ID != "" && !known {
 		r.tell(s, "join", now)
 	}
 	return recovered, nil
@@ -211,12 +213,10 @@ func (r *room) acquaint(s *seat, now time.Time) {
 		return
 	}
 	p := api.Presence{Event: "members"}
-	for other := range r.seats {
-		switch {
-		case other.shown.ID == "":
-		case len(p.Members) < maxMembers:
-			p.Members = append(p.Members, other.shown)
-		default:
+	for _, m := range r.members() {
+		if len(p.Members) < maxMembers {
+			p.Members = append(p.Members, m)
+		} else {
 			p.Others++
 		}
 	}
@@ -227,13 +227,15 @@ func (r *room) acquaint(s *seat, now time.Time) {
 const maxMembers = 64
 
 // tell tells the others of one member.
-func (r *room) tell(s *seat, what string, now time.Time) {
-	m := s.shown
+func (r *room) tell(s *seat, what string, now time.Time) { r.tellOf(s.shown, s, what, now) }
+
+// tellOf tells everybody but one seat of a member.
+func (r *room) tellOf(m api.Member, except *seat, what string, now time.Time) {
 	n := news{typ: api.FramePresence, key: "presence/" + m.ID, time: now, body: body(api.Presence{Event: what, Member: &m})}
 	if what == "leave" {
 		n.forget = cursorKey(m.ID)
 	}
-	r.spread(n, s)
+	r.spread(n, except)
 }
 
 func cursorKey(member string) string { return "cursor/" + member }
@@ -307,6 +309,7 @@ func (r *room) close(typ string, payload any, now time.Time) {
 	}
 	clear(r.seats)
 	r.ring, r.latest = nil, nil
+	r.forgetAway()
 }
 
 // fade closes the room if nobody is in it.
@@ -317,5 +320,6 @@ func (r *room) fade() bool {
 		return false
 	}
 	r.closed, r.ring, r.latest = true, nil, nil
+	r.forgetAway()
 	return true
 }

@@ -25,6 +25,9 @@ type Activity interface {
 	Unhold(ctx context.Context, a workspace.Actor, ref, id string) error
 	Extend(ctx context.Context, a workspace.Actor, ref string, req api.Extend) (api.Why, error)
 
+	// Policies returns what a workspace may have.
+	Policies(ctx context.Context, a workspace.Actor) (api.PolicyList, error)
+
 	// Uses tells how workspaces are used, by id, that the caller has read already. What
 	// does not run is absent.
 	Uses(ids ...string) map[string]api.Activity
@@ -32,6 +35,10 @@ type Activity interface {
 
 func activityRoutes() []route {
 	return []route{
+		{
+			method: "GET", path: "/v1/policies", access: anyone, id: "list-policies", summary: "Activity policies that a workspace may have",
+			answers: ok[api.PolicyList]("Policies"), handle: (*Server).policies,
+		},
 		{
 			method: "GET", path: "/v1/sessions", access: owner, id: "list-sessions", summary: "Connections to your workspaces",
 			answers: ok[api.SessionList]("By workspace, oldest first"), handle: (*Server).allSessions,
@@ -66,6 +73,14 @@ func activityRoutes() []route {
 			body: jsonBody[api.Extend](true), answers: ok[api.Why]("As it is now"), errors: []int{404, 409, 422, 429, 507}, handle: (*Server).extend,
 		},
 	}
+}
+
+func (s *Server) policies(c *call) error {
+	list, err := s.backend.Policies(c.ctx, c.actor)
+	if err != nil {
+		return err
+	}
+	return s.reply(c, http.StatusOK, noTag, list)
 }
 
 func (s *Server) allSessions(c *call) error { return s.sessionsOf(c, "") }

@@ -70,6 +70,10 @@ func (f *fakeActivity) Extend(ctx context.Context, a workspace.Actor, ref string
 	return f.Why(ctx, a, ref)
 }
 
+func (f *fakeActivity) Policies(context.Context, workspace.Actor) (api.PolicyList, error) {
+	return api.PolicyList{Default: activity.DefaultPolicy, Policies: activity.Policies()}, nil
+}
+
 func (f *fakeActivity) Uses(ids ...string) map[string]api.Activity {
 	out := map[string]api.Activity{}
 	f.mu.Lock()

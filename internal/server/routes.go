@@ -109,7 +109,7 @@ func workspaceRoutes() []route {
 			headers: []header{ifNoneMatch}, answers: one, errors: []int{404, 409}, handle: (*Server).getWorkspace,
 		},
 		{
-			method: "PATCH", path: "/v1/workspaces/{ref}", access: owner, id: "update-workspace", summary: "Change name, labels or limits",
+			method: "PATCH", path: "/v1/workspaces/{ref}", access: owner, id: "update-workspace", summary: "Change name, labels, limits, policy or whether requests wake it",
 			headers: []header{ifMatchRequired}, body: jsonBody[api.Update](false), answers: changed,
 			errors: []int{404, 409, 412, 422, 428, 503, 507}, handle: (*Server).updateWorkspace,
 		},

@@ -87,6 +87,7 @@ const (
 	CrashLoop        ConditionType = "CrashLoop"        // its command keeps ending soon after its start
 	AgentUnreachable ConditionType = "AgentUnreachable" // it runs, and its agent does not answer
 	AgentOutdated    ConditionType = "AgentOutdated"    // its agent is older than wsd
+	PolicyMissing    ConditionType = "PolicyMissing"    // its activity policy is not configured any more; the daemon's applies
 )
 
 // Condition is one fact with its time and reason. Time is when Status last changed.

@@ -3,14 +3,17 @@ package layered
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/wsctl/wsctl/internal/config"
 	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 const cores = 4
@@ -83,6 +86,17 @@ var samples = map[string][3]string{
 	"activity.throttle":       {"0.25", "05e-1", "+1"},
 	"activity.pause":          {"'on'", "on", "on"},
 	"activity.scale":          {"0.01", "1e-3", "+0.5"},
+	"gateway.connections":     {"300", "301", "302"},
+	"gateway.per_user":        {"11", "12", "13"},
+	"gateway.per_room":        {"11", "12", "13"},
+	"gateway.rooms":           {"11", "12", "13"},
+	"gateway.message":         {"'64KiB'", "2KiB", "1MiB"},
+	"gateway.per_second":      {"11", "12", "13"},
+	"gateway.burst":           {"11", "12", "13"},
+	"gateway.queue_frames":    {"21", "22", "23"},
+	"gateway.queue_size":      {"'2MiB'", "3MiB", "128KiB"},
+	"gateway.ring_frames":     {"21", "22", "23"},
+	"gateway.ring_size":       {"'2MiB'", "3MiB", "128KiB"},
 	"docker.host":             {"'unix:///a.sock'", "unix:///b.sock", "unix:///c.sock"},
 	"docker.subnets":          {"'10.0.0.0/8'", "172.16.0.0/16", "192.168.4.0/24"},
 	"docker.spare":            {"0", "01", "3"},
@@ -145,7 +159,7 @@ func TestAFileWithTablesAndAVariableGiveOneStruct(t *testing.T) {
 func TestNoFileGivesTheDefaults(t *testing.T) {
 	src := config.Sources{UID: 1000, Home: t.TempDir(), CPUs: cores}
 	cfg, _, err := Load(src)
-	if want := config.Default(1000, src.Home, func(string) (string, bool) { return "", false }, cores); err != nil || cfg != want {
+	if want := config.Default(1000, src.Home, func(string) (string, bool) { return "", false }, cores); err != nil || !reflect.DeepEqual(cfg, want) {
 		t.Errorf("got %+v, %v", cfg, err)
 	}
 }
@@ -157,7 +171,7 @@ func TestWhatIsRefusedGivesNoStruct(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg, _, err := Load(source(t, text))
-			if !fault.Is(err, fault.Invalid) || cfg != (config.Config{}) {
+			if !fault.Is(err, fault.Invalid) || !reflect.DeepEqual(cfg, config.Config{}) {
 				t.Errorf("got %v and %+v", err, cfg)
 			}
 		})
@@ -176,4 +190,21 @@ func FuzzFile(f *testing.F) {
 			agree(t, src)
 		}
 	})
+}
+
+func TestPoliciesOfTheFileAreInTheStructWithAllTheirTimes(t *testing.T) {
+	src := source(t, "[activity.policies.night-shift]\nlike = 'eager'\nidle = '5m'\nmax_lifetime = '8h'\n")
+	src.Env = []string{"WSD_ACTIVITY_POLICIES_NIGHT_SHIFT_GRACE=3s"}
+	cfg, _, err := Load(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	minute := workspace.Duration(time.Minute)
+	want := config.Policy{
+		Like: "eager", Active: 2 * minute, Idle: 5 * minute, Background: 30 * minute, Grace: minute / 20, WorkTail: minute, WorkCap: 360 * minute,
+		MaxLifetime: 480 * minute, Eager: config.On, Never: config.Off,
+	}
+	if got := cfg.Activity.Policies["night-shift"]; got != want || len(cfg.Activity.Policies) != 1 {
+		t.Errorf("got %+v, want %+v", cfg.Activity.Policies, want)
+	}
 }

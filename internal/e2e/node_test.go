@@ -1,4 +1,4 @@
-package gateway_test
+package e2e_test
 
 import (
 	"bufio"
@@ -49,7 +49,7 @@ type script struct {
 
 func runScript(t *testing.T, dir, name string, args ...string) *script {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join("testdata", name))
+	path, err := filepath.Abs(filepath.Join("testdata", "gateway", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestClientsInJavaScriptJoinSeeOthersDropAndResume(t *testing.T) {
 			leave()
 			for s.next("presence")["presence"] != "leave" {
 			}
-			last := change(t, d, w.Name, 1, s)
+			last := relabel(t, d, w.Name, 1, s)
 			s.say("drop")
 			if name == "stranger.mjs" {
 				s.next("closed")
@@ -186,7 +186,7 @@ func TestClientsInJavaScriptJoinSeeOthersDropAndResume(t *testing.T) {
 				for s.next("link")["link"] != "lost" {
 				}
 			}
-			change(t, d, w.Name, 5, nil)
+			relabel(t, d, w.Name, 5, nil)
 			if name == "stranger.mjs" { // the module comes back by itself
 				s.say("back")
 			}
@@ -209,8 +209,8 @@ func TestClientsInJavaScriptJoinSeeOthersDropAndResume(t *testing.T) {
 	}
 }
 
-// change makes n facts; with a script it returns the number of the last frame that came.
-func change(t *testing.T, d *wstest.Daemon, ref string, n int, s *script) (last float64) {
+// relabel makes n facts; with a script it returns the number of the last frame that came.
+func relabel(t *testing.T, d *wstest.Daemon, ref string, n int, s *script) (last float64) {
 	t.Helper()
 	for i := range n {
 		value := time.Now().Format("150405.000000000") + string(rune('a'+i))
