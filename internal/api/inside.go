@@ -17,6 +17,11 @@ import (
 // GET /v1/workspaces/{ref}/forward/{port} and GET /v1/workspaces/{ref}/ssh are
 // WebSockets of RawProtocol: binary messages are the bytes of a connection, an empty
 // one ends its sender's half, and closing ends both. ssh starts a stopped workspace.
+//
+// GET /v1/workspaces/{ref}/ssh-agent is one too, in the other direction: on it git, while
+// it fetches a source with ssh_agent, asks the ssh agent of whoever made the workspace. It
+// waits until git does, and serves one connection of git's; whoever lends an agent opens
+// the next as soon as one is used.
 const RawProtocol = "wsd.raw.v1"
 
 // TerminalStart says how to attach.
