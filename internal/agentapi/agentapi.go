@@ -33,6 +33,7 @@ const (
 	PathTree      = "/v1/tree"      // GET ?path=P: a tar of P; PUT ?path=P: unpacks a tar into the folder P
 	PathWatch     = "/v1/watch"     // GET ?path=P&ignore=NAME...: one JSON Changes a line: at once an empty one, then what changes below the folder P
 	PathSSH       = "/v1/ssh"       // POST, upgrade wsd-raw: one line of JSON SSHStart, then an SSH connection of which the agent is the server
+	PathAuth      = "/v1/auth"      // POST ?id=N, upgrade wsd-raw: once, the connection to a command's ssh agent that a Control auth told of
 	PathBegin     = "/v1/begin"     // POST: starts the command of an agent that waits for that; later ones change nothing
 	PathSecrets   = "/v1/secrets"   // PUT: JSON object of name to value in base64, replaces all files in SecretsDir
 )
@@ -54,7 +55,7 @@ const TellEvery = 10 * time.Second
 type Hello struct {
 	Version   int       `json:"version"`
 	Build     string    `json:"build"`    // version of the program
-	Features  []string  `json:"features"` // "exec", "terminals", "files", "ssh", "dial", "begin", "watch"
+	Features  []string  `json:"features"` // "exec", "terminals", "files", "ssh", "dial", "begin", "watch", "auth"
 	StartedAt time.Time `json:"started_at"`
 }
 
@@ -151,6 +152,7 @@ type ExecStart struct {
 	Cols    uint16   `json:"cols,omitempty"`
 	Rows    uint16   `json:"rows,omitempty"`
 	Log     bool     `json:"log,omitempty"`   // its output goes into the log of the workspace too
+	Auth    bool     `json:"auth,omitempty"`  // SSH_AUTH_SOCK names a socket that is there while the command runs; a Control auth tells of each connection to it
 	Login   bool     `json:"login,omitempty"` // with an empty Command: the user's shell as a login shell
 }
 
@@ -165,13 +167,14 @@ type TerminalStart struct {
 // Control is every other Control frame. Type is one of
 //
 //	client: resize (Cols, Rows), eof (no more input), signal (Signal: "INT", "TERM", ...)
-//	server: started (PID), exit (Code), error (Error), detached (Error says why; the terminal lives on)
+//	server: started (PID), exit (Code), error (Error), auth (ID), detached (Error says why; the terminal lives on)
 type Control struct {
 	Type   string `json:"type"`
 	Cols   uint16 `json:"cols,omitempty"`
 	Rows   uint16 `json:"rows,omitempty"`
 	Signal string `json:"signal,omitempty"`
 	PID    int    `json:"pid,omitempty"`
+	ID     uint64 `json:"id,omitempty"`
 	Code   int    `json:"code"`
 	Error  *Error `json:"error,omitempty"`
 }

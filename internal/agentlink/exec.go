@@ -21,6 +21,8 @@ type Process struct {
 	frames *agentapi.Reader
 	stdin  bool
 
+	lent *lending // nil: it has no ssh agent
+
 	mu  sync.Mutex // of writes
 	end agentapi.Control
 }
@@ -125,6 +127,7 @@ func (p *Process) say(c agentapi.Control) error {
 
 // Copy implements runtime.Process: it returns nil once the end was told.
 func (p *Process) Copy(stdout, stderr io.Writer) error {
+	defer p.lent.end()
 	for {
 		kind, b, err := p.frames.Next()
 		if err != nil {
@@ -144,6 +147,8 @@ func (p *Process) Copy(stdout, stderr io.Writer) error {
 					return nil
 				case "error":
 					return p.failure(c)
+				case "auth":
+					p.lent.serve(c.ID)
 				}
 			}
 		}

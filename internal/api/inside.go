@@ -17,6 +17,11 @@ import (
 // ordinary output. A session message tells which session it is, and notices warn of a stop
 // that comes. It ends with exit when the terminal's command has ended, and with
 // detached when it lives on without this client; closing the socket detaches.
+//
+// GET /v1/workspaces/{ref}/ssh-agent is one of RawProtocol too, in the other direction: on
+// it git, while it fetches a source with ssh_agent, asks the ssh agent of whoever made the
+// workspace. It waits until git does, and serves one connection of git's; whoever lends an
+// agent opens the next as soon as one is used.
 const RawProtocol = "wsd.raw.v1"
 
 // TerminalStart says how to attach.

@@ -39,7 +39,9 @@ the template "static" is used, which needs no registry.
 
 Its files are the template's, or come from a folder of this machine (--from), or from
 a repository (--git), which the workspace's own git clones inside. A folder is shared as
-it is: the workspace runs as its owner, and what it changes is changed here too.
+it is: the workspace runs as its owner, and what it changes is changed here too. For a
+private repository the clone gets the credential that your git has stored for it
+(https), or asks your ssh agent while wsctl waits (ssh); neither stays inside.
 
 Sizes have a unit: 512MiB and 2GiB count in 1024s, 512MB and 2GB in 1000s. Ctrl-C
 only stops watching; the work goes on.`,
@@ -47,6 +49,7 @@ only stops watching; the work goes on.`,
   wsctl create demo --template static
   wsctl create api --image python:3.12-slim --port 8000 -- python -m http.server 8000
   wsctl create app --image node:22 --git https://example.org/app.git --branch main
+  wsctl create app --image node:22 --git git@example.org:team/app.git
   wsctl create here --image node:22 --from . -- npm run dev
   wsctl create build --cpus 2 --memory 4GiB --label team=web -e CI=true
   wsctl create demo --dry-run --json`,
@@ -148,7 +151,7 @@ func runCreate(ctx context.Context, f *Factory, o *createOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := o.source.ready(ctx, f, &o.Request); err != nil {
+	if err := o.source.ready(ctx, f, &o.Request, !o.NoWait); err != nil {
 		return err
 	}
 	fo := f.newFollower(c, o.waitOptions)

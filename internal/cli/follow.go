@@ -65,6 +65,7 @@ func (fo *follower) settle(ctx context.Context, w workspace.Workspace, want work
 	limit := time.Duration(fo.wait.Timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, waitTimeout(w.Name, limit))
 	defer cancel()
+	defer lendAgent(ctx, fo.client, w)()
 	job := w.Job
 	if done, err := fo.settled(ctx, &w, want, job); done {
 		return w, err
@@ -236,6 +237,14 @@ func (fo *follower) failure(ctx context.Context, w workspace.Workspace, attentio
 var jobKinds = map[string]fault.Kind{
 	"engine_unreachable":   fault.Unavailable,
 	"registry_unreachable": fault.Unavailable,
+	"git_denied":           fault.Denied,
+	"git_host_key":         fault.Denied,
+	"git_not_found":        fault.NotFound,
+	"git_ref_not_found":    fault.NotFound,
+	"git_unreachable":      fault.Unavailable,
+	"git_missing":          fault.Unsupported,
+	"ssh_missing":          fault.Unsupported,
+	"ssh_agent_gone":       fault.Conflict,
 	"exited_early":         fault.Conflict,
 	"digest_changed":       fault.Conflict,
 	"port_in_use":          fault.Conflict,

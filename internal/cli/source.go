@@ -85,8 +85,9 @@ func (o *sourceOptions) parse(cmd *cobra.Command, r *api.Create) error {
 	return nil
 }
 
-// ready finds what the request needs of this machine.
-func (o *sourceOptions) ready(ctx context.Context, f *Factory, r *api.Create) error {
+// ready finds what the request needs of this machine. waits tells whether wsctl stays
+// until the workspace is there.
+func (o *sourceOptions) ready(ctx context.Context, f *Factory, r *api.Create, waits bool) error {
 	switch {
 	case o.Worktree != "":
 		dir, err := worktree(ctx, f, o.Worktree)
@@ -104,6 +105,9 @@ func (o *sourceOptions) ready(ctx context.Context, f *Factory, r *api.Create) er
 		o.project = dir
 	case o.Git != "":
 		r.GitCredential = gitCredential(ctx, o.Git)
+		if !r.DryRun {
+			o.overSSH(ctx, f, r.Source, waits)
+		}
 	}
 	if o.Devcontainer != "" {
 		return o.readDevcontainer(r)

@@ -147,7 +147,7 @@ func TestRightCommandLines(t *testing.T) {
 		var got *createOptions
 		f := newFactory(Streams{})
 		cmd := newCreateCmd(f, func(_ context.Context, o *createOptions) error { got = o; return nil })
-		cmd.SetArgs(args)
+		cmd.SetArgs(append([]string{}, args...)) // nil would be those of the test program
 		cmd.SilenceErrors, cmd.SilenceUsage = true, true
 		return got, cmd.Execute()
 	}

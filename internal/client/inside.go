@@ -113,6 +113,13 @@ func (c *Client) SSH(ctx context.Context, ref string) (*RawConn, error) {
 	return c.raw(ctx, workspacePath(ref, "/ssh"))
 }
 
+// LendAgent opens a connection on which git, while it fetches the files of a workspace that
+// the caller has made, asks an ssh agent: requests come in, answers go out. It is used for
+// one connection of git's, and may wait for that. It ends with ctx.
+func (c *Client) LendAgent(ctx context.Context, ref string) (*RawConn, error) {
+	return c.raw(ctx, workspacePath(ref, "/ssh-agent"))
+}
+
 func (c *Client) raw(ctx context.Context, path string) (*RawConn, error) {
 	ws, err := c.upgrade(ctx, path, api.RawProtocol)
 	if err != nil {

@@ -12,9 +12,8 @@ import (
 	"github.com/wsctl/wsctl/internal/wstest"
 )
 
-// serveRepository makes a bare repository with a Makefile and serves it where
-// containers reach it, and nobody else: on the host's side of the engine's bridge.
-func serveRepository(t *testing.T, d wstest.Docker) (url string) {
+// makeRepository makes the bare repository demo.git with a Makefile and returns its folder.
+func makeRepository(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	work := filepath.Join(dir, "work")
@@ -32,6 +31,14 @@ cd work && git add . && git -c user.name=a -c user.email=a@example.org commit -q
 git checkout -q -b feature && echo two >two && git add . && git -c user.name=a -c user.email=a@example.org commit -qm two
 cd .. && git clone -q --bare work demo.git`)
 	_ = os.RemoveAll(work)
+	return dir
+}
+
+// serveRepository makes a bare repository with a Makefile and serves it where
+// containers reach it, and nobody else: on the host's side of the engine's bridge.
+func serveRepository(t *testing.T, d wstest.Docker) (url string) {
+	t.Helper()
+	dir := makeRepository(t)
 	bridge := bridgeAddress(t, d)
 	l, err := net.Listen("tcp", net.JoinHostPort(bridge, "0"))
 	if err != nil {

@@ -110,3 +110,15 @@ func TestSSHWakesAStoppedWorkspace(t *testing.T) {
 		t.Errorf("ssh wrote %q", out)
 	}
 }
+
+// OpenSSH, git and node refuse to work for a user without a name.
+func TestTheUserOfAnOrdinaryImageHasAName(t *testing.T) {
+	h := newHouse(t)
+	h.ordinary("s")
+	if out := h.ok("exec", "s", "--", "sh", "-c", `whoami; node -p 'require("os").userInfo().homedir'; ssh -G example.org | grep ^user\ `); out != "workspace\n/workspace\nuser workspace\n" {
+		t.Errorf("inside it is %q", out)
+	}
+	if out := h.ok("exec", "s", "--", "sh", "-c", `touch /etc/passwd 2>&1; grep -c ^root: /etc/passwd`); !strings.HasSuffix(out, "\n1\n") || !strings.Contains(out, "touch") {
+		t.Errorf("the list of users is not the image's own, or can be written to: %q", out)
+	}
+}

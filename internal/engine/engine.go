@@ -105,6 +105,7 @@ type Engine struct {
 	born        time.Time
 	stale       atomic.Int64 // results dropped because their job was over
 	credentials credentials
+	lenders     lenders
 	attendance  *attendance
 	uses        uses
 	heart       heart

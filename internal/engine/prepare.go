@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wsctl/wsctl/internal/agentapi"
+	"github.com/wsctl/wsctl/internal/agentlink"
 	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/fault"
 	rt "github.com/wsctl/wsctl/internal/runtime"
@@ -117,6 +118,11 @@ func (e *Engine) runTold(ctx context.Context, w workspace.Workspace, start agent
 	if err != nil {
 		return commandEnd{}, err
 	}
+	return follow(ctx, p, tell)
+}
+
+// follow waits for the end of a command.
+func follow(ctx context.Context, p *agentlink.Process, tell func(line string)) (commandEnd, error) {
 	stop := context.AfterFunc(ctx, func() { _ = p.Close() })
 	defer stop()
 	defer p.Close()

@@ -130,14 +130,14 @@ func (i *inside) dialled() int {
 // house is a door that runs, with one open port and a server behind it.
 type house struct {
 	*Door
-	t      *testing.T
+	t      testing.TB
 	port   int
 	behind *inside
 	stop   func() // ends Run and waits for it
 }
 
 // open runs a door before a server that handles each connection with serve.
-func open(t *testing.T, connections int, serve func(*net.TCPConn)) *house {
+func open(t testing.TB, connections int, serve func(*net.TCPConn)) *house {
 	t.Helper()
 	server := listen(t, "127.0.0.1:0")
 	go func() {
@@ -190,7 +190,7 @@ func (h *house) run(names ...string) *house {
 	return h
 }
 
-func listen(t *testing.T, addr string) net.Listener {
+func listen(t testing.TB, addr string) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp4", addr)
 	if err != nil {
@@ -201,7 +201,7 @@ func listen(t *testing.T, addr string) net.Listener {
 }
 
 // freePort returns a port that nobody listens on now.
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l := listen(t, "127.0.0.1:0")
 	defer l.Close()

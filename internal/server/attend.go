@@ -107,3 +107,14 @@ func because(c activity.Cause) string {
 	}
 	return "by its policy"
 }
+
+// unattended is the lease of a connection that shows nothing of a person.
+type unattended struct{}
+
+func (unattended) ID() string                          { return "" }
+func (unattended) Engage(activity.Evidence, string)    {}
+func (unattended) Alive()                              {}
+func (unattended) Trip(time.Duration) activity.Quality { return activity.Stable }
+func (unattended) Missed() activity.Quality            { return activity.Stable }
+func (unattended) Kicked() <-chan struct{}             { return nil }
+func (unattended) Close()                              {}

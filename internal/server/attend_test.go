@@ -98,6 +98,10 @@ func (f *terminals) SSH(context.Context, workspace.Actor, string) (net.Conn, err
 	return a, nil
 }
 
+func (f *terminals) LendAgent(ctx context.Context, a workspace.Actor, ref string) (net.Conn, error) {
+	return f.SSH(ctx, a, ref)
+}
+
 func (f *terminals) Forward(ctx context.Context, a workspace.Actor, ref string, _ int) (net.Conn, error) {
 	return f.SSH(ctx, a, ref)
 }
@@ -312,5 +316,22 @@ func TestAWarningReachesTheTerminal(t *testing.T) {
 	}
 	if got := r.fake.seat(t, 1).story(); got != "terminal: " {
 		t.Errorf("a warning shows a person: %s", got)
+	}
+}
+
+// A clone that asks for a key is no person at work.
+func TestAnSSHAgentThatIsLentShowsNobody(t *testing.T) {
+	r, _ := attendRig(t)
+	x := r.socket("/ssh-agent", api.RawProtocol)
+	if err := x.conn.Write(x.ctx, websocket.MessageBinary, []byte("ask")); err != nil {
+		t.Fatal(err)
+	}
+	if _, p, err := x.conn.Read(x.ctx); err != nil || string(p) != "ask" {
+		t.Errorf("it carries %q, %v", p, err)
+	}
+	r.fake.mu.Lock()
+	defer r.fake.mu.Unlock()
+	if n := len(r.fake.seats); n != 0 {
+		t.Errorf("%d sessions", n)
 	}
 }

@@ -55,6 +55,8 @@ func validateGit(s Source) error {
 		return sourceFault("depth", "%d is not a depth of history", s.Depth).WithHint("give the number of commits, or 0 for all")
 	case s.Branch != "" && !isGitRef(s.Branch):
 		return sourceFault("branch", "%.80q is not the name of a branch, tag or ref", s.Branch)
+	case s.SSHAgent || s.KnownHosts != "":
+		return validateSSH(s)
 	}
 	return nil
 }
@@ -92,6 +94,45 @@ func ValidateGitURL(raw string) error {
 		if !isPlain(u.User.Username()) {
 			return bad
 		}
+	}
+	return nil
+}
+
+// SSHTarget is where a repository lies that is fetched by ssh.
+type SSHTarget struct{ User, Host, Port string } // User and Port may be empty
+
+// ParseSSH reads the address of a repository, which is valid; false: it is not fetched by ssh.
+func ParseSSH(raw string) (SSHTarget, bool) {
+	if !strings.Contains(raw, "://") {
+		user, rest, _ := strings.Cut(raw, "@")
+		host, _, ok := strings.Cut(rest, ":")
+		return SSHTarget{User: user, Host: host}, ok
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "ssh" {
+		return SSHTarget{}, false
+	}
+	return SSHTarget{User: u.User.Username(), Host: u.Hostname(), Port: u.Port()}, true
+}
+
+// KnownAs is how known_hosts names the server (sshd(8)).
+func (t SSHTarget) KnownAs() string {
+	if t.Port == "" || t.Port == "22" {
+		return t.Host
+	}
+	return "[" + t.Host + "]:" + t.Port
+}
+
+// maxKnownHosts bounds the host keys of a source, in bytes.
+const maxKnownHosts = 32 << 10
+
+func validateSSH(s Source) error {
+	if _, ok := ParseSSH(s.URL); !ok {
+		return sourceFault("url", "an ssh agent and host keys are for repositories that are fetched by ssh")
+	}
+	odd := func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f }
+	if len(s.KnownHosts) > maxKnownHosts || strings.ContainsFunc(s.KnownHosts, odd) {
+		return sourceFault("known_hosts", "these are no lines of a known_hosts of at most %d bytes", maxKnownHosts)
 	}
 	return nil
 }

@@ -128,6 +128,9 @@ type Source struct {
 	Branch string `json:"branch,omitempty" doc:"git: branch, tag or pull-request ref"`
 	Depth  int    `json:"depth,omitempty" doc:"git: commits; 0: all"`
 	Digest string `json:"digest,omitempty" doc:"upload: sha256 of the archive"`
+
+	SSHAgent   bool   `json:"ssh_agent,omitempty" doc:"git over ssh: whoever made it lends an ssh agent until the files are there; see /ssh-agent"`
+	KnownHosts string `json:"known_hosts,omitempty" doc:"git over ssh: lines of a known_hosts that the server has to fit; empty: the key that it shows first is taken"`
 }
 
 // Build makes an image from a Dockerfile.

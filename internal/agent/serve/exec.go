@@ -40,6 +40,15 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 	if !l.first(&start) {
 		return
 	}
+	if start.Auth {
+		socket, err := s.auths.open(l)
+		if err != nil {
+			l.fail("no_auth_socket", "cannot make the socket of an ssh agent: "+err.Error())
+			return
+		}
+		defer socket.close()
+		start.Env = slices.Concat(start.Env, []string{"SSH_AUTH_SOCK=" + socket.path()})
+	}
 	c, err := s.begin(start)
 	if err != nil {
 		l.fail(startCode(err), "cannot start "+quoted(start.Command)+": "+proc.Reason(err))

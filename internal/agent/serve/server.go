@@ -52,6 +52,7 @@ type Server struct {
 	http      *http.Server
 	terminals terminals
 	ports     ports
+	auths     auths
 	places    chan struct{} // one for each connection that is upgraded
 
 	mu    sync.Mutex
@@ -123,6 +124,7 @@ func (s *Server) routes() http.Handler {
 	})
 	mux.HandleFunc("PUT "+agentapi.PathSecrets, s.secrets)
 	mux.HandleFunc("POST "+agentapi.PathSSH, s.ssh)
+	mux.HandleFunc("POST "+agentapi.PathAuth, s.auth)
 	files.Register(mux)
 	return mux
 }
@@ -130,7 +132,7 @@ func (s *Server) routes() http.Handler {
 func (s *Server) hello(w http.ResponseWriter, _ *http.Request) {
 	answer(w, agentapi.Hello{
 		Version: agentapi.Version, StartedAt: s.began,
-		Features: []string{"exec", "terminals", "files", "ssh", "dial", "begin", "watch"},
+		Features: []string{"exec", "terminals", "files", "ssh", "dial", "begin", "watch", "auth"},
 	})
 }
 

@@ -162,8 +162,14 @@ func onPipes(cmd *exec.Cmd, s ssh.Session) error {
 }
 
 // signals passes the signals of the client on, and hangs the command up when the client
-// has gone.
+// has gone: all of its group on a terminal, as the kernel would. Without one only the
+// command itself, because what it left in the background has to live on: editors start
+// their servers so, and find them again over the next connection.
 func signals(cmd *exec.Cmd, s ssh.Session) (stop func()) {
+	lost := cmd.Process.Pid
+	if _, _, tty := s.Pty(); tty {
+		lost = -lost
+	}
 	asked := make(chan ssh.Signal, 4)
 	s.Signals(asked)
 	done := make(chan struct{})
@@ -175,7 +181,7 @@ func signals(cmd *exec.Cmd, s ssh.Session) (stop func()) {
 					_ = syscall.Kill(-cmd.Process.Pid, n)
 				}
 			case <-s.Context().Done():
-				_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGHUP)
+				_ = syscall.Kill(lost, syscall.SIGHUP)
 				return
 			case <-done:
 				return

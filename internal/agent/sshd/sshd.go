@@ -16,6 +16,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/gliderlabs/ssh"
@@ -62,6 +64,9 @@ func serve(conn net.Conn) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the host key: %w", err)
 	}
+	// It comes when the connection is gone, which the sessions have to be told. Not ignored:
+	// what they start would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	h := &host{env: start.Env}
 	forward := &ssh.ForwardedTCPHandler{}
 	server := &ssh.Server{

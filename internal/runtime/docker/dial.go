@@ -2,10 +2,12 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -22,23 +24,33 @@ const dialBudget = 5 * time.Second
 // zero value is ready.
 type addresses struct {
 	mu sync.Mutex
-	m  map[runtime.Ref]netip.Addr
+	m  map[runtime.Ref]seen
 }
 
-func (a *addresses) get(r runtime.Ref) (netip.Addr, bool) {
+// seen is an address, and when the engine said so.
+type seen struct {
+	ip netip.Addr
+	at time.Time
+}
+
+// surely is how long the engine's word is not asked for again when a connection is refused:
+// a server that listens on the loopback alone refuses each one before the agent is asked.
+const surely = time.Second
+
+func (a *addresses) get(r runtime.Ref) (seen, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	ip, ok := a.m[r]
-	return ip, ok
+	s, ok := a.m[r]
+	return s, ok
 }
 
 func (a *addresses) set(r runtime.Ref, ip netip.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.m == nil {
-		a.m = map[runtime.Ref]netip.Addr{}
+		a.m = map[runtime.Ref]seen{}
 	}
-	a.m[r] = ip
+	a.m[r] = seen{ip, time.Now()}
 }
 
 func (a *addresses) forget(r runtime.Ref) {
@@ -60,20 +72,22 @@ func (a *addresses) forgetWorkspace(id string) {
 func (a *addresses) forgetIn(p netip.Prefix) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for r, ip := range a.m {
-		if p.Contains(ip) {
+	for r, s := range a.m {
+		if p.Contains(s.ip) {
 			delete(a.m, r)
 		}
 	}
 }
 
 // Dial connects to a TCP port inside the workspace by its sandbox's address. A
-// refused connection stays the plain error of package net.
+// refused connection stays the plain error of package net; for a second after the engine
+// was last asked, that of a container that has just ended may look the same.
 func (d *Driver) Dial(ctx context.Context, r runtime.Ref, port int) (net.Conn, error) {
 	if err := d.link.fail(ctx, nil, "connect to the workspace", ctx.Err()); err != nil {
 		return nil, err
 	}
-	ip, known := d.addrs.get(r)
+	last, known := d.addrs.get(r)
+	ip := last.ip
 	if !known {
 		var err error
 		if ip, err = d.findAddress(ctx, r); err != nil {
@@ -84,6 +98,9 @@ func (d *Driver) Dial(ctx context.Context, r runtime.Ref, port int) (net.Conn, e
 	conn, err := dialTCP(ctx, ip, port)
 	if err == nil || ctx.Err() != nil {
 		return conn, err
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) && (!known || time.Since(last.at) < surely) {
+		return nil, err
 	}
 	d.addrs.forget(r)
 	if !known {

@@ -25,6 +25,7 @@ type Config struct {
 	Agent    string       // absolute path, on the engine's host, of the static wsd binary
 	Sockets  string       // absolute path of a folder for the agents' sockets, used where the engine is local; "": none
 	Agents   string       // folder whose folders hold copies of the agent, Agent among them; unused ones are removed; "": none are
+	Users    string       // absolute path of a folder for the files that name users, used where the engine is local; "": users get no name
 	Private  []string     // folders of this machine that no workspace may share, such as the daemon's state
 	Subnets  netip.Prefix // IPv4, at most /28; each workspace gets a /28 of it
 	Spare    int          // sandboxes kept ready ahead of use
@@ -58,6 +59,7 @@ type Driver struct {
 	users   memo[string, identity]     // by image id and name
 	images  memo[string, imageFacts]   // by image id
 	fresh   memo[runtime.Ref, newborn] // containers that Ensure has just made
+	passwd  passwd
 	made    madeImages
 
 	factsMu sync.Mutex
@@ -76,6 +78,8 @@ func New(cfg Config) (*Driver, error) {
 		return nil, errors.New("cannot make a docker driver: the instance is empty")
 	case cfg.Sockets != "" && !filepath.IsAbs(cfg.Sockets):
 		return nil, errors.New("cannot make a docker driver: the folder of the sockets is not absolute")
+	case cfg.Users != "" && !filepath.IsAbs(cfg.Users):
+		return nil, errors.New("cannot make a docker driver: the folder of the users is not absolute")
 	case !filepath.IsAbs(cfg.Agent):
 		return nil, errors.New("cannot make a docker driver: the agent's path is not absolute")
 	case !cfg.Subnets.IsValid() || !cfg.Subnets.Addr().Is4() || cfg.Subnets.Bits() > sandboxBits:
@@ -93,7 +97,7 @@ func New(cfg Config) (*Driver, error) {
 	}
 	d := &Driver{cfg: cfg, log: cfg.Log, link: l, born: time.Now(), pool: newPool(), nets: subnets{from: cfg.Subnets.Masked()}}
 	if l.local {
-		d.agents.parent = cfg.Sockets
+		d.agents.parent, d.passwd.dir = cfg.Sockets, cfg.Users
 	}
 	return d, nil
 }

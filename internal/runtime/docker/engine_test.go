@@ -90,7 +90,7 @@ func newDriver(t testing.TB, change ...func(*Config)) *Driver {
 	}
 	cfg := Config{
 		Instance: "test-" + randomHex(6), Agent: agent, Subnets: netip.MustParsePrefix(testSubnets),
-		Sockets: filepath.Join(state, "run"), Private: []string{state},
+		Sockets: filepath.Join(state, "run"), Users: filepath.Join(state, "users"), Private: []string{state},
 	}
 	for _, f := range change {
 		f(&cfg)

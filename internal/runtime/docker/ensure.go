@@ -154,6 +154,9 @@ func (d *Driver) create(ctx context.Context, c runtime.Container, img imageFacts
 	if p.sockets, err = d.ensureAgentDir(ctx, c.Ref, p.who); err != nil {
 		return runtime.Status{}, err
 	}
+	if p.passwd, err = d.nameUser(ctx, c, img, p.who); err != nil {
+		return runtime.Status{}, err
+	}
 	res, err := call(ctx, d.link, slow, "create the container", func(ctx context.Context, s *session) (container.CreateResponse, error) {
 		p.cgroupns = cgroupns(s)
 		host, err := hostConfig(c, p)

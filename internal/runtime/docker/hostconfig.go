@@ -26,6 +26,7 @@ type place struct {
 	volume   string   // name of the volume at /workspace
 	agent    string   // path of the agent on the engine's host
 	sockets  string   // folder on the engine's host for the agent's socket; "": none
+	passwd   string   // file on the engine's host that names who; "": the image's own will do
 	who      identity // whose its processes are
 	private  []string // folders of the host that are never shared, beside the usual ones
 	cgroupns bool     // the engine knows CgroupnsMode (Docker API 1.41)
@@ -35,7 +36,7 @@ type place struct {
 // typed values only: no input can make it privileged, join a namespace of the host, see
 // a device, mount a place of the host that is not for workspaces or a volume of another
 // one, publish a port or relax the seccomp profile. Beside its own mounts it has the
-// agent, read-only, and the folder of the agent's socket. A profile that is not known
+// agent and a file of users, read-only, and the folder of the agent's socket. A profile that is not known
 // counts as strict; no capability comes with a user.
 func hostConfig(c runtime.Container, p place) (*container.HostConfig, error) {
 	own, tmpfs, err := mounts(c, p)
@@ -70,6 +71,9 @@ func hostConfig(c runtime.Container, p place) (*container.HostConfig, error) {
 	})
 	if p.sockets != "" {
 		own = append(own, bindMount(p.sockets, socketDir, false))
+	}
+	if p.passwd != "" {
+		own = append(own, bindMount(p.passwd, passwdPath, true))
 	}
 	h.Mounts = own
 	return h, nil

@@ -60,7 +60,7 @@ func TestTheHostConfigurationOfEachProfile(t *testing.T) {
 				},
 			},
 		}
-		p.who = identity{1000, 100}
+		p.who, p.passwd = identity{1000, 100}, "/var/lib/wsd/users/IMAGE-1000-100"
 		golden(t, "hostconfig-everything.json", described(t, c, img, p))
 	})
 	golden(t, "seccomp.json", []byte(seccompProfile()+"\n"))

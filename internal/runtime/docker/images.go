@@ -25,6 +25,7 @@ type imageFacts struct {
 	id      string
 	command []string // entry point and command
 	dir     string
+	own     bool // of ours, or made from one
 }
 
 // pullStall is how long a pull may be silent before it counts as stuck.
@@ -92,6 +93,7 @@ func (d *Driver) inspectImage(ctx context.Context, ref string) (imageFacts, erro
 	f := imageFacts{id: in.ID}
 	if in.Config != nil {
 		f.command, f.dir = slices.Concat(in.Config.Entrypoint, in.Config.Cmd), in.Config.WorkingDir
+		f.own = in.Config.Labels[labelContent] != ""
 	}
 	return f, nil
 }
@@ -127,7 +129,7 @@ func (d *Driver) ensureMade(ctx context.Context, m madeImage, report func(runtim
 	if in.Config == nil || in.Config.Labels[labelContent] != m.content {
 		return imageFacts{}, foreign("image", m.tag)
 	}
-	return imageFacts{id: in.ID}, nil // its own entry point is not for workspaces
+	return imageFacts{id: in.ID, own: true}, nil // its own entry point is not for workspaces
 }
 
 // madeImages keeps what was built, by name: an engine does not change its

@@ -119,6 +119,7 @@ func (d *Driver) Stop(ctx context.Context, r runtime.Ref, grace time.Duration) e
 			return ignoreMissing(err)
 		}
 	}
+	defer d.addrs.forget(r)
 	if err := d.end(ctx, in.ID, grace); err != nil {
 		return err
 	}

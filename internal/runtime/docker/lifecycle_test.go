@@ -308,6 +308,29 @@ func TestARefusedConnectionIsPlain(t *testing.T) {
 	}
 }
 
+// What listens on the loopback alone refuses each connection before the agent is asked.
+func TestARefusedConnectionDoesNotAskTheEngineEachTime(t *testing.T) {
+	d := newDriver(t)
+	c := testContainer("deafport", "wait")
+	up(t, d, c)
+	own := d.link
+	dial := func() error { _, err := d.Dial(t.Context(), c.Ref, 9999); return err }
+	if err := dial(); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Fatal(err)
+	}
+	d.link = &link{host: "unix:///nowhere/at/all", local: own.local}
+	defer func() { d.link = own }()
+	if err := dial(); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("right after it: %v", err)
+	}
+	d.addrs.mu.Lock()
+	d.addrs.m[c.Ref] = seen{d.addrs.m[c.Ref].ip, time.Now().Add(-surely)}
+	d.addrs.mu.Unlock()
+	if err := dial(); !errors.Is(err, runtime.ErrUnreachable) {
+		t.Errorf("later it is not asked: %v", err)
+	}
+}
+
 func TestTwoInstancesDoNotSeeEachOther(t *testing.T) {
 	a, b := newDriver(t), newDriver(t)
 	c := testContainer("mine", "wait")

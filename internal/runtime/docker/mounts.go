@@ -28,7 +28,7 @@ var forbidden = []string{
 
 // reserved are places inside a workspace that wsd itself mounts or the kernel needs. Only
 // below /workspace there may be more.
-var reserved = []string{"/proc", "/sys", "/dev", "/run", "/tmp", "/opt/wsd", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", workspaceDir}
+var reserved = []string{"/proc", "/sys", "/dev", "/run", "/tmp", "/opt/wsd", passwdPath, "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", workspaceDir}
 
 // workspaceDir is where the files of a workspace are inside.
 const workspaceDir = "/workspace"

@@ -32,7 +32,7 @@ func TestNothingIsMountedWhereWsdNeedsThePlace(t *testing.T) {
 		"/data": true, "/workspace/node_modules": true, "/home/dev/.cache": true, "/opt/tools": true, "/etc/app": true, "/runner": true,
 		"": false, "data": false, "/": false, "/data/": false, "/data/../run": false, "/workspace": false, "/run": false, "/run/wsd": false,
 		"/run/secrets": false, "/proc/1": false, "/sys": false, "/dev/shm": false, "/tmp": false, "/opt": false, "/opt/wsd": false,
-		"/opt/wsd/agent": false, "/etc": false, "/etc/hosts": false, "/a:b": false, "/a,b": false,
+		"/opt/wsd/agent": false, "/etc": false, "/etc/hosts": false, "/etc/passwd": false, "/a:b": false, "/a,b": false,
 	} {
 		if got := checkTarget(target); (got == nil) != want {
 			t.Errorf("%q: %v, want it allowed: %t", target, got, want)

@@ -79,7 +79,7 @@ func (d *Driver) identity(ctx context.Context, c runtime.Container, img imageFac
 	if known, ok := d.users.get(key); ok {
 		return known, nil
 	}
-	text, err := d.imageFile(ctx, c, img, "/etc/passwd")
+	text, err := d.imageFile(ctx, c, img, passwdPath)
 	if err != nil {
 		return identity{}, err
 	}
