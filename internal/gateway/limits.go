@@ -23,12 +23,16 @@ type Limits struct {
 	RingFrames, RingBytes   int // that one room remembers
 	PayloadBytes            int // of what is published from inside
 
+	Samples int // workspaces that are measured for one seat
+
 	Ping  time.Duration // between two pings
 	Pong  time.Duration // an answer may take
 	Write time.Duration // a client may take for one frame
 	Idle  time.Duration // a connection may be in no room
 	Room  time.Duration // an empty room is remembered
 	Quiet time.Duration // silence of server-sent events
+
+	Sample time.Duration // between two samples of a workspace
 }
 
 // DefaultLimits are used where Limits has zeros. Queue and ring are those of which
@@ -38,8 +42,10 @@ func DefaultLimits() Limits {
 		Connections: 256, PerUser: 128, PerRoom: 128, Rooms: 64,
 		MessageBytes: 32 << 10, PerSecond: 50, Burst: 100,
 		QueueFrames: 256, QueueBytes: 1 << 20, RingFrames: 1024, RingBytes: 4 << 20, PayloadBytes: 64 << 10,
-		Ping: 15 * time.Second, Pong: 10 * time.Second, Write: 10 * time.Second,
+		Samples: 128,
+		Ping:    15 * time.Second, Pong: 10 * time.Second, Write: 10 * time.Second,
 		Idle: 30 * time.Second, Room: 2 * time.Minute, Quiet: 15 * time.Second,
+		Sample: 2 * time.Second,
 	}
 }
 
@@ -58,6 +64,7 @@ func (l Limits) orDefault() Limits {
 		{&l.RingFrames, &d.RingFrames},
 		{&l.RingBytes, &d.RingBytes},
 		{&l.PayloadBytes, &d.PayloadBytes},
+		{&l.Samples, &d.Samples},
 	} {
 		if *p.v <= 0 {
 			*p.v = *p.def
@@ -70,6 +77,7 @@ func (l Limits) orDefault() Limits {
 		{&l.Idle, &d.Idle},
 		{&l.Room, &d.Room},
 		{&l.Quiet, &d.Quiet},
+		{&l.Sample, &d.Sample},
 	} {
 		if *p.v <= 0 {
 			*p.v = *p.def
