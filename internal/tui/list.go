@@ -71,15 +71,18 @@ func (l *list) take(n news) {
 			r = &row{}
 			l.known[id] = r
 		}
+		if !n.reset && r.w.Revision > w.Revision {
+			continue
+		}
+		if r.w.Run != w.Run {
+			r.act = nil
+		}
 		if r.w.Run != w.Run || !w.State.Settled() && r.w.State != w.State {
 			r.progress = ""
 		}
 		r.w = w
 		if w.State.Settled() {
 			r.progress = ""
-		}
-		if !r.live() {
-			r.why = nil
 		}
 	}
 	for id, text := range n.progress {
@@ -90,7 +93,32 @@ func (l *list) take(n news) {
 	for id := range n.gone {
 		delete(l.known, id)
 	}
+	l.measure(n)
 	l.arrange()
+}
+
+// measure merges how they are used. What does not run is not used.
+func (l *list) measure(n news) {
+	if n.reset {
+		for _, r := range l.known {
+			r.act = nil
+		}
+	}
+	for id, u := range n.uses {
+		if r := l.known[id]; r != nil {
+			r.act = u.over(r.act)
+		}
+	}
+	for id := range n.put {
+		if r := l.known[id]; r != nil && !r.live() {
+			r.act = nil
+		}
+	}
+	for id, u := range n.samples {
+		if r := l.known[id]; r != nil && r.live() {
+			r.sample(u)
+		}
+	}
 }
 
 // arrange filters and sorts anew and keeps the cursor on its workspace; where that is
@@ -170,7 +198,7 @@ func (l *list) nextSort(life bool) {
 // life reports whether anything is known of the use of any workspace.
 func (l *list) life() bool {
 	for _, r := range l.known {
-		if r.why != nil {
+		if r.act != nil {
 			return true
 		}
 	}
