@@ -62,7 +62,7 @@ func (s *dashSource) why(ctx context.Context, id string) (*api.Why, error) {
 
 // Logs implements tui.Source.
 func (s *dashSource) Logs(ctx context.Context, id string, tell func(workspace.LogLine)) error {
-	for line, err := range s.client.Logs(ctx, id, workspace.LogOptions{Follow: true, Tail: dashLogLines}) {
+	for line, err := range s.client.ObserveLogs(ctx, id, workspace.LogOptions{Follow: true, Tail: dashLogLines}) {
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // dash is the dashboard on a terminal.
@@ -40,6 +42,31 @@ func (d dash) misses(text string) dash {
 	}
 	d.h.t.Fatalf("the screen still shows %q:\n%s", text, screen)
 	return d
+}
+
+// TestLookingIsNotUsing: a workspace stops under the eyes of a dashboard, whatever of it is
+// shown, when it would have stopped without one.
+func TestLookingIsNotUsing(t *testing.T) {
+	t.Parallel() // it mostly waits
+	h, _ := lived(t)
+	h.create("looked", "--template", "static")
+	begun := h.why("looked")
+	d := dash{h.terminal()}
+	d.types("wsctl dash")
+	d.sees("looked").keys("Enter").sees("esc list").keys("2").sees("following")
+	panes := []string{"1", "[Overview]", "3", "[Events]", "4", "[Sessions]", "5", "[Ports]", "6", "[Jobs]", "7", "[Graphs]", "8", "[Spec]", "2", "following"}
+	for i := 0; ; i = (i + 2) % len(panes) {
+		y := h.why("looked")
+		if y.Workspace.State != workspace.Running {
+			break
+		}
+		if len(y.Sessions) > 0 || len(y.Ledger) > len(begun.Ledger) || !y.Facts.Engaged.Equal(begun.Facts.Engaged) {
+			t.Fatalf("the pane %s counts: level %s, sessions %+v, evidence %+v", panes[(i+len(panes)-1)%len(panes)], y.Level, y.Sessions, y.Ledger)
+		}
+		d.keys(panes[i]).sees(panes[i+1])
+	}
+	h.wantEnd(t, "looked", background)
+	d.keys("1").sees("stopped")
 }
 
 func TestTheDashboard(t *testing.T) {
