@@ -57,6 +57,24 @@ func (w *dashWatch) set(daemon, engine bool, why string, since time.Time) {
 	}
 }
 
+// sketchOf is what a table shows, as a snapshot that another will replace.
+func sketchOf(list []api.Brief) tui.Change {
+	c := tui.Change{Reset: true, Put: make([]workspace.Workspace, len(list)), Use: map[string]api.Activity{}}
+	for i, b := range list {
+		c.Put[i] = workspace.Workspace{
+			ID: b.ID, Name: b.Name, Owner: b.Owner, Labels: b.Labels, State: b.State, Desired: b.Desired, Port: b.Port, Job: b.Job,
+			CreatedAt: b.CreatedAt, Spec: workspace.Spec{Template: b.Template, Image: b.Image},
+		}
+		if b.Reason != "" {
+			c.Put[i].Conditions = []workspace.Condition{{Type: workspace.Attention, Status: true, Reason: b.Reason}}
+		}
+		if b.Level != "" {
+			c.Use[b.ID] = api.Activity{Level: b.Level, StopAt: b.StopAt, Sessions: b.Sessions}
+		}
+	}
+	return c
+}
+
 // changeOf is one frame as the dashboard takes it; false: it says nothing of interest.
 func changeOf(f api.Frame) (c tui.Change, ok bool) {
 	switch f.Type {

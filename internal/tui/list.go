@@ -122,11 +122,16 @@ func (l *list) measure(n news) {
 }
 
 // arrange filters and sorts anew and keeps the cursor on its workspace; where that is
-// gone it stays at its place.
+// gone it stays at its place. It begins with the order of before: what is nearly sorted is
+// sorted in a fraction of the time.
 func (l *list) arrange() {
-	l.shown = l.shown[:0]
+	l.shown = slices.DeleteFunc(l.shown, func(r *row) bool {
+		r.listed = l.known[r.w.ID] == r && l.filter.match(r)
+		return !r.listed
+	})
 	for _, r := range l.known {
-		if l.filter.match(r) {
+		if !r.listed && l.filter.match(r) {
+			r.listed = true
 			l.shown = append(l.shown, r)
 		}
 	}

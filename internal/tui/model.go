@@ -77,7 +77,7 @@ func New(ctx context.Context, o Options) *Model {
 
 // Init begins to listen.
 func (m *Model) Init() tea.Cmd {
-	s, cmd := begin(m.ctx, func(ctx context.Context, put func(func(*news))) error {
+	s, cmd := begin(m.ctx, newsPace, func(ctx context.Context, put func(func(*news))) error {
 		return m.source.Watch(ctx, func(c Change) { put(func(n *news) { n.add(c) }) })
 	})
 	m.watch = s

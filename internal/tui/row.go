@@ -18,6 +18,7 @@ type row struct {
 	progress string
 	use      *usage
 	marked   bool
+	listed   bool // it passes the filter; kept by list.arrange
 }
 
 // usage is the newest sample and a window of what was used until it: oldest first, at most
