@@ -25,6 +25,19 @@ func TestAFigureIsTheMedianWithLeastAndGreatest(t *testing.T) {
 	}
 }
 
+func TestTheSlowestIsWhatOneInAHundredExceeds(t *testing.T) {
+	var samples []float64
+	for i := range 200 {
+		samples = append(samples, float64(200-i))
+	}
+	if f := slowest("ms", samples); f.Median != 198 || f.Max != 200 {
+		t.Errorf("of 1 to 200: %+v", f)
+	}
+	if f := slowest("ms", []float64{5, 7}); f.Median != 7 {
+		t.Errorf("of two: %+v", f)
+	}
+}
+
 func TestSamplesAreTakenInTurnsAndEveryOtherTimeBackwards(t *testing.T) {
 	var order []string
 	note := func(name string) act {

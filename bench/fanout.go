@@ -205,6 +205,10 @@ func (still) Attend(context.Context, workspace.Actor, string, activity.Visitor) 
 	return nil, fault.New(fault.Conflict, "not_running", "nobody attends")
 }
 
+func (still) Usage(context.Context, workspace.Actor, string) (workspace.Usage, error) {
+	return workspace.Usage{}, nil
+}
+
 func (still) Uses(...string) map[string]api.Activity { return nil }
 
 // raw is the loop that the gateway is compared with.

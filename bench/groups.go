@@ -25,6 +25,7 @@ func groups() []group {
 		{"timers", measureTimers},
 		{"cli", measureCLI},
 		{"fanout", measureFanout},
+		{"dash", measureDash},
 	}
 }
 

@@ -48,6 +48,15 @@ func against(what string, ours, plain *Figure, goal float64) Row {
 	return r
 }
 
+// slowest is a figure whose median is the 99th percentile: what one sample in a hundred
+// exceeds.
+func slowest(unit string, samples []float64) *Figure {
+	f := figure(unit, samples)
+	s := slices.Sorted(slices.Values(samples))
+	f.Median = s[(len(s)*99+99)/100-1]
+	return f
+}
+
 // below compares ours with a bound in its own unit.
 func below(what string, ours *Figure, bound float64) Row {
 	met := ours.Median < bound

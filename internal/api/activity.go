@@ -56,12 +56,13 @@ type Extend struct {
 // beside the rest. It is as of the last written record, which may lag by a twentieth of
 // the time to the stop: so an unchanged answer stays unchanged while somebody types.
 type Activity struct {
-	Level     activity.Level `json:"level" doc:"active, idle, background or disconnected"`
-	StopAt    time.Time      `json:"stop_at,omitzero" doc:"When it will stop if nothing happens; absent: never"`
-	Cause     activity.Cause `json:"cause,omitempty" doc:"The fact that stop_at follows from"`
-	Sessions  int            `json:"sessions" doc:"Connections now"`
-	HeldUntil time.Time      `json:"held_until,omitzero" doc:"End of the latest hold"`
-	Step      activity.Step  `json:"step,omitempty" doc:"throttled or paused, by the ladder"`
+	Level     activity.Level   `json:"level" doc:"active, idle, background or disconnected"`
+	StopAt    time.Time        `json:"stop_at,omitzero" doc:"When it will stop if nothing happens; absent: never"`
+	Cause     activity.Cause   `json:"cause,omitempty" doc:"The fact that stop_at follows from"`
+	Sessions  int              `json:"sessions" doc:"Connections now"`
+	HeldUntil time.Time        `json:"held_until,omitzero" doc:"End of the latest hold"`
+	Quality   activity.Quality `json:"quality,omitempty" doc:"Of the worst connection now; absent without one"`
+	Step      activity.Step    `json:"step,omitempty" doc:"throttled or paused, by the ladder"`
 }
 
 // Live is a workspace as reads answer it. Revision tells nothing of Activity: a change of

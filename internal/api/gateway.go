@@ -46,6 +46,7 @@ const (
 	FrameFileChange  = "file-change" // FileChange: a person saved files; it is told to the room
 	FrameVisibility  = "visibility"  // Visibility: whether somebody looks
 	FrameCursor      = "cursor"      // Cursor: where somebody is; it is told to the room
+	FrameSamples     = "samples"     // Samples: whose use the client wants to see from now on
 )
 
 // The types of frames that wsd sends beside those.
@@ -77,6 +78,7 @@ const (
 	FramePresence = "presence" // Presence
 	FrameActivity = "activity" // Use: its level or the time of its stop has changed
 	FrameProgress = "progress" // Signal: how far a job is
+	FrameSample   = "sample"   // Sample: what a workspace uses, to those who asked with samples
 )
 
 // Relayed are the types that tools inside a workspace publish. The gateway passes their
@@ -192,6 +194,20 @@ type Cursor struct {
 	Note   string `json:"note,omitempty" doc:"At most 64 characters"`
 }
 
+// Samples chooses the workspaces that are measured for this client, in place of those it
+// chose before; none: nothing is. What does not exist or does not run is passed over, and
+// measured once it does.
+type Samples struct {
+	Workspaces []string `json:"workspaces" doc:"Ids, at most 128; in the room of one workspace only its own"`
+}
+
+// Sample is what one workspace uses now.
+type Sample struct {
+	Workspace string          `json:"workspace" doc:"Id"`
+	Usage     workspace.Usage `json:"usage"`
+	Activity  *Activity       `json:"activity,omitempty" doc:"Absent while it does not run"`
+}
+
 // Presence tells who is in a room.
 type Presence struct {
 	Event   string   `json:"event" doc:"members, join, leave or update"`
@@ -217,10 +233,11 @@ type Fact struct {
 
 // Use is how a workspace is used now, and when it will stop if nothing happens.
 type Use struct {
-	Level  activity.Level `json:"level" doc:"active, idle, background or disconnected"`
-	From   activity.Level `json:"from,omitempty" doc:"The level before, where it has changed"`
-	StopAt time.Time      `json:"stop_at,omitzero" doc:"Absent: never"`
-	Cause  activity.Cause `json:"cause,omitempty" doc:"The fact that stop_at follows from"`
+	Workspace string         `json:"workspace" doc:"Id"`
+	Level     activity.Level `json:"level" doc:"active, idle, background or disconnected"`
+	From      activity.Level `json:"from,omitempty" doc:"The level before, where it has changed"`
+	StopAt    time.Time      `json:"stop_at,omitzero" doc:"Absent: never"`
+	Cause     activity.Cause `json:"cause,omitempty" doc:"The fact that stop_at follows from"`
 }
 
 // Left tells why a room was left.

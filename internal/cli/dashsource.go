@@ -4,9 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
@@ -14,13 +12,6 @@ import (
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/tui"
 	"github.com/wsctl/wsctl/internal/workspace"
-)
-
-// Times between samples of what is on the screen: the second comes soon, because the
-// use of the processor is a difference of two.
-const (
-	dashFirst = time.Second
-	dashEvery = 5 * time.Second
 )
 
 // dashFacts is how far back the pane of events looks, in facts of all workspaces.
@@ -33,100 +24,33 @@ const dashLogLines = 1000
 type dashSource struct {
 	f      *Factory
 	client *client.Client
+	seen   *client.Interest
 	noWhy  atomic.Bool // this wsd is older than the question why
 }
 
-func newDashSource(f *Factory, c *client.Client) *dashSource { return &dashSource{f: f, client: c} }
+func newDashSource(f *Factory, c *client.Client) *dashSource {
+	return &dashSource{f: f, client: c, seen: client.NewInterest()}
+}
 
-// Watch implements tui.Source.
+// Watch implements tui.Source: one subscription to the room of all workspaces. Before its
+// snapshot, which tells everything of each, stands the list as a table shows it: of many
+// workspaces it is there in a third of the time.
 func (s *dashSource) Watch(ctx context.Context, tell func(tui.Change)) error {
-	link := tui.Link{Daemon: true, Engine: true, Since: s.f.Now()}
-	say := func() { l := link; tell(tui.Change{Link: &l}) }
-	set := func(daemon, engine bool, why string) {
-		if link.Daemon != daemon || link.Engine != engine {
-			link = tui.Link{Daemon: daemon, Engine: engine, Why: why, Since: s.f.Now()}
-			say()
-		}
+	if list, err := s.client.Brief(ctx, api.Filter{}); err == nil {
+		tell(sketchOf(list.Workspaces))
 	}
-	engine := func() { // the stream tells changes; how it is now has to be asked once
-		if st, err := s.client.Status(ctx); err == nil {
-			set(true, st.Engine.Reachable, st.Engine.Error)
-		}
-	}
-	fresh := true
-	for m, err := range s.client.Watch(ctx, client.WatchOptions{
-		OnLost: func(err error) { set(false, link.Engine, fault.From(err).Text); fresh = true },
-		OnBack: func() { set(true, link.Engine, "") },
-	}) {
+	w := dashWatch{source: s, tell: tell, link: tui.Link{Daemon: true, Engine: true, Since: s.f.Now()}}
+	for u, err := range s.client.Subscribe(ctx, client.SubscribeOptions{Samples: s.seen}) {
 		if err != nil {
 			return err
 		}
-		tell(changeOf(m))
-		if fresh {
-			fresh = false
-			engine()
-		}
-		if e := m.Event; e != nil && (e.Kind == event.EngineLost || e.Kind == event.EngineBack) {
-			set(true, e.Kind == event.EngineBack, "")
-		}
+		w.take(ctx, u)
 	}
 	return ctx.Err()
 }
 
-// changeOf is one message of the watch as the dashboard takes it.
-func changeOf(m api.Message) tui.Change {
-	if m.Type == "snapshot" {
-		return tui.Change{Reset: true, Put: m.Workspaces}
-	}
-	c := tui.Change{Signal: m.Signal}
-	if m.Event != nil {
-		c.Events = []event.Event{*m.Event}
-		if m.Workspace == nil && m.Event.Kind == event.WorkspaceDeleted {
-			c.Gone = []string{m.Event.Workspace}
-		}
-	}
-	if m.Workspace != nil {
-		c.Put = []workspace.Workspace{*m.Workspace}
-	}
-	return c
-}
-
-// Samples implements tui.Source. wsd has no stream of samples, so those that are on the
-// screen are asked for, and no others.
-func (s *dashSource) Samples(ctx context.Context, ids []string, tell func(tui.Sample)) error {
-	wait := dashFirst
-	for {
-		slots := make(chan struct{}, 4)
-		var all sync.WaitGroup
-		for _, id := range ids {
-			slots <- struct{}{}
-			all.Go(func() {
-				defer func() { <-slots }()
-				if sample := s.sample(ctx, id); sample.Usage != nil || sample.Why != nil {
-					tell(sample)
-				}
-			})
-		}
-		all.Wait()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-		}
-		wait = dashEvery
-	}
-}
-
-func (s *dashSource) sample(ctx context.Context, id string) tui.Sample {
-	out := tui.Sample{ID: id}
-	if u, err := s.client.Usage(ctx, id); err == nil {
-		out.Usage = &u
-	}
-	if why, err := s.why(ctx, id); err == nil {
-		out.Why = why
-	}
-	return out
-}
+// Look implements tui.Source.
+func (s *dashSource) Look(ids []string) { s.seen.Set(ids) }
 
 // why asks why, unless this wsd has said that it cannot be asked.
 func (s *dashSource) why(ctx context.Context, id string) (*api.Why, error) {
@@ -143,7 +67,7 @@ func (s *dashSource) why(ctx context.Context, id string) (*api.Why, error) {
 
 // Logs implements tui.Source.
 func (s *dashSource) Logs(ctx context.Context, id string, tell func(workspace.LogLine)) error {
-	for line, err := range s.client.Logs(ctx, id, workspace.LogOptions{Follow: true, Tail: dashLogLines}) {
+	for line, err := range s.client.ObserveLogs(ctx, id, workspace.LogOptions{Follow: true, Tail: dashLogLines}) {
 		if err != nil {
 			return err
 		}

@@ -39,8 +39,9 @@ func newStatsCmd(f *Factory, runF func(context.Context, *statsOptions) error) *c
 	cmd := &cobra.Command{
 		Use:   "stats [NAME...]",
 		Short: "Show what workspaces use",
-		Long: `Shows CPU time, memory and processes of running workspaces, once or, with -f, every
-two seconds with the cores in use. Without names it shows every running one.`,
+		Long: `Shows CPU time, memory, processes and the bytes that went over network and disk, of
+running workspaces, once or, with -f, every two seconds with the cores in use. Without
+names it shows every running one. What the engine cannot tell is -.`,
 		Example: `  wsctl stats
   wsctl stats demo -f
   wsctl stats --json | jq '.samples[] | {workspace, memory}'`,
@@ -141,7 +142,7 @@ func (f *Factory) writeStats(out io.Writer, samples []sample) error {
 		f.note("no workspace is running")
 		return nil
 	}
-	t := f.table("NAME", "CPU", "CPU TIME", "MEMORY", "LIMIT", "PEAK", "PROCESSES")
+	t := f.table("NAME", "CPU", "CPU TIME", "MEMORY", "LIMIT", "PEAK", "PROCESSES", "NET IN", "NET OUT", "DISK READ", "WRITTEN")
 	for _, s := range samples {
 		cpu, peak := "-", "-"
 		if s.CPU != nil {
@@ -150,10 +151,20 @@ func (f *Factory) writeStats(out io.Writer, samples []sample) error {
 		if s.MemoryPeak > 0 {
 			peak = render.Bytes(s.MemoryPeak)
 		}
+		received, sent := trafficCells(s.Network)
+		read, written := trafficCells(s.Disk)
 		t.Row(s.Workspace, cpu, render.Elapsed(time.Duration(s.CPUSeconds*float64(time.Second))),
-			render.Bytes(s.Memory), render.Bytes(s.MemoryLimit), peak, fmt.Sprint(s.Pids))
+			render.Bytes(s.Memory), render.Bytes(s.MemoryLimit), peak, fmt.Sprint(s.Pids), received, sent, read, written)
 	}
 	return t.Write(out)
+}
+
+// trafficCells are both sides of t; nil is what the engine cannot tell.
+func trafficCells(t *workspace.Traffic) (in, out string) {
+	if t == nil {
+		return "-", "-"
+	}
+	return render.Bytes(t.In), render.Bytes(t.Out)
 }
 
 // tellStats shows one round of stats -f, in place on a terminal.

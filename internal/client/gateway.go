@@ -50,6 +50,7 @@ type SubscribeOptions struct {
 	Observe   bool             // do not keep the workspace in use
 	Types     []string         // of frames; nil: all
 	Send      <-chan api.Frame // frames for wsd, sent while the link is live and dropped otherwise; may be nil
+	Samples   *Interest        // whose samples wsd is to send; nil: nobody's
 	Poll      time.Duration    // between two questions where the socket is refused; 0: 5 s
 }
 
@@ -196,9 +197,12 @@ func (s *subscription) connect(parent context.Context) error {
 		cancel(context.Cause(parent))
 	})()
 	if err := s.join(w); err != nil {
-		return s.broken(err, 0)
+		return err
 	}
 	go w.relay(s.options.Send)
+	if i := s.options.Samples; i != nil {
+		go i.relay(w, s.options.Workspace)
+	}
 	for {
 		_, data, err := conn.Read(ctx)
 		if err != nil {
@@ -231,7 +235,10 @@ func (s *subscription) broken(err error, retry time.Duration) error {
 // join asks for the room, from where the last connection ended.
 func (s *subscription) join(w *wire) error {
 	j := api.Join{Epoch: s.epoch, Since: s.last, Session: s.session, Observe: s.options.Observe, Types: s.options.Types}
-	return w.send(api.FrameJoin, s.options.Workspace, j)
+	if err := w.send(api.FrameJoin, s.options.Workspace, j); err != nil {
+		return s.broken(err, 0)
+	}
+	return nil
 }
 
 // take handles one frame.
@@ -247,6 +254,9 @@ func (s *subscription) take(w *wire, f api.Frame) error {
 			return badAnswer(err)
 		}
 		s.session = j.Session
+		if i := s.options.Samples; i != nil { // the new seat looks at nothing
+			i.poke()
+		}
 		return s.note(Live, nil)
 	case api.FrameResync:
 		s.epoch, s.last = "", 0

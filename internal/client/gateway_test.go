@@ -237,3 +237,63 @@ func TestWhereTheSocketIsRefusedTheStateIsAskedForAndOnlyChangesAreTold(t *testi
 		}
 	})
 }
+
+// heard reads what a client says until it says samples of these workspaces.
+func heard(ctx context.Context, c *websocket.Conn, want ...string) {
+	for {
+		_, data, err := c.Read(ctx)
+		var f api.Frame
+		var p api.Samples
+		if err != nil {
+			return
+		}
+		if json.Unmarshal(data, &f) == nil && f.Type == api.FrameSamples && json.Unmarshal(f.Payload, &p) == nil && slices.Equal(p.Workspaces, want) {
+			return
+		}
+	}
+}
+
+func TestAnInterestIsToldAgainAfterEachConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := NewInterest()
+		i.Set([]string{"w1"})
+		const sample = `{"v":1,"type":"sample","workspace":"*","payload":{"workspace":"w1","usage":{}}}`
+		h := &hall{script: []func(context.Context, *websocket.Conn){
+			func(ctx context.Context, c *websocket.Conn) {
+				say(ctx, c, joinedNew, snapshot3)
+				heard(ctx, c, "w1")
+				say(ctx, c, sample)
+				heard(ctx, c, "w1", "w2")
+				say(ctx, c, `{"v":1,"type":"resync","workspace":"w1"}`, joinedNew, snapshot3)
+				heard(ctx, c, "w1", "w2")
+			},
+			func(ctx context.Context, c *websocket.Conn) {
+				say(ctx, c, joinedAgain)
+				heard(ctx, c, "w1", "w2")
+				say(ctx, c, sample)
+				heard(ctx, c)
+				say(ctx, c, `{"v":1,"type":"left","workspace":"*","payload":{"reason":"denied"}}`)
+			},
+		}}
+		c, _ := serve(t, h)
+		var seen []string
+		var end error
+		for u, err := range c.Subscribe(t.Context(), SubscribeOptions{Samples: i}) {
+			if end = err; err != nil {
+				break
+			}
+			if u.Frame == nil || u.Frame.Type != api.FrameSample {
+				continue
+			}
+			seen = append(seen, u.Frame.Type)
+			if len(seen) == 1 {
+				i.Set([]string{"w1", "w2"})
+			} else {
+				i.Set(nil)
+			}
+		}
+		if len(seen) != 2 || len(h.script) != 0 {
+			t.Errorf("%v, %d connections were not made, %v", seen, len(h.script), end)
+		}
+	})
+}

@@ -23,7 +23,16 @@ const maxLine = 256 << 20
 // Logs yields the output of a workspace, oldest first. The sequence ends when the
 // output ends, with o.Follow only with the run, or with one error.
 func (c *Client) Logs(ctx context.Context, ref string, o workspace.LogOptions) iter.Seq2[workspace.LogLine, error] {
-	q := url.Values{}
+	return c.output(ctx, ref, o, url.Values{})
+}
+
+// ObserveLogs is Logs for a dashboard or a monitor: to follow is no connection to the
+// workspace, and what does not run has output all the same.
+func (c *Client) ObserveLogs(ctx context.Context, ref string, o workspace.LogOptions) iter.Seq2[workspace.LogLine, error] {
+	return c.output(ctx, ref, o, url.Values{"observe": {"true"}})
+}
+
+func (c *Client) output(ctx context.Context, ref string, o workspace.LogOptions, q url.Values) iter.Seq2[workspace.LogLine, error] {
 	if o.Follow {
 		q.Set("follow", "true")
 	}

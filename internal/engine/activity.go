@@ -55,7 +55,7 @@ func (e *Engine) Uses(ids ...string) map[string]api.Activity {
 	for _, id := range ids {
 		if a, ok := e.uses.get(id); ok {
 			if ro := e.attendance.find(id); ro != nil {
-				a.Sessions = ro.connected()
+				a.Sessions, a.Quality = ro.connected(), ro.worst()
 			}
 			out[id] = a
 		}

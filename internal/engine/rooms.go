@@ -349,6 +349,20 @@ func (ro *room) connected() int {
 	return ro.live
 }
 
+// worst is the quality of the worst connection that lives; "": there is none.
+func (ro *room) worst() activity.Quality {
+	ro.mu.Lock()
+	defer ro.mu.Unlock()
+	order := []activity.Quality{"", activity.Stable, activity.Unstable, activity.Poor}
+	at := 0
+	for _, l := range ro.sessions {
+		if l.s.Lost.IsZero() {
+			at = max(at, slices.Index(order, l.s.Quality))
+		}
+	}
+	return order[at]
+}
+
 func latest(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b

@@ -32,13 +32,14 @@ const patience = 30 * time.Second
 
 // fake is an engine that owns, numbers and tells as the real one does.
 type fake struct {
-	mu      sync.Mutex
-	rows    map[string]workspace.Workspace
-	events  []event.Event
-	epoch   string
-	bus     event.Bus[api.Message]
-	watches int
-	leases  []*lease
+	mu       sync.Mutex
+	rows     map[string]workspace.Workspace
+	events   []event.Event
+	epoch    string
+	bus      event.Bus[api.Message]
+	watches  int
+	leases   []*lease
+	measured map[string]int // by actor and workspace
 }
 
 func newFake() *fake { return &fake{rows: map[string]workspace.Workspace{}, epoch: "store"} }
@@ -75,6 +76,24 @@ func (f *fake) Workspaces(_ context.Context, a workspace.Actor, _ api.Filter) ([
 		}
 	}
 	return list, nil
+}
+
+// Usage counts how often it was asked: as the processes of the sample.
+func (f *fake) Usage(ctx context.Context, a workspace.Actor, ref string) (workspace.Usage, error) {
+	w, err := f.Workspace(ctx, a, ref)
+	if err != nil {
+		return workspace.Usage{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if w.State != workspace.Running {
+		return workspace.Usage{}, fault.New(fault.Conflict, "state", "it does not run")
+	}
+	if f.measured == nil {
+		f.measured = map[string]int{}
+	}
+	f.measured[a.ID+" "+w.ID]++
+	return workspace.Usage{Time: time.Now(), Pids: int64(f.measured[a.ID+" "+w.ID])}, nil
 }
 
 func (f *fake) Uses(...string) map[string]api.Activity { return nil }

@@ -35,6 +35,12 @@ func (h *Hub) Run(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
+	measured := make(chan struct{})
+	go func() {
+		defer close(measured)
+		h.sampler.run(ctx)
+	}()
+	defer func() { <-measured }()
 	f := feed{hub: h, after: -1}
 	for ctx.Err() == nil {
 		f.whole, f.told = false, false
@@ -143,7 +149,7 @@ func (h *Hub) fact(m api.Message) {
 	}
 	n := news{typ: typeOf(ev), time: ev.Time, body: body(api.Fact{Event: ev, Workspace: m.Workspace})}
 	if n.typ == api.FrameActivity {
-		n.key, n.body = activityKey(ev.Workspace), useOf(ev.Detail, "to")
+		n.key, n.body = activityKey(ev.Workspace), useOf(ev.Workspace, ev.Detail, "to")
 	}
 	if n.typ == api.FrameJob || n.typ == api.FrameDeleted {
 		n.forget = progressKey(ev.Workspace)
@@ -204,8 +210,8 @@ var signalOf = map[string]struct {
 func activityKey(id string) string { return api.FrameActivity + "/" + id }
 
 // useOf reads the details of a fact or a signal about how a workspace is used.
-func useOf(detail map[string]string, level string) json.RawMessage {
-	u := api.Use{Level: activity.Level(detail[level]), From: activity.Level(detail["from"]), Cause: activity.Cause(detail["cause"])}
+func useOf(id string, detail map[string]string, level string) json.RawMessage {
+	u := api.Use{Workspace: id, Level: activity.Level(detail[level]), From: activity.Level(detail["from"]), Cause: activity.Cause(detail["cause"])}
 	if at, err := time.Parse(time.RFC3339Nano, detail["stop_at"]); err == nil {
 		u.StopAt = at
 	}
@@ -231,7 +237,7 @@ func (h *Hub) signal(s event.Signal) {
 		n.key = kind.typ + "/" + s.Workspace // in the room of all each workspace has its own
 	}
 	if s.Kind == event.StopMoved {
-		n.body = useOf(s.Detail, "level")
+		n.body = useOf(s.Workspace, s.Detail, "level")
 	}
 	for _, r := range rooms {
 		r.publish(n, nil)

@@ -24,6 +24,7 @@ type Engine interface {
 	Watch(ctx context.Context, a workspace.Actor, after int64, ref string, yield func(api.Message) error) error
 	Attend(ctx context.Context, a workspace.Actor, ref string, v activity.Visitor) (activity.Lease, error)
 	Uses(ids ...string) map[string]api.Activity
+	Usage(ctx context.Context, a workspace.Actor, ref string) (workspace.Usage, error)
 }
 
 // Options are what a Hub needs.
@@ -49,6 +50,8 @@ type Hub struct {
 	census  census
 	ids     atomic.Uint64
 
+	sampler *sampler
+
 	wanted chan struct{} // closed at the first client: until then the engine is not watched
 	want   sync.Once
 	live   chan struct{} // closed when the watch has begun
@@ -68,6 +71,7 @@ func NewHub(o Options) *Hub {
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
+	h.sampler = newSampler(o.Engine, h.limits.Sample)
 	return h
 }
 
@@ -141,7 +145,7 @@ func (h *Hub) enter(ctx context.Context, ref string, e entry) (*seat, error) {
 	if err := h.begin(ctx); err != nil {
 		return nil, err
 	}
-	s := &seat{queue: e.queue, actor: e.actor, types: e.types}
+	s := &seat{queue: e.queue, actor: e.actor, types: e.types, sampler: h.sampler}
 	key, id, joined := lobbyKey(e.actor), api.AllRooms, api.Joined{}
 	if ref != api.AllRooms {
 		w, err := h.engine.Workspace(ctx, e.actor, ref)
@@ -254,15 +258,18 @@ func (h *Hub) know(list ...workspace.Workspace) {
 }
 
 // lose gives up the seat of a connection that broke, and its lease, whose grace begins.
+// Nothing is measured for it any more.
 func (s *seat) lose() {
+	s.sampler.look(s, nil)
 	s.room.lose(s, time.Now())
 	if s.lease != nil {
 		s.lease.Close()
 	}
 }
 
-// leave gives up the seat and its lease for good.
+// leave gives up the seat and its lease for good. Nothing is measured for it any more.
 func (s *seat) leave() {
+	s.sampler.look(s, nil)
 	if s.room != nil {
 		s.room.stand(s, time.Now())
 	}

@@ -24,6 +24,8 @@ type Limits struct {
 	RingFrames, RingBytes   int // that one room remembers
 	PayloadBytes            int // of what is published from inside
 
+	Samples int // workspaces that are measured for one seat
+
 	Ping  time.Duration // between two pings
 	Hurry time.Duration // between two pings of an unstable connection that somebody sees
 	Pong  time.Duration // an answer may take
@@ -32,6 +34,8 @@ type Limits struct {
 	Room  time.Duration // an empty room is remembered
 	Grace time.Duration // a member whose connection broke is shown on
 	Quiet time.Duration // silence of server-sent events
+
+	Sample time.Duration // between two samples of a workspace
 }
 
 // DefaultLimits are used where Limits has zeros. Queue and ring are those of which
@@ -41,8 +45,10 @@ func DefaultLimits() Limits {
 		Connections: 256, PerUser: 128, PerRoom: 128, Rooms: 64,
 		MessageBytes: 32 << 10, PerSecond: 50, Burst: 100,
 		QueueFrames: 256, QueueBytes: 1 << 20, RingFrames: 1024, RingBytes: 4 << 20, PayloadBytes: 64 << 10,
-		Ping: 15 * time.Second, Hurry: 5 * time.Second, Pong: 10 * time.Second, Write: 10 * time.Second,
+		Samples: 128,
+		Ping:    15 * time.Second, Hurry: 5 * time.Second, Pong: 10 * time.Second, Write: 10 * time.Second,
 		Idle: 30 * time.Second, Room: 2 * time.Minute, Grace: activity.LeaseLife, Quiet: 15 * time.Second,
+		Sample: 2 * time.Second,
 	}
 }
 
@@ -61,6 +67,7 @@ func (l Limits) orDefault() Limits {
 		{&l.RingFrames, &d.RingFrames},
 		{&l.RingBytes, &d.RingBytes},
 		{&l.PayloadBytes, &d.PayloadBytes},
+		{&l.Samples, &d.Samples},
 	} {
 		if *p.v <= 0 {
 			*p.v = *p.def
@@ -75,6 +82,7 @@ func (l Limits) orDefault() Limits {
 		{&l.Room, &d.Room},
 		{&l.Grace, &d.Grace},
 		{&l.Quiet, &d.Quiet},
+		{&l.Sample, &d.Sample},
 	} {
 		if *p.v <= 0 {
 			*p.v = *p.def

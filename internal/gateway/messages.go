@@ -19,6 +19,7 @@ const (
 	maxFile  = 256
 	maxPaths = 64
 	maxTypes = 64
+	maxRef   = 64
 )
 
 // freshInput is how old the last input may be for a look to be evidence of a person.
@@ -33,6 +34,7 @@ var verbs = map[string]func(*conn, *seat, api.Frame, time.Time) error{
 	api.FrameFileChange:  (*conn).fileChange,
 	api.FrameVisibility:  (*conn).visibility,
 	api.FrameCursor:      (*conn).cursor,
+	api.FrameSamples:     (*conn).samples,
 }
 
 // handle does what a frame asks for. What is wrong with a frame is told to the client,
@@ -165,7 +167,7 @@ func (c *conn) roomID(ref string) (string, error) {
 		return ref, nil
 	case ref == "":
 		return "", fault.New(fault.Invalid, "workspace_required", "the frame names no workspace").WithField("/workspace", "workspace_required", "")
-	case len(ref) > 64:
+	case len(ref) > maxRef:
 		return "", fault.New(fault.Invalid, "ref_invalid", "%.60q is not the name or id of a workspace", ref)
 	}
 	w, err := c.hub.engine.Workspace(c.ctx, c.actor, ref)

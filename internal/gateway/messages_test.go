@@ -275,7 +275,7 @@ func FuzzFrame(f *testing.F) {
 		`{"type":"cursor","workspace":"one","payload":{"file":"\u001b[2J\u202e","line":-1}}`,
 		`{"type":"visibility","workspace":"w-one","payload":{"visible":true,"input_age_ms":-9223372036854775808}}`,
 		`{"type":"file-change","workspace":"one","payload":{"paths":["\u0000"]}}`, `{"type":"navigation","workspace":"one","payload":{"path":"\ud800"}}`,
-		`{"type":"subscribe","workspace":"one","payload":{"types":["state"]}}`, `{"type":"pong","payload":{"t":-1}}`, `null`, `[]`, "\xff",
+		`{"type":"subscribe","workspace":"one","payload":{"types":["state"]}}`, `{"type":"pong","payload":{"t":-1}}`, `{"type":"samples","workspace":"one","payload":{"workspaces":["w-one"]}}`, `null`, `[]`, "\xff",
 	} {
 		f.Add([]byte(seed))
 	}

@@ -36,12 +36,13 @@ type room struct {
 
 // seat is one receiver in one room. The room's lock guards what is below it.
 type seat struct {
-	room  *room
-	queue *queue
-	actor workspace.Actor
-	lease activity.Lease // nil: it observes
-	types map[string]bool
-	shown api.Member // ID "": not shown to others
+	room    *room
+	queue   *queue
+	actor   workspace.Actor
+	lease   activity.Lease // nil: it observes
+	sampler *sampler       // nil: nothing was ever measured for it; the reader's of the connection
+	types   map[string]bool
+	shown   api.Member // ID "": not shown to others
 
 	held    bool     // its snapshot is being read
 	base    uint64   // number of the frame before those that wait

@@ -202,6 +202,8 @@ type Driver interface {
 	// DialAgent connects to the agent of a running workspace (package agentapi). Where the
 	// way is known it costs no request to the engine and works while that is away.
 	DialAgent(ctx context.Context, r Ref) (net.Conn, error)
+	// Stats takes one sample of a running or paused workspace; ErrNotRunning of any other.
+	// What the engine cannot tell is absent, never zero.
 	Stats(ctx context.Context, r Ref) (workspace.Usage, error)
 	// Watch calls tell for every change until ctx or the stream ends. Changes after since
 	// are replayed as far as the engine remembers. Connected is called once the stream stands.

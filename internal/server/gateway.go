@@ -46,6 +46,7 @@ func payloads() []reflect.Type {
 		reflect.TypeFor[api.Subscribe](), reflect.TypeFor[api.Ping](), reflect.TypeFor[api.Interaction](), reflect.TypeFor[api.Navigation](),
 		reflect.TypeFor[api.FileChange](), reflect.TypeFor[api.Visibility](), reflect.TypeFor[api.Cursor](), reflect.TypeFor[api.Presence](),
 		reflect.TypeFor[api.Fact](), reflect.TypeFor[event.Signal](), reflect.TypeFor[api.Use](), reflect.TypeFor[api.Left](),
+		reflect.TypeFor[api.Samples](), reflect.TypeFor[api.Sample](),
 		reflect.TypeFor[api.FrameProblem](), reflect.TypeFor[api.Bye](),
 	}
 }

@@ -32,6 +32,7 @@ func logParams() []param {
 		{name: "follow", kind: boolean, doc: "Go on with new output"},
 		{name: "since", kind: instant, doc: "Only output from this time on"},
 		{name: "tail", kind: number, min: 0, max: maxTail, clamp: true, doc: "Only the last lines"},
+		{name: "observe", kind: boolean, doc: "Only look: to follow is no connection to the workspace"},
 	}
 }
 

@@ -182,7 +182,7 @@ func (s *Server) logs(c *call) error {
 	}
 	st := s.newStream(c, nil)
 	defer st.stop()
-	if o.Follow {
+	if o.Follow && !c.query.bool("observe") {
 		lease, err := s.lease(st.ctx, c, ref, activity.Logs, "")
 		if err != nil {
 			return err

@@ -198,6 +198,28 @@ func TestLogs(t *testing.T) {
 	})
 }
 
+func TestWhoOnlyObservesOutputIsNoConnection(t *testing.T) {
+	r := newRig(t, alice)
+	r.fake.add("one", alice.ID)
+	r.fake.write(workspace.LogLine{Text: "x"})
+	for query, want := range map[string]int{"follow=true": 1, "follow=true&observe=true": 0, "observe=true": 0} {
+		r.fake.fakeActivity.mu.Lock()
+		r.fake.seats = nil
+		r.fake.fakeActivity.mu.Unlock()
+		l := r.open("/v1/workspaces/one/logs?" + query)
+		var line workspace.LogLine
+		if err := l.dec.Decode(&line); err != nil || line.Text != "x" {
+			t.Errorf("%s: %v, %v", query, line, err)
+		}
+		r.fake.fakeActivity.mu.Lock()
+		if n := len(r.fake.seats); n != want {
+			t.Errorf("%s: %d sessions, want %d", query, n, want)
+		}
+		r.fake.fakeActivity.mu.Unlock()
+		l.resp.Body.Close()
+	}
+}
+
 // TestStreamsThatFail tells a problem from a cut: a client must not take a part for
 // the whole.
 func TestStreamsThatFail(t *testing.T) {

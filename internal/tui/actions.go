@@ -75,7 +75,7 @@ func (m *Model) reachable() bool { return m.link.Daemon }
 
 // extendable says that a stop is known which could be put off.
 func (m *Model) extendable() bool {
-	return m.reachable() && slices.ContainsFunc(m.fitting(verbStates[Extend]), func(r *row) bool { return r.why != nil })
+	return m.reachable() && slices.ContainsFunc(m.fitting(verbStates[Extend]), func(r *row) bool { return r.act != nil })
 }
 
 func (m *Model) anyShown() bool { return m.listShown() && len(m.list.shown) > 0 }
@@ -161,9 +161,7 @@ func (m *Model) order(orders []Order) tea.Cmd {
 func (m *Model) shell() tea.Cmd {
 	r := m.list.selected()
 	name := r.w.Name
-	m.sampling.stop() // nothing is sampled for a screen that is not seen
-	m.sampling, m.sampled = nil, nil
-	m.blurred = true
+	m.blurred = true // nothing is sampled for a screen that is not seen
 	return tea.ExecProcess(m.source.Shell(name), func(err error) tea.Msg { return shellMsg{name, err} })
 }
 

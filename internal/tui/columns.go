@@ -96,16 +96,16 @@ func stateCell(m *Model, r *row) (string, ink) {
 }
 
 func levelCell(m *Model, r *row) (string, ink) {
-	if r.why == nil || r.w.State != workspace.Running {
+	if r.act == nil || r.w.State != workspace.Running {
 		return "", m.theme.faint
 	}
-	switch r.why.Level {
+	switch r.act.Level {
 	case activity.Active:
-		return string(r.why.Level), m.theme.good
+		return string(r.act.Level), m.theme.good
 	case activity.Disconnected:
 		return "away", m.theme.faint // the word itself is too long for a column
 	}
-	return string(r.why.Level), m.theme.plain
+	return string(r.act.Level), m.theme.plain
 }
 
 // short is a size in at most five columns: 142M.
@@ -129,7 +129,7 @@ func connCell(m *Model, r *row) (string, ink) {
 	if !ok || n == 0 {
 		return "", m.theme.faint
 	}
-	if slices.ContainsFunc(r.why.Sessions, func(s activity.Session) bool { return s.Quality == activity.Poor }) {
+	if r.act.Quality == activity.Poor {
 		return strconv.Itoa(n) + "!", m.theme.bad
 	}
 	return strconv.Itoa(n), m.theme.plain
@@ -187,7 +187,7 @@ func stopsCell(m *Model, r *row) (string, ink) {
 		}
 		return render.Span(left), m.theme.plain
 	}
-	if r.why != nil && r.w.State == workspace.Running && r.why.StopAt.IsZero() {
+	if r.act != nil && r.w.State == workspace.Running && r.act.StopAt.IsZero() {
 		return "never", m.theme.faint
 	}
 	return "", m.theme.faint
@@ -222,10 +222,10 @@ func byState(a, b *row) int {
 
 func byLevel(a, b *row) int {
 	place := func(r *row) int {
-		if r.why == nil || r.why.Level == "" {
+		if r.act == nil || r.act.Level == "" {
 			return len(activity.Levels())
 		}
-		return slices.Index(activity.Levels(), r.why.Level)
+		return slices.Index(activity.Levels(), r.act.Level)
 	}
 	return cmp.Compare(place(a), place(b))
 }
@@ -254,10 +254,10 @@ func newest(u *usage, cpu bool) float64 {
 // byStop puts first what stops first; what never does comes last.
 func byStop(a, b *row) int {
 	at := func(r *row) int64 {
-		if r.why == nil || r.why.StopAt.IsZero() || r.w.State != workspace.Running {
+		if r.act == nil || r.act.StopAt.IsZero() || r.w.State != workspace.Running {
 			return 1<<63 - 1
 		}
-		return r.why.StopAt.UnixNano()
+		return r.act.StopAt.UnixNano()
 	}
 	return cmp.Compare(at(a), at(b))
 }

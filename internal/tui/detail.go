@@ -121,9 +121,6 @@ func (d *detail) take(m *Model, msg detailsMsg) {
 	if msg.err == nil {
 		d.got = msg.got
 	}
-	if r := m.list.known[d.id]; r != nil && d.got.Why != nil && r.live() {
-		r.why = d.got.Why
-	}
 }
 
 func (d *detail) takeLines(m *Model, p parcel[lines]) tea.Cmd { return d.logs.take(m, p) }
@@ -206,7 +203,7 @@ func (d *detail) view(m *Model, r *row, width, height int) []string {
 	if d.pane == Logs {
 		return append(out, d.logs.view(m, width, room)...)
 	}
-	body := d.body(m, r, width)
+	body := d.body(m, r, width, room)
 	d.scroll = max(0, min(d.scroll, len(body)-room))
 	body = body[d.scroll:min(len(body), d.scroll+room)]
 	for _, line := range body {
@@ -215,7 +212,7 @@ func (d *detail) view(m *Model, r *row, width, height int) []string {
 	return out
 }
 
-func (d *detail) body(m *Model, r *row, width int) []string {
+func (d *detail) body(m *Model, r *row, width, height int) []string {
 	if d.pane.fetched() && d.err != nil {
 		f := fault.From(d.err)
 		return []string{" " + m.theme.bad.paint(render.Escape(f.Text)) + m.theme.faint.paint(" ["+f.Code+"]"), "", " " + render.Escape(f.Hint)}
@@ -223,7 +220,7 @@ func (d *detail) body(m *Model, r *row, width int) []string {
 	if d.pane.fetched() && d.pane != Overview && !d.loaded {
 		return []string{m.theme.faint.paint(" …")}
 	}
-	p := page{m: m, r: r, width: width}
+	p := page{m: m, r: r, width: width, height: height}
 	switch d.pane {
 	case Overview:
 		p.overview()

@@ -66,7 +66,7 @@ func (t term) match(r *row) bool {
 	case "owner":
 		return strings.Contains(w.Owner, t.value)
 	case "level":
-		return r.why != nil && w.State == workspace.Running && strings.HasPrefix(string(r.why.Level), t.value)
+		return r.act != nil && w.State == workspace.Running && strings.HasPrefix(string(r.act.Level), t.value)
 	case "template":
 		return strings.Contains(strings.ToLower(w.Spec.Template+" "+w.Spec.Image), t.value)
 	}

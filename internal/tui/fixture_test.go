@@ -59,12 +59,7 @@ func (w *world) Watch(ctx context.Context, tell func(Change)) error {
 	return ctx.Err()
 }
 
-func (w *world) Samples(ctx context.Context, ids []string, _ func(Sample)) error {
-	w.note("samples %s", strings.Join(ids, " "))
-	<-ctx.Done()
-	w.note("no samples")
-	return ctx.Err()
-}
+func (w *world) Look(ids []string) { w.note("samples of %s", strings.Join(ids, " ")) }
 
 func (w *world) Logs(ctx context.Context, id string, tell func(workspace.LogLine)) error {
 	w.note("logs %s", id)
@@ -218,12 +213,12 @@ func (d *driver) known() *driver {
 		if !r.live() {
 			continue
 		}
-		why := whyOf(r.w)
-		r.why = &why
+		r.act = &api.Activity{Level: activity.Background, StopAt: noon.Add(12 * time.Minute), Cause: activity.ByEngagement, Sessions: 2, Quality: activity.Unstable}
 		for i := range 40 {
 			r.sample(workspace.Usage{
 				Time: noon.Add(time.Duration(i-40) * time.Second), CPUSeconds: float64(i*i) / 50, Memory: int64(20+i*3) << 20,
 				MemoryPeak: 200 << 20, MemoryLimit: 256 << 20, Pids: 12,
+				Network: &workspace.Traffic{In: int64(i * i * 700), Out: int64(i * 900)}, Disk: &workspace.Traffic{Out: int64(i/10) << 20},
 			})
 		}
 	}

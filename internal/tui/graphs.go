@@ -10,10 +10,14 @@ import (
 	"time"
 
 	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// graphRows is the height of one graph.
-const graphRows = 6
+// Heights of one graph, and the width from which two stand side by side.
+const (
+	leastGraphRows, mostGraphRows = 2, 8
+	twoGraphs                     = 100
+)
 
 // graphs draw the window of samples that is kept while the workspace is looked at.
 func (p *page) graphs() {
@@ -22,24 +26,70 @@ func (p *page) graphs() {
 		p.line(p.m.theme.faint.paint(" nothing is measured: it does not run"))
 		return
 	}
+	list := []graph{p.cpuGraph(u), p.memoryGraph(u), flowGraph("network", "in", "out", u.network, u.last.Network), flowGraph("disk", "read", "written", u.disk, u.last.Disk)}
+	side := 1
+	if p.width >= twoGraphs {
+		side = 2
+	}
+	rows := max(leastGraphRows, min((p.height-1)*side/len(list)-1, mostGraphRows))
+	for row := range slices.Chunk(list, side) {
+		drawn := make([][]string, len(row))
+		for i, g := range row {
+			drawn[i] = g.draw(p.m.theme, p.width/side, rows)
+		}
+		for line := range drawn[0] {
+			text := ""
+			for i := range drawn {
+				text += drawn[i][line]
+			}
+			p.line(text)
+		}
+	}
+	p.fact("processes", fmt.Sprintf("%d of %d, %s of processor time", u.last.Pids, p.r.w.Spec.Limits.Pids, render.Elapsed(time.Duration(u.last.CPUSeconds*float64(time.Second)))))
+}
+
+// graph is a line of values from 0 to top, oldest first.
+type graph struct {
+	name, now string
+	values    []float64
+	top       float64
+	topText   string // at most five columns
+}
+
+func (p *page) cpuGraph(u *usage) graph {
 	cores := cmp.Or(p.r.w.Spec.Limits.CPUs, 1)
 	now := "measuring"
 	if len(u.cpu) > 0 {
 		now = fmt.Sprintf("%.0f%% of a core, limit %s", u.cpu[len(u.cpu)-1]*100, render.Number(cores))
 	}
 	top := scale(u.cpu, cores)
-	p.graph("cpu", now, u.cpu, top, render.Number(top*100)+"%")
-	p.line("")
+	return graph{"cpu", now, u.cpu, top, render.Number(top*100) + "%"}
+}
+
+func (p *page) memoryGraph(u *usage) graph {
 	limit := cmp.Or(u.last.MemoryLimit, p.r.w.Spec.Limits.Memory, 1)
-	now = render.Bytes(u.last.Memory) + " of " + render.Bytes(limit)
+	now := render.Bytes(u.last.Memory) + " of " + render.Bytes(limit)
 	if u.last.MemoryPeak > 0 {
 		now += ", peak " + render.Bytes(u.last.MemoryPeak)
 	}
-	top = scale(u.mem, float64(limit))
-	p.graph("memory", now, u.mem, top, short(int64(top)))
-	p.line("")
-	p.fact("processes", strconv.FormatInt(u.last.Pids, 10)+" of "+strconv.FormatInt(p.r.w.Spec.Limits.Pids, 10))
-	p.fact("cpu time", render.Elapsed(time.Duration(u.last.CPUSeconds*float64(time.Second))))
+	top := scale(u.mem, float64(limit))
+	return graph{"memory", now, u.mem, top, short(int64(top))}
+}
+
+// flowGraph draws both ways as one; there is no limit to draw it against.
+func flowGraph(name, in, out string, f flow, all *workspace.Traffic) graph {
+	now := "measuring"
+	switch {
+	case all == nil:
+		now = "this engine does not tell"
+	case len(f.all) > 0:
+		now = fmt.Sprintf("%s/s %s, %s/s %s, %s in all", render.Bytes(int64(f.in)), in, render.Bytes(int64(f.out)), out, render.Bytes(all.In+all.Out))
+	}
+	top := 1024.0
+	for most := slices.Max(append([]float64{0}, f.all...)); top < most; {
+		top *= 2
+	}
+	return graph{name, now, f.all, top, short(int64(top))}
 }
 
 // scale is the limit, or the part of it that still holds all values: what uses a
@@ -54,36 +104,43 @@ func scale(values []float64, limit float64) float64 {
 	return limit
 }
 
-// graph draws values between 0 and top, newest at the right, in eighths of a row.
-func (p *page) graph(name, now string, values []float64, top float64, topText string) {
-	p.line(" " + p.m.theme.bold.paint(name) + "  " + render.Escape(now))
-	width := max(10, p.width-8)
-	values = values[max(0, len(values)-width):]
-	for line := graphRows - 1; line >= 0; line-- {
+// draw draws a title and rows of exactly width columns, newest at the right, in eighths of
+// a row.
+func (g graph) draw(t *theme, width, rows int) []string {
+	now := render.Fit(render.Escape(g.now), max(0, width-len(g.name)-4))
+	out := []string{" " + t.bold.paint(g.name) + "  " + now + strings.Repeat(" ", max(0, width-len(g.name)-3-render.Width(now)))}
+	room := max(10, width-8)
+	values := g.values[max(0, len(g.values)-room):]
+	for line := rows - 1; line >= 0; line-- {
 		var b strings.Builder
-		b.WriteString(strings.Repeat(" ", width-len(values)))
+		b.WriteString(strings.Repeat(" ", room-len(values)))
 		for _, v := range values {
-			eighths := int(v/top*graphRows*8+0.5) - line*8
-			switch {
-			case eighths >= 8:
-				b.WriteRune('█')
-			case eighths > 0:
-				b.WriteRune(bars[eighths-1])
-			case line == 0:
-				b.WriteRune('▁') // it was measured, and nearly nothing
-			default:
-				b.WriteByte(' ')
-			}
+			b.WriteRune(bar(int(v/g.top*float64(rows)*8+0.5)-line*8, line == 0))
 		}
 		label := ""
 		switch line {
-		case graphRows - 1:
-			label = topText
+		case rows - 1:
+			label = g.topText
 		case 0:
 			label = "0"
 		}
-		p.line(p.m.theme.faint.paint(cell(label, 6, true)+"│") + p.m.theme.accent.paint(b.String()))
+		out = append(out, t.faint.paint(cell(label, 6, true)+"│")+t.accent.paint(b.String())+strings.Repeat(" ", max(0, width-7-room)))
 	}
+	return out
+}
+
+// bar is what of a value of so many eighths is in one row. What was measured is seen in the
+// lowest row even where it is nearly nothing.
+func bar(eighths int, lowest bool) rune {
+	switch {
+	case eighths >= 8:
+		return '█'
+	case eighths > 0:
+		return bars[eighths-1]
+	case lowest:
+		return '▁'
+	}
+	return ' '
 }
 
 // spec is everything that was asked for.

@@ -71,15 +71,18 @@ func (l *list) take(n news) {
 			r = &row{}
 			l.known[id] = r
 		}
+		if !n.reset && r.w.Revision > w.Revision {
+			continue
+		}
+		if r.w.Run != w.Run {
+			r.act = nil
+		}
 		if r.w.Run != w.Run || !w.State.Settled() && r.w.State != w.State {
 			r.progress = ""
 		}
 		r.w = w
 		if w.State.Settled() {
 			r.progress = ""
-		}
-		if !r.live() {
-			r.why = nil
 		}
 	}
 	for id, text := range n.progress {
@@ -90,15 +93,45 @@ func (l *list) take(n news) {
 	for id := range n.gone {
 		delete(l.known, id)
 	}
+	l.measure(n)
 	l.arrange()
 }
 
+// measure merges how they are used. What does not run is not used.
+func (l *list) measure(n news) {
+	if n.reset {
+		for _, r := range l.known {
+			r.act = nil
+		}
+	}
+	for id, u := range n.uses {
+		if r := l.known[id]; r != nil {
+			r.act = u.over(r.act)
+		}
+	}
+	for id := range n.put {
+		if r := l.known[id]; r != nil && !r.live() {
+			r.act = nil
+		}
+	}
+	for id, u := range n.samples {
+		if r := l.known[id]; r != nil && r.live() {
+			r.sample(u)
+		}
+	}
+}
+
 // arrange filters and sorts anew and keeps the cursor on its workspace; where that is
-// gone it stays at its place.
+// gone it stays at its place. It begins with the order of before: what is nearly sorted is
+// sorted in a fraction of the time.
 func (l *list) arrange() {
-	l.shown = l.shown[:0]
+	l.shown = slices.DeleteFunc(l.shown, func(r *row) bool {
+		r.listed = l.known[r.w.ID] == r && l.filter.match(r)
+		return !r.listed
+	})
 	for _, r := range l.known {
-		if l.filter.match(r) {
+		if !r.listed && l.filter.match(r) {
+			r.listed = true
 			l.shown = append(l.shown, r)
 		}
 	}
@@ -170,7 +203,7 @@ func (l *list) nextSort(life bool) {
 // life reports whether anything is known of the use of any workspace.
 func (l *list) life() bool {
 	for _, r := range l.known {
-		if r.why != nil {
+		if r.act != nil {
 			return true
 		}
 	}

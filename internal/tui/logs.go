@@ -113,7 +113,7 @@ func (l *logs) follow(m *Model, d *detail) tea.Cmd {
 		keep = nil
 	}
 	id, source := d.id, m.source
-	s, cmd := begin(m.ctx, func(ctx context.Context, put func(func(*lines))) error {
+	s, cmd := begin(m.ctx, linePace, func(ctx context.Context, put func(func(*lines))) error {
 		return source.Logs(ctx, id, func(line workspace.LogLine) { put(func(l *lines) { l.put(line) }) })
 	})
 	l.stream, l.run, l.ring, l.over, l.err = s, r.w.Run, keep, false, nil

@@ -8,9 +8,12 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
-// frame is the least time between two deliveries of one mailbox: what is told in
-// between is seen at once, and more often than this nobody can see anything.
-const frame = 33 * time.Millisecond
+// The least times between two deliveries of a mailbox: what is told in between is seen at
+// once. What moves by itself may jump ten times a second; lines that scroll may not.
+const (
+	newsPace = 100 * time.Millisecond
+	linePace = 33 * time.Millisecond
+)
 
 // mailbox gathers what a stream tells until the model takes it. Any goroutine may put;
 // neither side waits for the other: put merges into one value, whose size its owner
@@ -60,11 +63,12 @@ type stream[T any] struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	box    *mailbox[T]
+	pace   time.Duration
 }
 
 // begin returns a stream and the command that runs it and waits for the first parcel.
-func begin[T any](ctx context.Context, run func(ctx context.Context, put func(func(*T))) error) (*stream[T], tea.Cmd) {
-	s := &stream[T]{box: newMailbox[T]()}
+func begin[T any](ctx context.Context, pace time.Duration, run func(ctx context.Context, put func(func(*T))) error) (*stream[T], tea.Cmd) {
+	s := &stream[T]{box: newMailbox[T](), pace: pace}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	return s, func() tea.Msg {
 		go func() { s.box.end(run(s.ctx, s.box.put)) }()
@@ -75,7 +79,7 @@ func begin[T any](ctx context.Context, run func(ctx context.Context, put func(fu
 // next waits for the next parcel.
 func (s *stream[T]) next() tea.Cmd {
 	return func() tea.Msg {
-		pause := time.NewTimer(frame)
+		pause := time.NewTimer(s.pace)
 		defer pause.Stop()
 		select {
 		case <-pause.C:

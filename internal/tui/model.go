@@ -43,16 +43,12 @@ type Model struct {
 	facts   []event.Event // newest facts of all workspaces, at most maxFacts
 	pending map[string]Order
 
-	watch    *stream[news]
-	sampling *stream[samples]
-	sampled  []string // ids, sorted
+	watch *stream[news]
+	seen  []string // ids whose samples are told, sorted
 }
 
 // maxFacts bounds the facts that are kept of everything.
 const maxFacts = 1000
-
-// samples are the newest sample of each workspace between two frames.
-type samples map[string]Sample
 
 // New returns the model of a dashboard.
 func New(ctx context.Context, o Options) *Model {
@@ -81,7 +77,7 @@ func New(ctx context.Context, o Options) *Model {
 
 // Init begins to listen.
 func (m *Model) Init() tea.Cmd {
-	s, cmd := begin(m.ctx, func(ctx context.Context, put func(func(*news))) error {
+	s, cmd := begin(m.ctx, newsPace, func(ctx context.Context, put func(func(*news))) error {
 		return m.source.Watch(ctx, func(c Change) { put(func(n *news) { n.add(c) }) })
 	})
 	m.watch = s
@@ -113,7 +109,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, tea.Quit
 	}
 	m.layout()
-	cmds = append(cmds, m.detail.follow(m), m.follow(), m.tick()) // the detail first: it says whose samples are wanted
+	cmds = append(cmds, m.detail.follow(m), m.tick())
+	m.look() // after the detail, which says what is seen
 	return m, tea.Batch(cmds...)
 }
 
@@ -135,8 +132,6 @@ func (m *Model) handle(msg tea.Msg) tea.Cmd {
 		}
 	case parcel[news]:
 		return m.takeNews(msg)
-	case parcel[samples]:
-		return m.takeSamples(msg)
 	case parcel[lines]:
 		return m.detail.takeLines(m, msg)
 	case detailsMsg:
@@ -224,31 +219,6 @@ func (m *Model) settle(n news) {
 	}
 }
 
-func (m *Model) takeSamples(p parcel[samples]) tea.Cmd {
-	if p.stream != m.sampling {
-		return nil
-	}
-	for id, s := range p.got {
-		r := m.list.known[id]
-		if r == nil {
-			continue
-		}
-		if s.Usage != nil {
-			r.sample(*s.Usage)
-		}
-		if s.Why != nil {
-			r.why = s.Why
-		}
-	}
-	if m.list.sort != "NAME" {
-		m.list.arrange()
-	}
-	if p.over {
-		return nil
-	}
-	return p.stream.next()
-}
-
 // takeDone is the answer to orders: accepted, or refused.
 func (m *Model) takeDone(msg doneMsg) {
 	failed := 0
@@ -269,8 +239,8 @@ func (m *Model) takeDone(msg doneMsg) {
 	m.detail.stale = true
 }
 
-// follow keeps the samples on what is visible: streams of others end.
-func (m *Model) follow() tea.Cmd {
+// look keeps the samples on what is visible.
+func (m *Model) look() {
 	var ids []string
 	if !m.blurred && m.link.Daemon {
 		for _, r := range m.list.visible() {
@@ -283,26 +253,10 @@ func (m *Model) follow() tea.Cmd {
 		}
 	}
 	slices.Sort(ids)
-	if slices.Equal(ids, m.sampled) {
-		return nil
+	if !slices.Equal(ids, m.seen) {
+		m.seen = ids
+		m.source.Look(ids)
 	}
-	m.sampling.stop()
-	m.sampling, m.sampled = nil, ids
-	if len(ids) == 0 {
-		return nil
-	}
-	s, cmd := begin(m.ctx, func(ctx context.Context, put func(func(*samples))) error {
-		return m.source.Samples(ctx, ids, func(s Sample) {
-			put(func(all *samples) {
-				if *all == nil {
-					*all = samples{}
-				}
-				(*all)[s.ID] = s
-			})
-		})
-	})
-	m.sampling = s
-	return cmd
 }
 
 // tick lets times go on: every second where seconds are shown, else rarely. It does

@@ -16,10 +16,11 @@ import (
 
 // page collects the lines of a pane.
 type page struct {
-	m     *Model
-	r     *row
-	width int
-	lines []string
+	m      *Model
+	r      *row
+	width  int
+	height int // of the screen; more lines are scrolled
+	lines  []string
 }
 
 func (p *page) line(s string) { p.lines = append(p.lines, s) }
@@ -73,10 +74,7 @@ func broken(text string, width int) []string {
 // overview is what one wants to know first: how it is, when it stops and why.
 func (p *page) overview() {
 	w := &p.r.w
-	why := p.r.why
-	if why == nil {
-		why = p.m.detail.got.Why
-	}
+	why := p.m.detail.got.Why
 	p.life(why)
 	p.fact("from", from(w))
 	p.fact("limits", fmt.Sprintf("%s CPUs, %s memory, %d processes", render.Number(w.Spec.Limits.CPUs), render.Bytes(w.Spec.Limits.Memory), w.Spec.Limits.Pids))
@@ -105,19 +103,22 @@ func from(w *workspace.Workspace) string {
 // life tells what decides about its end.
 func (p *page) life(why *api.Why) {
 	w := &p.r.w
-	if why == nil || w.State != workspace.Running {
+	if p.r.act == nil || w.State != workspace.Running {
 		if p.r.reason() != "" {
 			p.painted("attention", render.Escape(p.r.reason()), p.m.theme.bad)
 		}
 		return
 	}
-	p.painted("stops", render.Escape(stopSentence(why, p.m.now)), p.m.theme.bold)
+	p.painted("stops", render.Escape(p.m.stopSentence(p.r)), p.m.theme.bold)
 	conns, _ := p.r.conns()
-	level := string(why.Level)
+	level := string(p.r.act.Level)
 	if conns > 0 {
 		level += ", " + plural(conns, "connection")
 	}
 	p.fact("level", level)
+	if why == nil {
+		return
+	}
 	for _, h := range why.Holds {
 		p.fact("held", "until "+clockTime(h.Until)+" by "+h.Actor+suffix(": ", h.Reason))
 	}
@@ -126,35 +127,51 @@ func (p *page) life(why *api.Why) {
 	}
 }
 
-// stopSentence says when it will stop and which fact that follows from.
-func stopSentence(why *api.Why, now time.Time) string {
-	if why.StopAt.IsZero() {
-		return "never by itself: its policy is " + why.Policy.Name
+// stopSentence says when a running workspace will stop and which fact that follows from,
+// in more detail where that was fetched.
+func (m *Model) stopSentence(r *row) string {
+	why := m.detail.got.Why
+	if m.detail.id != r.w.ID || why != nil && why.Cause != r.act.Cause {
+		why = nil
+	}
+	if r.act.StopAt.IsZero() {
+		policy := r.w.Spec.Policy
+		if why != nil {
+			policy = why.Policy.Name
+		}
+		return "never by itself" + suffix(": its policy is ", policy)
 	}
 	left := "now"
-	if d := why.StopAt.Sub(now); d > 0 {
-		left = "in " + render.Span(d) + " (" + clockTime(why.StopAt) + ")"
+	if d := r.act.StopAt.Sub(m.now); d > 0 {
+		left = "in " + render.Span(d) + " (" + clockTime(r.act.StopAt) + ")"
 	}
-	return left + ", " + causeText(why, now)
+	if why == nil {
+		return left + suffix(", ", causeWords[r.act.Cause])
+	}
+	return left + ", " + causeText(why, m.now)
+}
+
+// causeWords say what makes a workspace stop, without saying since when.
+var causeWords = map[activity.Cause]string{
+	activity.ByHold:       "because it is held until then",
+	activity.ByEngagement: "because nobody uses it",
+	activity.ByWork:       "because the work in it has ended",
+	activity.ByGrace:      "because everybody has left",
+	activity.ByReady:      "because nobody has used it yet",
+	activity.ByLifetime:   "because no run may last longer",
 }
 
 func causeText(why *api.Why, now time.Time) string {
 	f := why.Facts
 	switch why.Cause {
-	case activity.ByHold:
-		return "because it is held until then"
 	case activity.ByEngagement:
 		return "because it was last used " + render.Ago(now, f.Engaged)
 	case activity.ByWork:
 		return "because work was last seen " + render.Ago(now, f.Worked)
 	case activity.ByGrace:
 		return "because the last connection ended " + render.Ago(now, f.Disconnected)
-	case activity.ByReady:
-		return "because nobody has used it yet"
-	case activity.ByLifetime:
-		return "because no run may last longer"
 	}
-	return string(why.Cause)
+	return causeWords[why.Cause]
 }
 
 // ending tells how the last run ended and what it left behind.

@@ -10,16 +10,17 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// Source is all that the dashboard knows of the world. Every method may block and is
-// called on a goroutine of its own, several at once; each returns when ctx ends. Errors
-// have a fault in their chain.
+// Source is all that the dashboard knows of the world. Every method but Look and Shell may
+// block and is called on a goroutine of its own, several at once; each returns when ctx
+// ends. Errors have a fault in their chain.
 type Source interface {
 	// Watch tells what there is and then what happens, until ctx ends or, with an
 	// error, nothing can be told any more. A connection that is lost is made again and
 	// told as Link. tell never blocks for long.
 	Watch(ctx context.Context, tell func(Change)) error
-	// Samples tells again and again what these workspaces use, until ctx ends.
-	Samples(ctx context.Context, ids []string, tell func(Sample)) error
+	// Look says what somebody sees, in place of what was seen before: of these and no others
+	// Watch tells samples. It never blocks.
+	Look(ids []string)
 	// Logs tells the newest output and then what is added, until the run ends.
 	Logs(ctx context.Context, id string, tell func(workspace.LogLine)) error
 	// Details fetches what one pane shows.
@@ -43,6 +44,9 @@ type Change struct {
 	Gone   []string // ids
 	Events []event.Event
 	Signal *event.Signal
+	Use    map[string]api.Activity // how those of Put are used; absent: not at all
+	Moved  *api.Use                // how one is used now
+	Sample *api.Sample
 	Link   *Link
 }
 
@@ -53,13 +57,6 @@ type Link struct {
 	Name   string
 	Why    string    // where either is false
 	Since  time.Time // when it last changed
-}
-
-// Sample is what one workspace uses and how it is used. Either part may be absent.
-type Sample struct {
-	ID    string
-	Usage *workspace.Usage
-	Why   *api.Why
 }
 
 // Details is what a pane shows; which members are set depends on the pane.

@@ -42,6 +42,9 @@ type Options struct {
 	Filter string // to begin with
 	Mouse  bool
 	Now    func() time.Time // nil: the clock
+	// Frame is told how long each frame took, from the message to the drawn screen; nil:
+	// nobody measures.
+	Frame func(time.Duration)
 
 	dimensions [2]int // for tests: a first size
 }
@@ -64,8 +67,35 @@ func Run(ctx context.Context, o Options) error {
 	if o.Mouse {
 		options = append(options, tea.WithMouseCellMotion())
 	}
-	_, err := tea.NewProgram(New(ctx, o), options...).Run()
+	var model tea.Model = New(ctx, o)
+	if o.Frame != nil {
+		model = &timed{Model: model, tell: o.Frame}
+	}
+	_, err := tea.NewProgram(model, options...).Run()
 	return err
+}
+
+// timed measures the frames of a model: bubbletea calls View after each Update.
+type timed struct {
+	tea.Model
+	tell  func(time.Duration)
+	begun time.Time
+}
+
+// Update implements tea.Model.
+func (t *timed) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	t.begun = time.Now()
+	_, cmd := t.Model.Update(msg)
+	return t, cmd
+}
+
+// View implements tea.Model.
+func (t *timed) View() string {
+	screen := t.Model.View()
+	if !t.begun.IsZero() {
+		t.tell(time.Since(t.begun))
+	}
+	return screen
 }
 
 // whole is a terminal to which each Write goes as one, so that a sequence for the

@@ -184,8 +184,8 @@ func (m *Model) sentence(r *row) string {
 	switch {
 	case r.progress != "":
 		return w.Name + ": " + r.progress
-	case w.State == workspace.Running && r.why != nil:
-		return w.Name + " stops " + stopSentence(r.why, m.now)
+	case w.State == workspace.Running && r.act != nil:
+		return w.Name + " stops " + m.stopSentence(r)
 	case w.State == workspace.Running:
 		return w.Name + " " + portURL(w.Port) + "  " + from(w)
 	case w.Stop != nil && w.State.Settled():

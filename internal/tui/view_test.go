@@ -33,8 +33,13 @@ func TestListFitsEveryTerminal(t *testing.T) {
 			"empty": nil, "one": {ws("demo", workspace.Running)}, "few": some(), "200": many(200),
 		} {
 			t.Run(fmt.Sprintf("%s at %dx%d", name, size[0], size[1]), func(t *testing.T) {
-				d := drive(t, size[0], size[1]).snapshot(all...).known()
+				d := drive(t, size[0], size[1])
+				d.world.details = everything()
+				d.snapshot(all...).known()
 				d.layout()
+				if r := d.list.selected(); r != nil && d.detailShown() {
+					d.until("the details are fetched", func() bool { return d.detail.loaded })
+				}
 				fits(t, d.View(), size[0], size[1])
 				golden(t, fmt.Sprintf("list-%s-%dx%d", name, size[0], size[1]), d.View())
 			})

@@ -3,12 +3,7 @@ package docker
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -70,173 +65,34 @@ func (d *Driver) askStats(ctx context.Context, id string) (workspace.Usage, erro
 	return workspace.Usage{
 		Time: s.Read, CPUSeconds: float64(s.CPUStats.CPUUsage.TotalUsage) / 1e9, Memory: int64(m.Usage - min(cache, m.Usage)),
 		MemoryPeak: int64(m.MaxUsage), MemoryLimit: int64(m.Limit), Pids: int64(s.PidsStats.Current),
+		Network: networkOf(s.Networks), Disk: diskOf(s.BlkioStats.IoServiceBytesRecursive),
 	}, nil
 }
 
-// cgroups remembers where a container's numbers are. The zero value is ready.
-type cgroups struct {
-	mu sync.Mutex
-	m  map[runtime.Ref]cgroup
-}
-
-func (c *cgroups) get(r runtime.Ref) (cgroup, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	g, ok := c.m[r]
-	return g, ok
-}
-
-func (c *cgroups) set(r runtime.Ref, g cgroup) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.m == nil {
-		c.m = map[runtime.Ref]cgroup{}
+// networkOf sums the interfaces. The engine names none for a container that shares the
+// network of another, which every workspace with a sandbox does.
+func networkOf(interfaces map[string]container.NetworkStats) *workspace.Traffic {
+	if len(interfaces) == 0 {
+		return nil
 	}
-	c.m[r] = g
-}
-
-func (c *cgroups) forget(r runtime.Ref) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.m, r)
-}
-
-// cgroup names the folders of one container: one for each controller in version 1,
-// the same for all in version 2.
-type cgroup struct {
-	unified           bool
-	cpu, memory, pids string
-}
-
-// findCgroup finds the folders of process pid, which must belong to container id.
-func findCgroup(proc string, pid int, id string) (cgroup, error) {
-	own, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "cgroup"))
-	if err != nil {
-		return cgroup{}, err
+	var t workspace.Traffic
+	for _, n := range interfaces {
+		t.In += int64(n.RxBytes)
+		t.Out += int64(n.TxBytes)
 	}
-	mounts, err := os.ReadFile(filepath.Join(proc, "self", "mountinfo"))
-	if err != nil {
-		return cgroup{}, err
-	}
-	return locateCgroup(string(own), string(mounts), id)
+	return &t
 }
 
-// locateCgroup joins /proc/PID/cgroup (cgroups(7): id:controllers:path) with the
-// mount points of /proc/self/mountinfo (proc(5)).
-func locateCgroup(own, mountinfo, id string) (cgroup, error) {
-	points := cgroupMounts(mountinfo)
-	var g cgroup
-	for line := range strings.Lines(own) {
-		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(f) != 3 || !strings.Contains(f[2], id) {
-			continue
-		}
-		for _, c := range strings.Split(f[1], ",") {
-			dir := filepath.Join(points[c], f[2])
-			switch {
-			case points[c] == "":
-			case c == "cpuacct":
-				g.cpu = dir
-			case c == "memory":
-				g.memory = dir
-			case c == "pids":
-				g.pids = dir
-			case c == "" && g == (cgroup{}): // version 2, unless a version 1 hierarchy counts
-				g = cgroup{unified: true, cpu: dir, memory: dir, pids: dir}
-			}
-		}
-		if f[1] != "" && g.unified {
-			g = cgroup{}
+// diskOf sums the devices. The engine names none before the first byte is moved.
+func diskOf(devices []container.BlkioStatEntry) *workspace.Traffic {
+	var t workspace.Traffic
+	for _, d := range devices {
+		switch strings.ToLower(d.Op) { // "Read" in version 1 of cgroups, "read" in 2
+		case "read":
+			t.In += int64(d.Value)
+		case "write":
+			t.Out += int64(d.Value)
 		}
 	}
-	if g.cpu == "" || g.memory == "" || g.pids == "" {
-		return cgroup{}, fmt.Errorf("cannot find the cgroup of container %.12s", id)
-	}
-	return g, nil
-}
-
-// cgroupMounts maps a controller to its mount point; "" to that of version 2.
-func cgroupMounts(mountinfo string) map[string]string {
-	out := map[string]string{}
-	for line := range strings.Lines(mountinfo) {
-		head, tail, ok := strings.Cut(strings.TrimSpace(line), " - ")
-		h, t := strings.Fields(head), strings.Fields(tail)
-		if !ok || len(h) < 5 || len(t) < 3 || h[3] != "/" { // h[3]: only whole hierarchies can be walked
-			continue
-		}
-		switch t[0] {
-		case "cgroup2":
-			out[""] = h[4]
-		case "cgroup":
-			for _, c := range strings.Split(t[2], ",") {
-				out[c] = h[4]
-			}
-		}
-	}
-	return out
-}
-
-// usage reads one sample.
-func (g cgroup) usage(now time.Time) (workspace.Usage, error) {
-	if g.unified {
-		return g.usage2(now)
-	}
-	cpu, err1 := readNumber(g.cpu, "cpuacct.usage")
-	mem, err2 := readNumber(g.memory, "memory.usage_in_bytes")
-	limit, err3 := readNumber(g.memory, "memory.limit_in_bytes")
-	pids, err4 := readNumber(g.pids, "pids.current")
-	stat, err5 := readStat(g.memory, "memory.stat")
-	for _, err := range []error{err1, err2, err3, err4, err5} {
-		if err != nil {
-			return workspace.Usage{}, err
-		}
-	}
-	peak, _ := readNumber(g.memory, "memory.max_usage_in_bytes")
-	return workspace.Usage{
-		Time: now, CPUSeconds: float64(cpu) / 1e9, Memory: max(0, mem-stat["total_inactive_file"]),
-		MemoryPeak: peak, MemoryLimit: limit, Pids: pids,
-	}, nil
-}
-
-func (g cgroup) usage2(now time.Time) (workspace.Usage, error) {
-	cpu, err1 := readStat(g.cpu, "cpu.stat")
-	mem, err2 := readNumber(g.memory, "memory.current")
-	pids, err3 := readNumber(g.pids, "pids.current")
-	stat, err4 := readStat(g.memory, "memory.stat")
-	for _, err := range []error{err1, err2, err3, err4} {
-		if err != nil {
-			return workspace.Usage{}, err
-		}
-	}
-	limit, _ := readNumber(g.memory, "memory.max") // "max" without a limit
-	peak, _ := readNumber(g.memory, "memory.peak") // Linux 5.19
-	return workspace.Usage{
-		Time: now, CPUSeconds: float64(cpu["usage_usec"]) / 1e6, Memory: max(0, mem-stat["inactive_file"]),
-		MemoryPeak: peak, MemoryLimit: limit, Pids: pids,
-	}, nil
-}
-
-func readNumber(dir, name string) (int64, error) {
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-}
-
-// readStat reads lines of a word and a number.
-func readStat(dir, name string) (map[string]int64, error) {
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]int64{}
-	for line := range strings.Lines(string(b)) {
-		if k, v, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
-			if n, err := strconv.ParseInt(v, 10, 64); err == nil {
-				out[k] = n
-			}
-		}
-	}
-	return out, nil
+	return &t
 }

@@ -8,6 +8,7 @@ import (
 func limitCases() []row {
 	return []row{
 		{"stats tell what a running workspace uses", checkStats},
+		{"the counters of stats only grow", checkStatsGrow},
 		{"stats of what does not run are ErrNotRunning", checkStatsStopped},
 		{"limits change while it runs, and can be set twice", checkUpdate},
 		{"limits that change while it is stopped hold at the next start", checkUpdateStopped},
@@ -32,6 +33,29 @@ func checkStats(w *world) {
 	u := w.usage(c.Ref)
 	if u.Time.IsZero() || u.CPUSeconds < 0 || u.MemoryLimit != c.Spec.Limits.Memory || u.Memory > u.MemoryLimit {
 		w.Errorf("got %+v with a memory limit of %d", u, c.Spec.Limits.Memory)
+	}
+	if u.Network == nil || u.Network.In == 0 || u.Network.Out == 0 {
+		w.Errorf("it has answered over the network, and its traffic is %+v", u.Network)
+	}
+}
+
+// checkStatsGrow holds for the counters of one run, whatever the workspace does.
+func checkStatsGrow(w *world) {
+	c := w.running("statsgrow")
+	w.answers(c)
+	before := w.usage(c.Ref)
+	w.answers(c)
+	after := w.usage(c.Ref)
+	if after.Time.Before(before.Time) || after.CPUSeconds < before.CPUSeconds {
+		w.Errorf("cpu time: %+v, then %+v", before, after)
+	}
+	for _, t := range []struct {
+		name string
+		a, b *workspace.Traffic
+	}{{"network", before.Network, after.Network}, {"disk", before.Disk, after.Disk}} {
+		if (t.a == nil) != (t.b == nil) || t.a != nil && (t.a.In < 0 || t.b.In < t.a.In || t.a.Out < 0 || t.b.Out < t.a.Out) {
+			w.Errorf("%s: %+v, then %+v", t.name, t.a, t.b)
+		}
 	}
 }
 
