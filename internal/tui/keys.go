@@ -6,6 +6,26 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
+// takeKeys takes what was typed. Characters that came together, as over a slow line, are
+// keys one by one. What was pasted is for a field, and never for the actions.
+func (m *Model) takeKeys(k tea.KeyMsg) tea.Cmd {
+	switch {
+	case k.Paste && m.prompt == nil && m.form == nil && m.palette == nil:
+		return nil
+	case k.Paste || k.Type != tea.KeyRunes || k.Alt:
+		return m.handleKey(k)
+	}
+	cmds := make([]tea.Cmd, len(k.Runes))
+	for i, r := range k.Runes {
+		one := tea.Key{Type: tea.KeyRunes, Runes: []rune{r}}
+		if r == ' ' {
+			one.Type = tea.KeySpace
+		}
+		cmds[i] = m.handleKey(tea.KeyMsg(one))
+	}
+	return tea.Batch(cmds...)
+}
+
 // handleKey gives a key to whatever has the floor: a question, the form, the palette, the
 // help, and else to moving about and to the actions.
 func (m *Model) handleKey(k tea.KeyMsg) tea.Cmd {

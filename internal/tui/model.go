@@ -2,10 +2,8 @@ package tui
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"slices"
 	"time"
 
@@ -42,6 +40,7 @@ type Model struct {
 	toast   *toast
 	facts   []event.Event // newest facts of all workspaces, at most maxFacts
 	pending map[string]Order
+	held    []*forward // forwarded ports, oldest first
 
 	watch    *stream[news]
 	sampling *stream[samples]
@@ -95,10 +94,6 @@ type (
 		orders []Order
 		failed []error
 	}
-	shellMsg struct {
-		name string
-		err  error
-	}
 	outcomeMsg struct { // something small was done
 		text string
 		err  error
@@ -122,7 +117,7 @@ func (m *Model) handle(msg tea.Msg) tea.Cmd {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 	case tea.KeyMsg:
-		return m.handleKey(msg)
+		return m.takeKeys(msg)
 	case tea.MouseMsg:
 		return m.handleMouse(msg)
 	case tea.FocusMsg:
@@ -145,9 +140,10 @@ func (m *Model) handle(msg tea.Msg) tea.Cmd {
 		return m.handleForm(msg)
 	case doneMsg:
 		m.takeDone(msg)
-	case shellMsg:
-		m.blurred = false
-		m.back(msg)
+	case visitMsg:
+		m.takeVisit(msg)
+	case parcel[Forwarded]:
+		return m.takeForwarded(msg)
 	case outcomeMsg:
 		if msg.err != nil {
 			m.fail("", msg.err)
@@ -156,22 +152,6 @@ func (m *Model) handle(msg tea.Msg) tea.Cmd {
 		}
 	}
 	return nil
-}
-
-// back is after a shell. Its status is that of the last command, so it is no failure.
-func (m *Model) back(msg shellMsg) {
-	var exit *exec.ExitError
-	switch {
-	case errors.As(msg.err, &exit):
-		m.toast = &toast{
-			sign: "·", text: fmt.Sprintf("back from the shell of %s, which ended with status %d", msg.name, exit.ExitCode()),
-			hint: "where it did not begin, try: wsctl shell " + msg.name, until: m.now.Add(failureTime),
-		}
-	case msg.err != nil:
-		m.fail("shell "+msg.name, msg.err)
-	default:
-		m.say("✓", "back from the shell of "+msg.name)
-	}
 }
 
 // takeNews merges what happened and says what came of the orders.
@@ -187,6 +167,7 @@ func (m *Model) takeNews(p parcel[news]) tea.Cmd {
 	m.keepFacts(n.events)
 	m.settle(n)
 	m.list.take(n)
+	m.release(n.gone)
 	if n.touched[m.detail.id] {
 		m.detail.stale = true
 	}

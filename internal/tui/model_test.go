@@ -267,6 +267,22 @@ func TestTheEndOfTheWatchIsTold(t *testing.T) {
 	d.shows("wsd is away")
 }
 
+func TestKeysThatComeTogether(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("jj/label:team=web state:run")})
+	if got := names(d); got != "api shop" || d.prompt == nil {
+		t.Errorf("shown are %s", got)
+	}
+	d.keys("<esc>").send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("td"), Paste: true})
+	if d.prompt != nil || len(d.pending) > 0 {
+		t.Error("pasted text is taken for keys")
+	}
+	d.keys("/").send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("shop"), Paste: true})
+	if got := names(d); got != "shop" {
+		t.Errorf("after pasting a filter shown are %s", got)
+	}
+}
+
 func TestMouse(t *testing.T) {
 	d := drive(t, 80, 24).snapshot(some()...)
 	click := func(x, y int) {

@@ -80,6 +80,7 @@ func (p *page) overview() {
 	p.life(why)
 	p.fact("from", from(w))
 	p.fact("limits", fmt.Sprintf("%s CPUs, %s memory, %d processes", render.Number(w.Spec.Limits.CPUs), render.Bytes(w.Spec.Limits.Memory), w.Spec.Limits.Pids))
+	p.fact("forwarded", p.forwardText())
 	p.fact("owner", w.Owner)
 	p.fact("labels", labelText(w.Labels))
 	p.fact("created", render.Ago(p.m.now, w.CreatedAt))
@@ -330,6 +331,7 @@ func (p *page) ports() {
 		rows = append(rows, texts(t.Name, runs, fmt.Sprintf("%dx%d", t.Cols, t.Rows), strconv.Itoa(t.Viewers), render.Ago(p.m.now, t.LastInput)))
 	}
 	p.table([]string{"TERMINAL", "RUNS", "SIZE", "VIEWERS", "LAST INPUT"}, rows, "no terminal; x opens one")
+	p.forwards()
 }
 
 func (p *page) jobs() {

@@ -21,6 +21,8 @@ type prompt struct {
 	enter func(m *Model, text string) tea.Cmd // with the answer
 	leave func(m *Model)                      // where it is taken back; may be nil
 	line  func(text string) string            // the equal command; may be nil
+
+	refused bool // an answer was; so the aside tells even of nothing what is wrong with it
 }
 
 func (m *Model) ask(p prompt, text string) tea.Cmd {
@@ -40,9 +42,8 @@ func (p *prompt) key(m *Model, k tea.KeyMsg) tea.Cmd {
 	case "enter":
 		text := strings.TrimSpace(p.input.value())
 		if p.check != nil {
-			if err := p.check(text); err != nil {
-				m.fail("", err)
-				return nil
+			if p.refused = p.check(text) != nil; p.refused {
+				return nil // the aside says why
 			}
 		}
 		m.prompt = nil
@@ -64,7 +65,7 @@ func (p *prompt) view(m *Model, width int) string {
 // aside is what stands below the question: what is wrong, or the equal command.
 func (p *prompt) aside() (text string, wrong bool) {
 	text = strings.TrimSpace(p.input.value())
-	if p.check != nil && text != "" {
+	if p.check != nil && (text != "" || p.refused) {
 		if err := p.check(text); err != nil {
 			return fault.From(err).Text, true
 		}

@@ -136,6 +136,9 @@ func (m *Model) header() string {
 	if n := m.list.marks(); n > 0 {
 		left += "  " + m.theme.accent.paint(fmt.Sprintf("● %d marked", n))
 	}
+	if n := m.listening(); n > 0 {
+		left += "  " + m.theme.accent.paint("⇄ "+plural(n, "forwarded port"))
+	}
 	for _, s := range workspace.States() {
 		if counts[s] > 0 && m.width >= 60 {
 			left += "  " + m.theme.state(s).paint(fmt.Sprintf("%d %s", counts[s], s))

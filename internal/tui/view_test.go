@@ -121,8 +121,14 @@ func TestScreens(t *testing.T) {
 		"delete-many":  func(d *driver) { d.keys("a", "d", "6") },
 		"rename-wrong": func(d *driver) { d.keys("m", "_") },
 		"hold":         func(d *driver) { d.keys("h", "demo for the team") },
-		"form":         func(d *driver) { d.keys("n").shows("Static").keys("<up>", "<left>") },
-		"form-wrong":   func(d *driver) { d.keys("n").shows("Static").keys("<down>", "Not a name", "<enter>") },
+		"exec":         func(d *driver) { d.keys("X", "ls | wc -l") },
+		"forward":      func(d *driver) { d.keys("F", "15432:5432") },
+		"forwarded": func(d *driver) {
+			d.world.details = everything()
+			d.keys("F", "15432:5432", "<enter>").shows("leads to").keys("5").shows("server")
+		},
+		"form":       func(d *driver) { d.keys("n").shows("Static").keys("<up>", "<left>") },
+		"form-wrong": func(d *driver) { d.keys("n").shows("Static").keys("<down>", "Not a name", "<enter>") },
 		"refused": func(d *driver) {
 			d.world.refuse = errDenied
 			d.keys("t").shows("✗")
