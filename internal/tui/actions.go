@@ -66,6 +66,7 @@ func screenActions() []action {
 		{"a", "", "mark all, or none", (*Model).anyShown, (*Model).markAll},
 		{"o", "", "sort by the next column", (*Model).anyShown, (*Model).sortNext},
 		{"O", "", "sort the other way round", (*Model).anyShown, (*Model).sortBack},
+		{"C", "", "choose columns", (*Model).anyShown, (*Model).openChooser},
 		{"T", "", "next theme", always, (*Model).nextTheme},
 		{":", "", "all commands by name", always, (*Model).openPalette},
 		{"?", "help", "help", always, func(m *Model) tea.Cmd { m.help = !m.help; return nil }},

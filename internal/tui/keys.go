@@ -39,6 +39,8 @@ func (m *Model) handleKey(k tea.KeyMsg) tea.Cmd {
 		return m.form.key(m, k)
 	case m.palette != nil:
 		return m.palette.key(m, k)
+	case m.chooser != nil:
+		return m.chooser.key(m, k)
 	case m.help:
 		m.help = false
 		return nil
@@ -141,7 +143,7 @@ func (m *Model) escape() {
 
 // handleMouse: the wheel moves, a click chooses, a click on what is chosen enters it.
 func (m *Model) handleMouse(e tea.MouseMsg) tea.Cmd {
-	if m.prompt != nil || m.form != nil || m.palette != nil || m.help {
+	if m.prompt != nil || m.overlaid() {
 		return nil
 	}
 	cols, rows := m.listSize()

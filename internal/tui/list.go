@@ -21,7 +21,8 @@ type list struct {
 	shown  []*row
 	filter filter
 
-	sort    string // title of the column
+	columns []string // words of the columns that are wanted; nil: as they fit
+	sort    string   // title of the column
 	reverse bool
 
 	at     string // id of the selected one, so that it stays selected whatever moves
@@ -177,9 +178,12 @@ func (l *list) life() bool {
 	return false
 }
 
+// fit are the columns that are shown in a width.
+func (l *list) fit(width int) []column { return fitColumns(width, l.life(), l.columns) }
+
 // view draws the headings and the rows in width columns and height lines.
 func (l *list) view(m *Model, width, height int) []string {
-	cols := fitColumns(width, l.life())
+	cols := l.fit(width)
 	lines := []string{l.heading(m, cols, width)}
 	l.height = max(1, height-1)
 	l.move(0)

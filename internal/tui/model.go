@@ -36,6 +36,7 @@ type Model struct {
 	prompt  *prompt
 	form    *form
 	palette *palette
+	chooser *chooser
 	help    bool
 	toast   *toast
 	facts   []event.Event // newest facts of all workspaces, at most maxFacts
@@ -67,7 +68,7 @@ func New(ctx context.Context, o Options) *Model {
 		name = chooseTheme(m.env)
 	}
 	m.theme = newTheme(name)
-	m.list.filter = parseFilter(o.Filter)
+	m.list.filter, m.list.columns = parseFilter(o.Filter), o.Columns
 	m.now = m.clock()
 	m.link = Link{Daemon: true, Engine: true, Since: m.now}
 	m.width, m.height = 80, 24

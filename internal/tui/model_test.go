@@ -283,6 +283,28 @@ func TestKeysThatComeTogether(t *testing.T) {
 	}
 }
 
+func TestColumnsAreChosen(t *testing.T) {
+	heading := func(d *driver) string { return strings.Join(strings.Fields(strings.Split(d.View(), "\n")[1]), " ") }
+	d := drive(t, 80, 24, func(o *Options) { o.Columns = []string{"owner", "age"} }).snapshot(some()...).known()
+	if got := heading(d); got != "NAME↓ AGE OWNER" {
+		t.Errorf("the columns are %s", got)
+	}
+	d.keys("C", " ", "<esc>").shows("keep them with --columns state,age,owner")
+	if got := heading(d); got != "NAME↓ STATE AGE OWNER" {
+		t.Errorf("with one more the columns are %s", got)
+	}
+	for cols := 20; cols < 200; cols++ {
+		d.width = cols
+		d.layout()
+		fits(t, d.View(), cols, 24)
+	}
+	d.width = 40
+	d.keys("C", "jjjjjjjjjjjj", " ").shows("no room for it").keys("a", "<esc>").shows("columns as they fit")
+	if got := heading(d); got != "NAME↓ STATE STOPS IN" {
+		t.Errorf("without a choice the columns are %s", got)
+	}
+}
+
 func TestMouse(t *testing.T) {
 	d := drive(t, 80, 24).snapshot(some()...)
 	click := func(x, y int) {

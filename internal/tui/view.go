@@ -43,6 +43,11 @@ func (m *Model) split() bool       { return m.arrangement() != alone }
 func (m *Model) listShown() bool   { return m.split() || !m.inside }
 func (m *Model) detailShown() bool { return m.split() || m.inside }
 
+// overlaid reports whether something else stands in the place of list and detail.
+func (m *Model) overlaid() bool {
+	return m.help || m.form != nil || m.palette != nil || m.chooser != nil
+}
+
 // listSize is the columns and lines of the list, its headings included.
 func (m *Model) listSize() (cols, rows int) {
 	switch m.arrangement() {
@@ -90,6 +95,8 @@ func (m *Model) body() []string {
 		return m.palette.view(m, m.width, m.bodyHeight())
 	case m.form != nil:
 		return m.form.view(m, m.width, m.bodyHeight())
+	case m.chooser != nil:
+		return m.chooser.view(m, m.width, m.bodyHeight())
 	case len(m.list.shown) == 0:
 		return m.emptyView()
 	}
@@ -175,7 +182,7 @@ func (m *Model) status() []string {
 		return []string{m.prompt.view(m, m.width)}
 	case m.toast != nil:
 		return m.toastLines(m.width)
-	case m.list.selected() == nil || m.help || m.form != nil || m.palette != nil || m.inside && !m.split():
+	case m.list.selected() == nil || m.overlaid() || m.inside && !m.split():
 		return []string{""}
 	}
 	return []string{" " + m.theme.faint.paint(render.Fit(render.Escape(m.sentence(m.list.selected())), m.width-2))}
@@ -215,6 +222,8 @@ func (m *Model) footer() string {
 		return cut(" "+m.keys([][2]string{{"↑↓", "choose"}, {"enter", "do it"}, {"esc", "back"}}), m.width)
 	case m.form != nil:
 		return cut(" "+m.form.footer(m), m.width)
+	case m.chooser != nil:
+		return cut(" "+m.chooser.footer(m), m.width)
 	}
 	var keys [][2]string
 	if m.inside {

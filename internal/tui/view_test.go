@@ -121,6 +121,7 @@ func TestScreens(t *testing.T) {
 		"delete-many":  func(d *driver) { d.keys("a", "d", "6") },
 		"rename-wrong": func(d *driver) { d.keys("m", "_") },
 		"hold":         func(d *driver) { d.keys("h", "demo for the team") },
+		"columns":      func(d *driver) { d.keys("C", "j", " ", "j", " ", "jjjjjj", " ") },
 		"exec":         func(d *driver) { d.keys("X", "ls | wc -l") },
 		"forward":      func(d *driver) { d.keys("F", "15432:5432") },
 		"forwarded": func(d *driver) {
