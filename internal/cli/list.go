@@ -116,7 +116,7 @@ func (o *listOptions) nothing() string {
 	if len(o.States) > 0 || len(o.Labels) > 0 {
 		return "no workspace matches; try: wsctl list"
 	}
-	return "no workspaces yet; try: wsctl create"
+	return "no workspaces yet; try: wsctl create, or to see how it works: wsctl tour"
 }
 
 // workspaceTable shows how much workspaces are used as well, where that fits.

@@ -81,6 +81,10 @@ func TestWrongCommandLines(t *testing.T) {
 		{"two names", []string{"create", "a", "b"}, "no more"},
 		{"a dry run without waiting", []string{"create", "--dry-run", "--no-wait"}, "--no-wait"},
 		{"nothing after the dashes", []string{"create", "a", "--"}, "no command follows"},
+		{"a column that is none", []string{"dash", "--columns", "name,colour"}, "stops-in"},
+		{"a theme that is none", []string{"dash", "--theme", "pink"}, "light"},
+		{"a tour of somewhere", []string{"tour", "paris"}, "takes no"},
+		{"a tour with a wrong name", []string{"tour", "--name", "Tour"}, "not a valid name"},
 		{"an unknown command", []string{"crate"}, "did you mean `wsctl create`"},
 		{"an unknown subcommand", []string{"jobs", "lst"}, "did you mean `wsctl jobs ls`"},
 		{"an unknown flag", []string{"create", "--memroy", "1GiB"}, "did you mean --memory"},
@@ -147,7 +151,7 @@ func TestRightCommandLines(t *testing.T) {
 		var got *createOptions
 		f := newFactory(Streams{})
 		cmd := newCreateCmd(f, func(_ context.Context, o *createOptions) error { got = o; return nil })
-		cmd.SetArgs(args)
+		cmd.SetArgs(append([]string{}, args...)) // nil would be those of the test program
 		cmd.SilenceErrors, cmd.SilenceUsage = true, true
 		return got, cmd.Execute()
 	}

@@ -289,7 +289,8 @@ func (m *Model) emptyView() []string {
 		"  or from a shell:", "",
 		"    " + t.accent.paint("wsctl create demo"),
 		"    " + t.accent.paint("wsctl create app --git URL"),
-		"    " + t.accent.paint("wsctl create here --from ."), "",
+		"    " + t.accent.paint("wsctl create here --from ."),
+		"    " + t.accent.paint("wsctl tour") + "   to see how it works", "",
 		"  A workspace is an isolated place with a URL of its",
 		"  own. It stops by itself when nobody uses it.",
 	}

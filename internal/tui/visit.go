@@ -10,6 +10,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/render"
 )
 
 // visitMsg comes after a visit.
@@ -72,7 +73,7 @@ func (m *Model) askExec() tea.Cmd {
 func execWords(line string) []string {
 	words := strings.Fields(line)
 	for _, w := range words {
-		if quote(w) != w {
+		if render.Quote(w) != w {
 			return []string{"sh", "-c", line}
 		}
 	}
@@ -83,7 +84,7 @@ func execWords(line string) []string {
 func execLine(name, line string) string {
 	words := []string{"wsctl", "exec", name, "-t", "--"}
 	for _, w := range execWords(line) {
-		words = append(words, quote(w))
+		words = append(words, render.Quote(w))
 	}
 	return strings.Join(words, " ")
 }
