@@ -16,15 +16,18 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// whyOptions are the arguments of why.
-type whyOptions struct{ Name string }
+// whyOptions are the arguments and flags of why.
+type whyOptions struct {
+	Name  string
+	Watch bool
+}
 
 func newWhyCmd(f *Factory, runF func(context.Context, *whyOptions) error) *cobra.Command {
 	o := &whyOptions{}
 	if runF == nil {
 		runF = func(ctx context.Context, o *whyOptions) error { return runWhy(ctx, f, o) }
 	}
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "why NAME",
 		Short: "Tell why a workspace runs or stopped, and what comes",
 		Long: `Shows on one screen what decides about the life of a workspace: how much it is used,
@@ -33,6 +36,7 @@ holds it, what will happen when if nobody does anything, and how its last run en
 
 Asking changes nothing: a look is no use.`,
 		Example: `  wsctl why demo
+  wsctl why demo --watch
   wsctl why demo --json | jq -r .stop_at`,
 		Args:              takes(1, 1, "one NAME"),
 		ValidArgsFunction: completeWorkspaces(f, 1),
@@ -41,6 +45,8 @@ Asking changes nothing: a look is no use.`,
 			return runF(cmd.Context(), o)
 		},
 	}
+	addWatchFlag(cmd, &o.Watch)
+	return cmd
 }
 
 func runWhy(ctx context.Context, f *Factory, o *whyOptions) error {
@@ -51,11 +57,15 @@ func runWhy(ctx context.Context, f *Factory, o *whyOptions) error {
 	if err != nil {
 		return err
 	}
-	why, err := c.Why(ctx, o.Name)
-	if err != nil {
-		return err
-	}
-	return f.result(why, func(out io.Writer) error { return explainUse(out, why, f.outPalette(), f.width()) })
+	return f.show(ctx, c, o.Name, o.Watch, func(ctx context.Context) (picture, error) {
+		why, err := c.Why(ctx, o.Name)
+		asked := f.Now()
+		return picture{why, func(out io.Writer) error {
+			y := why
+			y.Now = y.Now.Add(f.Now().Sub(asked)) // it may be drawn later than it was asked for
+			return explainUse(out, y, f.outPalette(), f.width())
+		}}, err
+	})
 }
 
 // shownEvidence is how many lines of the ledger fit on the screen beside the rest.
