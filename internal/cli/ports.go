@@ -32,8 +32,8 @@ func newPortsCmd(f *Factory, runF func(context.Context, *portsOptions) error) *c
 is and where it is served; with --watch, as they come and go, a line each.
 
 Without a NAME it shows which ports of the range are leased to workspaces, or held by
-other programs; --watch keeps that up to date. With --who it tells about one of them; exit status 3 says that nobody
-holds it.`,
+other programs; --watch keeps that up to date. With --who it tells about one of them;
+exit status 3 says that nobody holds it.`,
 		Example: `  wsctl ports demo
   wsctl ports demo --watch
   wsctl ports
