@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/wsctl/wsctl/internal/render"
 )
@@ -58,7 +59,7 @@ func (l *list) targets() []*row {
 }
 
 // take merges news and reports which workspaces are new to the list.
-func (l *list) take(n news) {
+func (l *list) take(n news, now time.Time) {
 	if n.reset {
 		for id := range l.known {
 			if _, ok := n.put[id]; !ok {
@@ -72,20 +73,20 @@ func (l *list) take(n news) {
 			r = &row{}
 			l.known[id] = r
 		}
-		if r.w.Run != w.Run || !w.State.Settled() && r.w.State != w.State {
-			r.progress = ""
+		if r.w.Run != w.Run || w.State.Settled() {
+			r.stages = render.Stages{}
 		}
 		r.w = w
-		if w.State.Settled() {
-			r.progress = ""
+		if !w.State.Settled() {
+			r.stages.State(now, w.State)
 		}
 		if !r.live() {
 			r.why = nil
 		}
 	}
-	for id, text := range n.progress {
+	for id, s := range n.progress {
 		if r := l.known[id]; r != nil && !r.w.State.Settled() {
-			r.progress = text
+			r.stages.Signal(now, s)
 		}
 	}
 	for id := range n.gone {

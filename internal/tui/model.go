@@ -167,7 +167,7 @@ func (m *Model) takeNews(p parcel[news]) tea.Cmd {
 	m.heard = m.heard || n.reset
 	m.keepFacts(n.events)
 	m.settle(n)
-	m.list.take(n)
+	m.list.take(n, m.now)
 	m.release(n.gone)
 	if n.touched[m.detail.id] {
 		m.detail.stale = true

@@ -77,6 +77,7 @@ func (p *page) overview() {
 	if why == nil {
 		why = p.m.detail.got.Why
 	}
+	p.stages()
 	p.life(why)
 	p.fact("from", from(w))
 	p.fact("limits", fmt.Sprintf("%s CPUs, %s memory, %d processes", render.Number(w.Spec.Limits.CPUs), render.Bytes(w.Spec.Limits.Memory), w.Spec.Limits.Pids))
@@ -94,6 +95,21 @@ func (p *page) overview() {
 	if why != nil {
 		p.evidence(why)
 	}
+}
+
+// stages are what is done to it, as the command line shows it.
+func (p *page) stages() {
+	for i, s := range p.r.stages.All {
+		mark, colour := s.Mark()
+		text, took := s.Line(p.m.now, p.width-factWidth-4)
+		label := map[bool]string{true: "progress"}[i == 0]
+		p.line(" " + p.m.theme.faint.paint(cell(label, factWidth, false)) + " " + p.m.theme.of(colour).paint(mark) + " " + text + p.m.theme.faint.paint(took))
+	}
+}
+
+// stageText is a stage in a sentence.
+func stageText(s render.Stage, now time.Time) string {
+	return s.Name + suffix(" ", s.Detail) + ", " + render.Elapsed(max(0, now.Sub(s.Begun)))
 }
 
 func from(w *workspace.Workspace) string {

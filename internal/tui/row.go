@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/render"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -13,11 +14,11 @@ const window = 240
 
 // row is what the dashboard knows of one workspace.
 type row struct {
-	w        workspace.Workspace
-	why      *api.Why
-	progress string
-	use      *usage
-	marked   bool
+	w      workspace.Workspace
+	why    *api.Why
+	stages render.Stages // of what is done to it; none once that is over
+	use    *usage
+	marked bool
 }
 
 // usage is the newest sample and a window of those before.

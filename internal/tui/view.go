@@ -192,8 +192,8 @@ func (m *Model) status() []string {
 func (m *Model) sentence(r *row) string {
 	w := &r.w
 	switch {
-	case r.progress != "":
-		return w.Name + ": " + r.progress
+	case r.stages.Current() != nil:
+		return w.Name + ": " + stageText(*r.stages.Current(), m.now)
 	case w.State == workspace.Running && r.why != nil:
 		return w.Name + " stops " + stopSentence(r.why, m.now)
 	case w.State == workspace.Running:

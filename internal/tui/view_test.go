@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/render"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -121,9 +122,21 @@ func TestScreens(t *testing.T) {
 		"delete-many":  func(d *driver) { d.keys("a", "d", "6") },
 		"rename-wrong": func(d *driver) { d.keys("m", "_") },
 		"hold":         func(d *driver) { d.keys("h", "demo for the team") },
-		"columns":      func(d *driver) { d.keys("C", "j", " ", "j", " ", "jjjjjj", " ") },
-		"exec":         func(d *driver) { d.keys("X", "ls | wc -l") },
-		"forward":      func(d *driver) { d.keys("F", "15432:5432") },
+		"progress": func(d *driver) {
+			tell := func(after time.Duration, detail map[string]string, shows string) {
+				d.time = noon.Add(after)
+				d.world.tell(Change{Signal: &event.Signal{Kind: event.Progress, Workspace: "wnew", Detail: detail}})
+				d.shows(shows)
+			}
+			d.keys("jjj", "1")
+			tell(time.Second, map[string]string{"stage": "image", "current": "52428800", "total": "104857600"}, "50 %")
+			tell(3*time.Second, map[string]string{"stage": "build", "line": "Step 2/5 : RUN apt-get install -y git"}, "Step 2/5")
+			d.time = noon.Add(7 * time.Second)
+			d.send(tickMsg{})
+		},
+		"columns": func(d *driver) { d.keys("C", "j", " ", "j", " ", "jjjjjj", " ") },
+		"exec":    func(d *driver) { d.keys("X", "ls | wc -l") },
+		"forward": func(d *driver) { d.keys("F", "15432:5432") },
 		"forwarded": func(d *driver) {
 			d.world.details = everything()
 			d.keys("F", "15432:5432", "<enter>").shows("leads to").keys("5").shows("server")

@@ -37,9 +37,7 @@ func (suspended) SetStderr(io.Writer) {}
 
 // visit hands the terminal over and takes it back.
 func (m *Model) visit(v Visit, after visitMsg) tea.Cmd {
-	m.sampling.stop() // nothing is sampled for a screen that is not seen
-	m.sampling, m.sampled = nil, nil
-	m.blurred = true
+	m.blurred = true // nothing is sampled for a screen that is not seen
 	return tea.Exec(suspended{v}, func(err error) tea.Msg {
 		after.err = err
 		return after
