@@ -96,8 +96,8 @@ func (s *dashSource) Open(ctx context.Context, id string) (string, error) {
 	}
 	url, err := addressOf(w, st.Names, 0)
 	if err == nil && !s.f.browse(ctx, url) {
-		err = fault.New(fault.Unsupported, "no_browser", "no browser can be opened from here: %s", url).
-			WithHint("press y to copy the address, or set BROWSER")
+		err = fault.New(fault.Unsupported, "no_browser", "no browser can be opened from here").
+			WithHint("open %s yourself, or press y to copy an address", url)
 	}
 	return url, err
 }

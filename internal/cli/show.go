@@ -79,7 +79,7 @@ func useText(now time.Time, a *api.Activity) string {
 	if a.StopAt.IsZero() {
 		return text + ", never stops by itself"
 	}
-	return text + ", stops " + until(now, a.StopAt)
+	return text + ", stops " + render.Until(now, a.StopAt)
 }
 
 // facts collects lines of "name value" and aligns them.

@@ -100,7 +100,7 @@ func explainUse(out io.Writer, y api.Why, p render.Palette, width int) error {
 	part("NEXT", nextRows(y))
 	part("LAST STOP", lastStopRows(y))
 	if w := y.Workspace; w.Stop != nil && w.Stop.Detail != "" {
-		b.WriteString(wrap(render.Escape(relative(y.Now, w.Stop.Detail)), width, "  "))
+		b.WriteString(wrap(render.Escape(render.Relative(y.Now, w.Stop.Detail)), width, "  "))
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
@@ -125,63 +125,19 @@ func verdictText(y api.Why) string {
 	case y.StopAt.IsZero():
 		return "It never stops by itself."
 	}
-	text := "It stops " + until(y.Now, y.StopAt)
+	text := "It stops " + render.Until(y.Now, y.StopAt)
 	if i := slices.IndexFunc(y.Next, func(t api.Transition) bool { return t.What == "stop" }); i >= 0 && y.Next[i].Why != "" {
-		text += ": " + relative(y.Now, y.Next[i].Why)
+		text += ": " + render.Relative(y.Now, y.Next[i].Why)
 	}
 	return text + "."
 }
 
-// relative says the times of a sentence as people count them.
-func relative(now time.Time, text string) string {
-	words := strings.Fields(text)
-	for i, w := range words {
-		bare := strings.TrimRight(w, ",.;:")
-		t, err := time.Parse(time.RFC3339, bare)
-		if err != nil || i == 0 {
-			continue
-		}
-		said := render.Ago(now, t)
-		switch before := words[i-1]; {
-		case before == "until" && t.After(now):
-			words[i-1], said = "for another", leftOf(t.Sub(now))
-		case t.After(now):
-			said = until(now, t)
-		case said == "now":
-			said = "just now"
-		}
-		if words[i-1] == "at" {
-			words[i-1] = ""
-		}
-		words[i] = said + w[len(bare):]
+// lately is how long ago t was, inside a sentence.
+func lately(now, t time.Time) string {
+	if said := render.Ago(now, t); said != "now" {
+		return said
 	}
-	return strings.Join(strings.Fields(strings.Join(words, " ")), " ")
-}
-
-// until says how far ahead t is.
-func until(now, t time.Time) string {
-	d := t.Sub(now)
-	if d < time.Second {
-		return "now"
-	}
-	return "in " + leftOf(d)
-}
-
-// leftOf is a span ahead, with the precision that helps.
-func leftOf(d time.Duration) string {
-	switch d = d.Round(time.Second); {
-	case d < time.Minute:
-		return render.Span(d)
-	case d < 10*time.Minute && d%time.Minute != 0:
-		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
-	case d.Round(time.Minute) < 2*time.Hour:
-		return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))
-	}
-	d = d.Round(time.Minute)
-	if m := int(d.Minutes()) % 60; m != 0 {
-		return fmt.Sprintf("%d h %d min", int(d.Hours()), m)
-	}
-	return render.Span(d)
+	return "just now"
 }
 
 func levelColour(l activity.Level) render.Colour {
@@ -198,7 +154,7 @@ func connectedRows(y api.Why) [][]render.Cell {
 	var rows [][]render.Cell
 	for _, s := range y.Sessions {
 		rows = append(rows, []render.Cell{
-			{Text: string(s.Kind)}, {Text: personText(s.User)}, qualityCell(s), {Text: "since " + render.Ago(y.Now, s.Since)}, {Text: inputText(y.Now, s)},
+			{Text: string(s.Kind)}, {Text: personText(s.User)}, qualityCell(s), {Text: "since " + lately(y.Now, s.Since)}, {Text: inputText(y.Now, s)},
 		})
 	}
 	return rows
@@ -222,7 +178,7 @@ func inputText(now time.Time, s activity.Session) string {
 	if s.LastInput.IsZero() {
 		return "nothing done"
 	}
-	return "last used " + render.Ago(now, s.LastInput)
+	return "last used " + lately(now, s.LastInput)
 }
 
 // personText is how people call who did something.
@@ -271,7 +227,7 @@ func evidenceText(e activity.Entry) string {
 func holdRows(y api.Why) [][]render.Cell {
 	var rows [][]render.Cell
 	for _, h := range y.Holds {
-		end := "for " + leftOf(h.Until.Sub(y.Now)) + " more"
+		end := "for " + render.Left(h.Until.Sub(y.Now)) + " more"
 		if h.Session != "" {
 			end = "while its command runs"
 		}
@@ -283,12 +239,12 @@ func holdRows(y api.Why) [][]render.Cell {
 func nextRows(y api.Why) [][]render.Cell {
 	var rows [][]render.Cell
 	for _, t := range y.Next {
-		colour, why := render.Plain, relative(y.Now, t.Why)
+		colour, why := render.Plain, render.Relative(y.Now, t.Why)
 		if t.What == "stop" { // why, the headline has said
 			colour, why = render.Bad, ""
 		}
 		rows = append(rows, []render.Cell{
-			{Text: until(y.Now, t.At)}, {Text: strings.ReplaceAll(t.What, "_", " "), Colour: colour}, {Text: why},
+			{Text: render.Until(y.Now, t.At)}, {Text: strings.ReplaceAll(t.What, "_", " "), Colour: colour}, {Text: why},
 		})
 	}
 	return rows

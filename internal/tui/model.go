@@ -246,7 +246,7 @@ func (m *Model) takeDone(msg doneMsg) {
 		m.toast.text = fmt.Sprintf("%d of %d refused; the last: %s", failed, len(msg.orders), m.toast.text)
 	}
 	if failed == 0 && !waits(msg.orders[0].Verb) {
-		m.say("✓", commandLine(msg.orders))
+		m.say("✓", outcome(msg.orders))
 	}
 	m.detail.stale = true
 }

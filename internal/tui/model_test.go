@@ -305,6 +305,18 @@ func TestColumnsAreChosen(t *testing.T) {
 	}
 }
 
+func TestQuestionsFitEveryTerminal(t *testing.T) {
+	for _, size := range [][2]int{{20, 5}, {40, 12}, {80, 24}} {
+		for _, keys := range []string{"d", "m", "L", "h", "X", "F", "/", "ad"} {
+			d := drive(t, size[0], size[1]).snapshot(some()...).known().keys(keys, "漢字 1234567890")
+			fits(t, d.View(), size[0], size[1])
+			if last := d.View(); size[0] >= 40 && !strings.Contains(last, "67890") {
+				t.Errorf("%s at %v: what was typed is not seen:\n%s", keys, size, last)
+			}
+		}
+	}
+}
+
 func TestMouse(t *testing.T) {
 	d := drive(t, 80, 24).snapshot(some()...)
 	click := func(x, y int) {

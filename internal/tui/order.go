@@ -111,6 +111,23 @@ func createLine(r api.Create) string {
 	return strings.Join(words, " ")
 }
 
+// outcome words what came of orders that are done as soon as they are accepted.
+func outcome(orders []Order) string {
+	o, who := orders[0], orders[0].Name
+	if len(orders) > 1 {
+		who = plural(len(orders), "workspace")
+	}
+	switch o.Verb {
+	case Hold:
+		return "held for " + span(o.For) + ": " + who
+	case Extend:
+		return "goes on as if just used: " + who
+	case Rename:
+		return who + " is called " + o.Text + " now"
+	}
+	return "labels are set: " + who
+}
+
 // done words the end of an order, once the workspace has come to rest.
 func done(w workspace.Workspace) string {
 	if w.State == workspace.Running && w.Port != 0 {

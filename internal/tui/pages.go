@@ -139,7 +139,7 @@ func (p *page) life(why *api.Why) {
 		p.fact("held", "until "+clockTime(h.Until)+" by "+h.Actor+suffix(": ", h.Reason))
 	}
 	for _, t := range why.Next {
-		p.fact("then", clockTime(t.At)+" "+strings.ReplaceAll(t.What, "_", " ")+suffix(": ", t.Why))
+		p.fact("then", clockTime(t.At)+" "+strings.ReplaceAll(t.What, "_", " ")+suffix(": ", render.Relative(p.m.now, t.Why)))
 	}
 }
 

@@ -8,8 +8,12 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/render"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
+
+// inputRoom is the columns that an answer has at least beside its question.
+const inputRoom = 16
 
 // prompt is a question of one line above the footer.
 type prompt struct {
@@ -58,8 +62,8 @@ func (p *prompt) key(m *Model, k tea.KeyMsg) tea.Cmd {
 
 // view is the line of the question.
 func (p *prompt) view(m *Model, width int) string {
-	title := " " + p.title + " "
-	return m.theme.key.paint(title) + p.input.view(m.theme, max(4, width-len(title)-2))
+	title := " " + render.Fit(render.Escape(p.title), max(8, width-inputRoom)) + " "
+	return m.theme.key.paint(title) + p.input.view(m.theme, max(4, width-render.Width(title)-2))
 }
 
 // aside is what stands below the question: what is wrong, or the equal command.

@@ -98,7 +98,11 @@ func (m *Model) body() []string {
 	case m.chooser != nil:
 		return m.chooser.view(m, m.width, m.bodyHeight())
 	case len(m.list.shown) == 0:
-		return m.emptyView()
+		lines := m.emptyView()
+		for i := range lines {
+			lines[i] = cut(lines[i], m.width)
+		}
+		return lines
 	}
 	cols, rows := m.listSize()
 	switch m.arrangement() {
@@ -159,7 +163,7 @@ func (m *Model) header() string {
 	if right == "" {
 		return cut(left, m.width)
 	}
-	return pad(cut(left, room), room) + " " + right
+	return cut(pad(cut(left, room), room)+" "+right, m.width)
 }
 
 // linkText is nothing while all is well.
@@ -283,7 +287,7 @@ func (m *Model) emptyView() []string {
 	case len(m.list.known) > 0:
 		return []string{"", "  No workspace matches.", "", "  " + t.key.paint("/") + " changes the filter, " + t.key.paint("esc") + " drops it."}
 	}
-	lines := []string{
+	return []string{
 		"", "  " + t.bold.paint("No workspaces yet."), "",
 		"  " + t.key.paint("n") + "  creates one: choose a template", "",
 		"  or from a shell:", "",
@@ -294,10 +298,6 @@ func (m *Model) emptyView() []string {
 		"  A workspace is an isolated place with a URL of its",
 		"  own. It stops by itself when nobody uses it.",
 	}
-	for i := range lines {
-		lines[i] = cut(lines[i], m.width)
-	}
-	return lines
 }
 
 // cut fits a painted line into width columns.
