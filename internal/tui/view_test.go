@@ -73,7 +73,7 @@ func everything() Details {
 }
 
 func TestPanes(t *testing.T) {
-	for _, size := range [][2]int{{40, 12}, {80, 24}, {120, 40}} {
+	for _, size := range sizes {
 		for i, pane := range Panes() {
 			t.Run(fmt.Sprintf("%s at %dx%d", pane, size[0], size[1]), func(t *testing.T) {
 				d := drive(t, size[0], size[1])
@@ -91,6 +91,54 @@ func TestPanes(t *testing.T) {
 				golden(t, fmt.Sprintf("pane-%s-%dx%d", strings.ToLower(string(pane)), size[0], size[1]), d.View())
 			})
 		}
+	}
+}
+
+// A pane of which nothing is known says so, and what to do.
+func TestEmptyPanes(t *testing.T) {
+	for i, pane := range Panes() {
+		t.Run(string(pane), func(t *testing.T) {
+			d := drive(t, 80, 24).snapshot(ws("bare", workspace.Stopped)).keys(fmt.Sprint(i + 1))
+			if pane.fetched() {
+				d.until("it is fetched", func() bool { return d.detail.loaded })
+			}
+			fits(t, d.View(), 80, 24)
+			golden(t, "bare-"+strings.ToLower(string(pane)), d.View())
+		})
+	}
+}
+
+// Text of others may be wide, joined, or turned round: columns stay columns.
+func TestWideCharacters(t *testing.T) {
+	const wide = "漢字かな🙂👩‍👩‍👧e\u0301한국어"
+	for _, size := range sizes {
+		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
+			w := ws("shop", workspace.Running, labelled("team="+wide, "note="+wide))
+			w.Owner, w.Spec.Template, w.Spec.Image, w.Spec.Command = wide, wide, wide, []string{wide, wide}
+			d := drive(t, size[0], size[1], func(o *Options) { o.Columns = []string{"state", "from", "owner", "labels"} })
+			why := whyOf(w)
+			why.Holds[0].Reason, why.Sessions[0].User, why.Ledger[0].What = wide, wide, wide
+			d.world.details = everything()
+			d.world.details.Why = &why
+			d.world.details.Terminals[0].Foreground, d.world.details.Listening[0].Process = wide, wide
+			d.world.lines = []workspace.LogLine{{Time: noon, Text: strings.Repeat(wide, 20)}, {Time: noon, Text: wide}}
+			d.snapshot(w, ws("plain", workspace.Running)).known()
+			golden(t, fmt.Sprintf("wide-list-%dx%d", size[0], size[1]), d.View())
+			d.keys("j")
+			for i, pane := range Panes() {
+				d.keys(fmt.Sprint(i + 1))
+				if pane.fetched() {
+					d.until("it is fetched", func() bool { return d.detail.loaded })
+				}
+				if pane == Logs {
+					d.until("there is output", func() bool { return len(d.detail.logs.ring) == 2 })
+				}
+				fits(t, d.View(), size[0], size[1])
+				if size[0] == 80 {
+					golden(t, "wide-"+strings.ToLower(string(pane)), d.View())
+				}
+			}
+		})
 	}
 }
 
