@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"strconv"
 	"time"
 
@@ -128,7 +127,15 @@ func (p *pretendedSource) Create(context.Context, api.Create) (workspace.Workspa
 }
 
 // Shell implements tui.Source.
-func (p *pretendedSource) Shell(string) *exec.Cmd { return exec.Command("true") }
+func (p *pretendedSource) Shell(string) tui.Visit { return func() error { return errPretended } }
+
+// Exec implements tui.Source.
+func (p *pretendedSource) Exec(string, []string) tui.Visit { return p.Shell("") }
+
+// Forward implements tui.Source.
+func (p *pretendedSource) Forward(context.Context, string, tui.PortPair, func(tui.Forwarded)) error {
+	return errPretended
+}
 
 // Open implements tui.Source.
-func (p *pretendedSource) Open(context.Context, string) error { return errPretended }
+func (p *pretendedSource) Open(context.Context, string) (string, error) { return "", errPretended }

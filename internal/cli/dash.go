@@ -15,6 +15,7 @@ import (
 // dashOptions are the flags of dash.
 type dashOptions struct {
 	Filter, Theme string
+	Columns       []string
 	NoMouse       bool
 }
 
@@ -37,6 +38,7 @@ part of a name; a dash before a word turns it round.
 Looking does not count as use: a workspace stops as if the dashboard were not there.`,
 		Example: `  wsctl dash
   wsctl dash state:running label:team=web
+  wsctl dash --columns name,state,stops-in,labels
   wsctl dash --theme light
   NO_COLOR=1 wsctl dash`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -44,13 +46,20 @@ Looking does not count as use: a workspace stops as if the dashboard were not th
 			if o.Theme != "" && !slices.Contains(tui.ThemeNames(), o.Theme) {
 				return usage(cmd, "%.40q is not a theme", o.Theme).WithHint("themes: %s", strings.Join(tui.ThemeNames(), ", "))
 			}
+			for _, c := range o.Columns {
+				if !slices.Contains(tui.ColumnNames(), c) {
+					return usage(cmd, "%.40q is not a column", c).WithHint("columns: %s", strings.Join(tui.ColumnNames(), ", "))
+				}
+			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.Theme, "theme", "", "`THEME`: "+strings.Join(tui.ThemeNames(), ", ")+" (default: chosen from the environment)")
+	flags.StringSliceVar(&o.Columns, "columns", nil, "only these `COLUMNS`: "+strings.Join(tui.ColumnNames(), ", ")+" (default: as they fit)")
 	flags.BoolVar(&o.NoMouse, "no-mouse", false, "leave the mouse to the terminal")
+	_ = cmd.RegisterFlagCompletionFunc("columns", completeWords(tui.ColumnNames()...))
 	_ = cmd.RegisterFlagCompletionFunc("theme", completeWords(tui.ThemeNames()...))
 	return cmd
 }
@@ -74,7 +83,7 @@ func runDash(ctx context.Context, f *Factory, o *dashOptions) error {
 	}
 	err = tui.Run(ctx, tui.Options{
 		Source: newDashSource(f, c), In: f.Streams.inFile, Out: os.Stdout, Env: f.Streams.Env,
-		Theme: o.Theme, Filter: o.Filter, Mouse: !o.NoMouse,
+		Theme: o.Theme, Filter: o.Filter, Columns: o.Columns, Mouse: !o.NoMouse,
 	})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

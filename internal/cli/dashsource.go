@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"os"
-	"os/exec"
 	"sync/atomic"
 
 	"github.com/wsctl/wsctl/internal/api"
@@ -141,28 +139,4 @@ func (s *dashSource) Do(ctx context.Context, o tui.Order) (err error) {
 // Create implements tui.Source.
 func (s *dashSource) Create(ctx context.Context, req api.Create) (workspace.Workspace, error) {
 	return s.client.Create(ctx, req, "")
-}
-
-// Shell implements tui.Source: this very program, with the socket that it uses.
-func (s *dashSource) Shell(name string) *exec.Cmd {
-	program, err := os.Executable()
-	if err != nil {
-		program = os.Args[0]
-	}
-	args := []string{"shell", name, "--socket", s.client.Socket()}
-	if s.f.ConfigFile != "" {
-		args = append(args, "--config", s.f.ConfigFile)
-	}
-	cmd := exec.Command(program, args...)                                        //nolint:gosec,noctx // it ends with its terminal
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.f.Streams.inFile, os.Stdout, os.Stderr // the terminal itself, not what the dashboard draws through
-	return cmd
-}
-
-// Open implements tui.Source.
-func (s *dashSource) Open(ctx context.Context, url string) error {
-	if !s.f.browse(ctx, url) {
-		return fault.New(fault.Unsupported, "no_browser", "no browser can be opened from here: %s", url).
-			WithHint("press y to copy the address, or set BROWSER")
-	}
-	return nil
 }

@@ -58,6 +58,6 @@ func runExtend(ctx context.Context, f *Factory, o *extendOptions) error {
 		if why.StopAt.IsZero() {
 			return f.print("%s never stops by itself\n", render.Escape(why.Workspace.Name))
 		}
-		return f.print("%s goes on; it stops %s if nobody uses it\n", render.Escape(why.Workspace.Name), until(why.Now, why.StopAt))
+		return f.print("%s goes on; it stops %s if nobody uses it\n", render.Escape(why.Workspace.Name), render.Until(why.Now, why.StopAt))
 	})
 }

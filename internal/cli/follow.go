@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,8 +37,6 @@ type follower struct {
 	client   *client.Client
 	progress *render.Progress // nil: nothing is shown
 	wait     waitOptions
-
-	signalled bool // a signal has told a stage
 }
 
 // newFollower returns a follower that shows progress if stderr is a terminal.
@@ -70,13 +67,13 @@ func (fo *follower) settle(ctx context.Context, w workspace.Workspace, want work
 	if done, err := fo.settled(ctx, &w, want, job); done {
 		return w, err
 	}
-	fo.show(w)
+	fo.progress.State(w.State)
 	for m, err := range fo.client.Watch(ctx, client.WatchOptions{Workspace: w.ID, GiveUp: daemonPatience}) {
 		if err != nil {
 			return w, fo.watchEnded(err, w, want)
 		}
 		if m.Signal != nil && m.Signal.Workspace == w.ID {
-			fo.signal(*m.Signal)
+			fo.progress.Signal(*m.Signal)
 			continue
 		}
 		now, gone, known := latest(m, w.ID)
@@ -93,7 +90,7 @@ func (fo *follower) settle(ctx context.Context, w workspace.Workspace, want work
 		if done, err := fo.settled(ctx, &w, want, job); done {
 			return w, err
 		}
-		fo.show(w)
+		fo.progress.State(w.State)
 	}
 	return w, fault.From(context.Cause(ctx))
 }
@@ -263,65 +260,6 @@ func kindOfJob(code string) fault.Kind {
 		return k
 	}
 	return fault.Internal
-}
-
-// stages are what people read while a workspace is on its way.
-var stages = map[workspace.State]string{
-	workspace.Creating:     "making the workspace",
-	workspace.Initializing: "starting it",
-	workspace.Stopping:     "stopping it",
-	workspace.Deleting:     "removing it",
-	workspace.Running:      "working",
-	workspace.Paused:       "working",
-}
-
-// signalStages words the stages that wsd's jobs signal; others are shown as they come.
-var signalStages = map[string]string{
-	"image":     "getting the image",
-	"source":    "fetching its files",
-	"build":     "building the image",
-	"container": "making the container",
-	"start":     "starting it",
-	"ready":     "waiting until it answers",
-	"pre_stop":  "running its pre-stop command",
-	"stop":      "stopping it",
-	"remove":    "removing it",
-}
-
-// show tells the stage by the state, until signals tell it more precisely.
-func (fo *follower) show(w workspace.Workspace) {
-	if stage, ok := stages[w.State]; ok && !fo.signalled {
-		fo.progress.Stage(stage, "")
-	}
-}
-
-// signal shows progress inside a stage, such as the bytes of an image.
-func (fo *follower) signal(s event.Signal) {
-	if s.Kind != "progress" || s.Detail["stage"] == "" {
-		return
-	}
-	fo.signalled = true
-	stage, ok := signalStages[s.Detail["stage"]]
-	if !ok {
-		stage = s.Detail["stage"]
-	}
-	detail := share(s.Detail["current"], s.Detail["total"])
-	if line := s.Detail["line"]; line != "" {
-		detail = line
-	}
-	fo.progress.Stage(stage, detail)
-}
-
-func share(current, total string) string {
-	c, errC := strconv.ParseInt(current, 10, 64)
-	t, errT := strconv.ParseInt(total, 10, 64)
-	switch {
-	case errC != nil:
-		return ""
-	case errT != nil || t <= 0:
-		return render.Bytes(c)
-	}
-	return render.Bytes(c) + " of " + render.Bytes(t)
 }
 
 // end closes the progress in the way that err says.

@@ -138,11 +138,9 @@ func runForward(ctx context.Context, f *Factory, o *forwardOptions) error {
 		}
 	}()
 	for _, p := range o.Ports {
-		var lc net.ListenConfig
-		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(o.Address, strconv.Itoa(p.Local)))
+		l, err := listenFor(ctx, o.Address, p)
 		if err != nil {
-			return fault.New(fault.Conflict, "port_in_use", "port %d of %s cannot be had: %v", p.Local, o.Address, errors.Unwrap(err)).
-				WithHint("choose another, such as 0:%d for any", p.Remote).WithCause(err)
+			return err
 		}
 		listeners = append(listeners, l)
 	}
@@ -156,7 +154,13 @@ func runForward(ctx context.Context, f *Factory, o *forwardOptions) error {
 	}
 	var group sync.WaitGroup
 	for i, l := range listeners {
-		group.Go(func() { f.carryPort(ctx, c, o.Name, l, o.Ports[i].Remote) })
+		port := o.Ports[i].Remote
+		carrier := carrier{client: c, ref: o.Name, port: port, told: func(_, _ int, wrong error) {
+			if wrong != nil {
+				f.note("port %d: %s", port, render.EscapeLine(fault.From(wrong).Text))
+			}
+		}}
+		group.Go(func() { carrier.run(ctx, l) })
 	}
 	<-ctx.Done()
 	for _, l := range listeners {
@@ -178,8 +182,32 @@ func (f *Factory) tellForward(o *forwardOptions, local string, remote int) error
 	return f.print("%s leads to port %d of %s\n", v.Address, v.Port, v.Workspace)
 }
 
-// carryPort carries each connection of l until l is closed and they have ended.
-func (f *Factory) carryPort(ctx context.Context, c *client.Client, name string, l net.Listener, port int) {
+func listenFor(ctx context.Context, address string, p forwarding) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(p.Local)))
+	if err != nil {
+		return nil, fault.New(fault.Conflict, "port_in_use", "port %d of %s cannot be had: %v", p.Local, address, errors.Unwrap(err)).
+			WithHint("choose another, such as 0:%d for any", p.Remote).WithCause(err)
+	}
+	return l, nil
+}
+
+// carrier carries the connections of one listener to a port inside. It is used once.
+type carrier struct {
+	client *client.Client
+	ref    string
+	port   int
+	// told is called with each connection that begins or ends: how many there are, how many
+	// there have been, and why the one that ended has failed. One call at a time.
+	told func(open, total int, wrong error)
+
+	mu          sync.Mutex
+	open, total int
+}
+
+// run carries each connection of l until l is closed and they have ended. They end with
+// ctx.
+func (c *carrier) run(ctx context.Context, l net.Listener) {
 	var group sync.WaitGroup
 	defer group.Wait()
 	for {
@@ -188,16 +216,31 @@ func (f *Factory) carryPort(ctx context.Context, c *client.Client, name string, 
 			return
 		}
 		group.Go(func() {
-			defer outer.Close()
-			stop := context.AfterFunc(ctx, func() { _ = outer.Close() })
-			defer stop()
-			inner, err := c.Forward(ctx, name, port)
-			if err == nil {
-				err = inner.Relay(outer, outer)
-			}
-			if err != nil && ctx.Err() == nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-				f.note("port %d: %s", port, render.EscapeLine(fault.From(err).Text))
-			}
+			c.count(1, nil)
+			c.count(-1, c.carry(ctx, outer))
 		})
 	}
+}
+
+func (c *carrier) count(n int, wrong error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.open += n
+	c.total += max(0, n)
+	c.told(c.open, c.total, wrong)
+}
+
+// carry carries one connection; that a side has hung up is no failure.
+func (c *carrier) carry(ctx context.Context, outer net.Conn) error {
+	defer outer.Close()
+	stop := context.AfterFunc(ctx, func() { _ = outer.Close() })
+	defer stop()
+	inner, err := c.client.Forward(ctx, c.ref, c.port)
+	if err == nil {
+		err = inner.Relay(outer, outer)
+	}
+	if ctx.Err() != nil || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
 }

@@ -108,7 +108,7 @@ func runHold(ctx context.Context, f *Factory, o *holdOptions) error {
 		return err
 	}
 	return f.result(h, func(io.Writer) error {
-		return f.print("%s is held for %s (%s)\n", render.Escape(o.Name), leftOf(h.Until.Sub(h.CreatedAt)), h.ID)
+		return f.print("%s is held for %s (%s)\n", render.Escape(o.Name), render.Left(h.Until.Sub(h.CreatedAt)), h.ID)
 	})
 }
 
@@ -136,7 +136,7 @@ func (f *Factory) listHolds(ctx context.Context, c *client.Client, name string) 
 		}
 		t := f.table("HOLD", "ENDS", "BY", "REASON")
 		for _, h := range why.Holds {
-			end := until(why.Now, h.Until)
+			end := render.Until(why.Now, h.Until)
 			if h.Session != "" {
 				end = "with its command"
 			}

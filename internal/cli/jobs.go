@@ -39,6 +39,7 @@ var jobStates = []string{"waiting", "delayed", "active", "completed", "failed", 
 type jobsListOptions struct {
 	States    []string
 	Workspace string
+	Watch     bool
 }
 
 func newJobsListCmd(f *Factory, runF func(context.Context, *jobsListOptions) error) *cobra.Command {
@@ -51,7 +52,7 @@ func newJobsListCmd(f *Factory, runF func(context.Context, *jobsListOptions) err
 		Aliases: []string{"list"},
 		Short:   "List jobs",
 		Long:    `Lists open jobs and those that ended lately, newest first.`,
-		Example: "  wsctl jobs ls\n  wsctl jobs ls --state failed\n  wsctl jobs ls --workspace demo --json",
+		Example: "  wsctl jobs ls\n  wsctl jobs ls --state failed\n  wsctl jobs ls --watch\n  wsctl jobs ls --workspace demo --json",
 		Args: func(cmd *cobra.Command, args []string) error {
 			for _, s := range o.States {
 				if !slices.Contains(jobStates, s) {
@@ -64,6 +65,7 @@ func newJobsListCmd(f *Factory, runF func(context.Context, *jobsListOptions) err
 	}
 	cmd.Flags().StringSliceVar(&o.States, "state", nil, "only these `STATES`: "+strings.Join(jobStates, ", "))
 	cmd.Flags().StringVar(&o.Workspace, "workspace", "", "only of this `WORKSPACE`")
+	addWatchFlag(cmd, &o.Watch)
 	_ = cmd.RegisterFlagCompletionFunc("state", completeWords(jobStates...))
 	_ = cmd.RegisterFlagCompletionFunc("workspace", completeWorkspaces(f, -1))
 	return cmd
@@ -78,14 +80,13 @@ func runJobsList(ctx context.Context, f *Factory, o *jobsListOptions) error {
 	for i, s := range o.States {
 		states[i] = workspace.JobState(s)
 	}
-	list, err := c.Jobs(ctx, states, o.Workspace)
-	if err != nil {
-		return err
-	}
-	if list.Jobs == nil {
-		list.Jobs = []workspace.Job{}
-	}
-	return f.result(list, func(out io.Writer) error { return f.writeJobs(out, list.Jobs) })
+	return f.show(ctx, c, o.Workspace, o.Watch, func(ctx context.Context) (picture, error) {
+		list, err := c.Jobs(ctx, states, o.Workspace)
+		if list.Jobs == nil {
+			list.Jobs = []workspace.Job{}
+		}
+		return picture{list, func(out io.Writer) error { return f.writeJobs(out, list.Jobs) }}, err
+	})
 }
 
 func (f *Factory) writeJobs(out io.Writer, jobs []workspace.Job) error {

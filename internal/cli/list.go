@@ -15,7 +15,6 @@ import (
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
 	"github.com/wsctl/wsctl/internal/render"
-	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // listOptions are the flags of list.
@@ -59,7 +58,7 @@ cannot be reached, the states are the last known ones, and that is said.`,
 	flags.StringSliceVar(&o.States, "state", nil, "only these `STATES`: "+stateWords())
 	flags.StringArrayVarP(&o.Labels, "label", "l", nil, "only with this label: KEY, `KEY=VALUE` or KEY!=VALUE (repeat to narrow)")
 	flags.BoolVarP(&o.Quiet, "quiet", "q", false, "names only")
-	flags.BoolVarP(&o.Watch, "watch", "w", false, "keep the list up to date until Ctrl-C")
+	addWatchFlag(cmd, &o.Watch)
 	_ = cmd.RegisterFlagCompletionFunc("state", completeWords(strings.Split(stateWords(), ", ")...))
 	_ = cmd.RegisterFlagCompletionFunc("label", completeLabels(f))
 	return cmd
@@ -76,24 +75,21 @@ func runList(ctx context.Context, f *Factory, o *listOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.Watch {
-		return watchList(ctx, f, c, o)
-	}
+	return f.show(ctx, c, "", o.Watch, func(ctx context.Context) (picture, error) { return o.take(ctx, f, c) })
+}
+
+func (o *listOptions) take(ctx context.Context, f *Factory, c *client.Client) (picture, error) {
 	if f.JSON {
 		list, err := c.Workspaces(ctx, o.filter)
-		if err != nil {
-			return err
-		}
-		return render.JSON(f.Streams.Out, listResult{viewsOf(list.Workspaces), list.Stale})
+		return picture{v: listResult{viewsOf(list.Workspaces), list.Stale}}, err
 	}
 	list, err := c.Brief(ctx, o.filter)
-	if err != nil {
-		return err
-	}
-	if list.Stale {
-		f.note("the container engine cannot be reached; states are the last known")
-	}
-	return o.write(f, f.Streams.Out, list.Workspaces)
+	return picture{human: func(out io.Writer) error {
+		if list.Stale {
+			f.note("the container engine cannot be reached; states are the last known")
+		}
+		return o.write(f, out, list.Workspaces)
+	}}, err
 }
 
 func (o *listOptions) write(f *Factory, out io.Writer, ws []api.Brief) error {
@@ -116,7 +112,7 @@ func (o *listOptions) nothing() string {
 	if len(o.States) > 0 || len(o.Labels) > 0 {
 		return "no workspace matches; try: wsctl list"
 	}
-	return "no workspaces yet; try: wsctl create"
+	return "no workspaces yet; try: wsctl create, or to see how it works: wsctl tour"
 }
 
 // workspaceTable shows how much workspaces are used as well, where that fits.
@@ -174,63 +170,4 @@ func labelText(labels map[string]string) string {
 		words = append(words, k+"="+labels[k])
 	}
 	return strings.Join(words, ",")
-}
-
-// watchList prints the list anew with every change: on a terminal in place, with
-// --json one object a line, else one table after another.
-func watchList(ctx context.Context, f *Factory, c *client.Client, o *listOptions) error {
-	known := map[string]workspace.Workspace{}
-	for m, err := range c.Watch(ctx, client.WatchOptions{GiveUp: daemonPatience}) {
-		if err != nil {
-			return err
-		}
-		switch {
-		case m.Type == "snapshot":
-			clear(known)
-			for _, w := range m.Workspaces {
-				known[w.ID] = w
-			}
-		case m.Workspace != nil:
-			known[m.Workspace.ID] = *m.Workspace
-		case m.Event != nil && m.Event.Workspace != "":
-			delete(known, m.Event.Workspace)
-		default:
-			continue
-		}
-		if err := o.redraw(f, o.matching(known)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (o *listOptions) matching(known map[string]workspace.Workspace) []workspace.Workspace {
-	var ws []workspace.Workspace
-	for _, w := range known {
-		if len(o.filter.States) > 0 && !slices.Contains(o.filter.States, w.State) {
-			continue
-		}
-		if slices.ContainsFunc(o.filter.Labels, func(s workspace.Selector) bool { return !s.Match(w.Labels) }) {
-			continue
-		}
-		ws = append(ws, w)
-	}
-	slices.SortFunc(ws, func(a, b workspace.Workspace) int { return strings.Compare(a.Name, b.Name) })
-	return ws
-}
-
-func (o *listOptions) redraw(f *Factory, ws []workspace.Workspace) error {
-	if f.JSON {
-		if err := render.JSONLine(f.Streams.Out, listResult{Workspaces: viewsOf(ws)}); err != nil {
-			return err
-		}
-		return f.flush()
-	}
-	if f.Streams.OutTTY && !f.Streams.dumb() {
-		_ = f.print("\x1b[H\x1b[2J") // home, erase the screen (ECMA-48)
-	}
-	if err := o.write(f, f.Streams.Out, briefsOf(ws)); err != nil {
-		return err
-	}
-	return f.flush()
 }

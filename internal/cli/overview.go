@@ -53,6 +53,7 @@ func (f *Factory) sayOverview(out io.Writer, daemon bool, ws []api.Brief) error 
 		}
 	}
 	_, err := io.WriteString(out, `
+  wsctl tour              see how it works, in a minute
   wsctl create            make a workspace and get its URL
   wsctl list              what there is
   wsctl exec NAME -- sh   work inside one

@@ -115,14 +115,14 @@ func policyRow(p activity.Policy) []string {
 	if p.Eager {
 		alone = p.Grace
 	}
-	return []string{p.Name, leftOf(p.Background), leftOf(alone), leftOf(p.WorkTail), lifetimeText(p.MaxLifetime)}
+	return []string{p.Name, render.Left(p.Background), render.Left(alone), render.Left(p.WorkTail), lifetimeText(p.MaxLifetime)}
 }
 
 func lifetimeText(d time.Duration) string {
 	if d == 0 {
 		return "-"
 	}
-	return leftOf(d)
+	return render.Left(d)
 }
 
 // completePolicies offers names of policies.

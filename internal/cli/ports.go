@@ -29,11 +29,11 @@ func newPortsCmd(f *Factory, runF func(context.Context, *portsOptions) error) *c
 		Use:   "ports [NAME]",
 		Short: "Show ports: what listens in a workspace, what is leased",
 		Long: `Shows on which ports something listens inside the workspace NAME, which program that
-is and where it is served; with --watch, as they come and go.
+is and where it is served; with --watch, as they come and go, a line each.
 
 Without a NAME it shows which ports of the range are leased to workspaces, or held by
-other programs. With --who it tells about one of them; exit status 3 says that nobody
-holds it.`,
+other programs; --watch keeps that up to date. With --who it tells about one of them;
+exit status 3 says that nobody holds it.`,
 		Example: `  wsctl ports demo
   wsctl ports demo --watch
   wsctl ports
@@ -51,8 +51,8 @@ holds it.`,
 			switch {
 			case o.Name != "" && cmd.Flags().Changed("who"):
 				return usage(cmd, "--who is about leased ports, and takes no NAME")
-			case o.Name == "" && o.Watch:
-				return usage(cmd, "--watch needs a NAME")
+			case o.Who != 0 && o.Watch:
+				return usage(cmd, "--who tells about one port, once: leave --watch away")
 			}
 			return nil
 		},
@@ -60,7 +60,7 @@ holds it.`,
 		ValidArgsFunction: completeWorkspaces(f, 1, workspace.Running),
 	}
 	cmd.Flags().IntVar(&o.Who, "who", 0, "only this leased `PORT`")
-	cmd.Flags().BoolVarP(&o.Watch, "watch", "w", false, "go on, and show what comes and goes")
+	addWatchFlag(cmd, &o.Watch)
 	return cmd
 }
 
@@ -70,34 +70,39 @@ func runPorts(ctx context.Context, f *Factory, o *portsOptions) error {
 		return err
 	}
 	switch {
-	case o.Watch:
+	case o.Watch && o.Name != "":
 		return f.watchListening(ctx, c, o.Name)
 	case o.Name != "":
 		return f.listening(ctx, c, o.Name)
 	}
-	list, err := c.Ports(ctx)
-	if err != nil {
-		return err
-	}
 	if o.Who != 0 {
+		list, err := c.Ports(ctx)
+		if err != nil {
+			return err
+		}
 		return f.who(o.Who, list)
 	}
-	if list.Leases == nil {
-		list.Leases = []api.PortLease{}
-	}
-	return f.result(list, func(out io.Writer) error {
-		if len(list.Leases) > 0 {
-			t := f.table("PORT", "STATE", "WORKSPACE", "INSIDE", "LISTENING", "HOLDER")
-			for _, l := range list.Leases {
-				t.Row(fmt.Sprint(l.Port), l.State, l.Name, zeroIsDash(l.Target), yesNo(l.Bound), l.Holder)
-			}
-			if err := t.Write(out); err != nil {
-				return err
-			}
+	return f.show(ctx, c, "", o.Watch, func(ctx context.Context) (picture, error) {
+		list, err := c.Ports(ctx)
+		if list.Leases == nil {
+			list.Leases = []api.PortLease{}
 		}
-		f.note("%d of %d to %d are free", list.Free, list.First, list.Last)
-		return nil
+		return picture{list, func(out io.Writer) error { return f.leases(out, list) }}, err
 	})
+}
+
+func (f *Factory) leases(out io.Writer, list api.PortList) error {
+	if len(list.Leases) > 0 {
+		t := f.table("PORT", "STATE", "WORKSPACE", "INSIDE", "LISTENING", "HOLDER")
+		for _, l := range list.Leases {
+			t.Row(fmt.Sprint(l.Port), l.State, l.Name, zeroIsDash(l.Target), yesNo(l.Bound), l.Holder)
+		}
+		if err := t.Write(out); err != nil {
+			return err
+		}
+	}
+	f.note("%d of %d to %d are free", list.Free, list.First, list.Last)
+	return nil
 }
 
 func (f *Factory) who(port int, list api.PortList) error {

@@ -63,6 +63,7 @@ func groups() []group {
 			{"secret", newSecretCmd},
 		}},
 		{"care", "Care", []entry{
+			{"tour", func(f *Factory) *cobra.Command { return newTourCmd(f, nil) }},
 			{"doctor", func(f *Factory) *cobra.Command { return newDoctorCmd(f, nil) }},
 			{"daemon", newDaemonCmd},
 			{"config", newConfigCmd},

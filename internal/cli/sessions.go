@@ -13,7 +13,10 @@ import (
 )
 
 // sessionsOptions are the flags of sessions.
-type sessionsOptions struct{ Name, Kick string }
+type sessionsOptions struct {
+	Name, Kick string
+	Watch      bool
+}
 
 func newSessionsCmd(f *Factory, runF func(context.Context, *sessionsOptions) error) *cobra.Command {
 	o := &sessionsOptions{}
@@ -29,7 +32,7 @@ alone does not keep a workspace running, see wsctl why.
 
 With --kick the connection ends, and cannot go on as the same session.`,
 		Example: `  wsctl sessions
-  wsctl sessions demo
+  wsctl sessions demo --watch
   wsctl sessions demo --kick s4f6xk2m7q3d1`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := takes(0, 1, "at most one NAME")(cmd, args); err != nil {
@@ -41,12 +44,16 @@ With --kick the connection ends, and cannot go on as the same session.`,
 			if cmd.Flags().Changed("kick") && (o.Name == "" || o.Kick == "") {
 				return usage(cmd, "--kick needs a NAME and the id of a session").WithHint("see them with `wsctl sessions`")
 			}
+			if o.Watch && o.Kick != "" {
+				return usage(cmd, "--kick ends a connection, and --watch looks on: give one of them")
+			}
 			return nil
 		},
 		ValidArgsFunction: completeWorkspaces(f, 1),
 		RunE:              func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
 	cmd.Flags().StringVar(&o.Kick, "kick", "", "end the session `ID`")
+	addWatchFlag(cmd, &o.Watch)
 	return cmd
 }
 
@@ -68,19 +75,22 @@ func runSessions(ctx context.Context, f *Factory, o *sessionsOptions) error {
 			return f.print("session %s of %s has ended\n", render.Escape(o.Kick), render.Escape(o.Name))
 		})
 	}
-	list, err := c.Sessions(ctx, o.Name)
-	if err != nil {
-		return err
-	}
-	if list.Sessions == nil {
-		list.Sessions = []activity.Session{}
-	}
-	return f.result(list, func(out io.Writer) error {
-		if len(list.Sessions) == 0 {
-			f.note("nobody is connected")
-			return nil
+	return f.show(ctx, c, o.Name, o.Watch, func(ctx context.Context) (picture, error) {
+		list, err := c.Sessions(ctx, o.Name)
+		if list.Sessions == nil {
+			list.Sessions = []activity.Session{}
 		}
-		return f.sessionTable(list.Sessions, namesOf(ctx, c)).Write(out)
+		var names map[string]string
+		if len(list.Sessions) > 0 && !f.JSON {
+			names = namesOf(ctx, c)
+		}
+		return picture{list, func(out io.Writer) error {
+			if len(list.Sessions) == 0 {
+				f.note("nobody is connected")
+				return nil
+			}
+			return f.sessionTable(list.Sessions, names).Write(out)
+		}}, err
 	})
 }
 

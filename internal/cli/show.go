@@ -14,20 +14,24 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// showOptions are the arguments of show.
-type showOptions struct{ Name string }
+// showOptions are the arguments and flags of show.
+type showOptions struct {
+	Name  string
+	Watch bool
+}
 
 func newShowCmd(f *Factory, runF func(context.Context, *showOptions) error) *cobra.Command {
 	o := &showOptions{}
 	if runF == nil {
 		runF = func(ctx context.Context, o *showOptions) error { return runShow(ctx, f, o) }
 	}
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Show everything about a workspace",
 		Long: `Shows one workspace: state and why, how much it is used, URL, what it was made
 from, its limits, conditions, and how its last run ended.`,
 		Example: `  wsctl show demo
+  wsctl show demo --watch
   wsctl show demo --json | jq .state`,
 		Args:              takes(1, 1, "one NAME"),
 		ValidArgsFunction: completeWorkspaces(f, 1),
@@ -36,6 +40,8 @@ from, its limits, conditions, and how its last run ended.`,
 			return runF(cmd.Context(), o)
 		},
 	}
+	addWatchFlag(cmd, &o.Watch)
+	return cmd
 }
 
 func runShow(ctx context.Context, f *Factory, o *showOptions) error {
@@ -46,11 +52,10 @@ func runShow(ctx context.Context, f *Factory, o *showOptions) error {
 	if err != nil {
 		return err
 	}
-	w, err := c.Live(ctx, o.Name)
-	if err != nil {
-		return err
-	}
-	return f.result(liveView{viewOf(w.Workspace), w.Activity}, func(out io.Writer) error { return f.showWorkspace(out, w) })
+	return f.show(ctx, c, o.Name, o.Watch, func(ctx context.Context) (picture, error) {
+		w, err := c.Live(ctx, o.Name)
+		return picture{liveView{viewOf(w.Workspace), w.Activity}, func(out io.Writer) error { return f.showWorkspace(out, w) }}, err
+	})
 }
 
 // liveView is what show --json prints.
@@ -74,7 +79,7 @@ func useText(now time.Time, a *api.Activity) string {
 	if a.StopAt.IsZero() {
 		return text + ", never stops by itself"
 	}
-	return text + ", stops " + until(now, a.StopAt)
+	return text + ", stops " + render.Until(now, a.StopAt)
 }
 
 // facts collects lines of "name value" and aligns them.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -305,6 +306,11 @@ func TestStreamsFollow(t *testing.T) {
 	}{
 		{"events", []string{"events", "-f", "--after", "0", "--json"}, `"kind":"workspace.state".*"to":"paused"`},
 		{"the list", []string{"list", "--watch", "--json"}, `"state":"paused"`},
+		{"one workspace", []string{"show", "demo", "--watch", "--json"}, `"state":"paused"`},
+		{"why", []string{"why", "demo", "-w", "--json"}, `"state":"paused"`},
+		{"sessions", []string{"sessions", "--watch", "--json"}, `"sessions":\[\]`},
+		{"jobs", []string{"jobs", "ls", "--watch", "--json"}, `"kind":"delete","workspace":"[^"]*","name":"second"`},
+		{"leased ports", []string{"ports", "--watch", "--json"}, `"name":"second"`},
 		{"the log", []string{"logs", "demo", "-f", "--json"}, `"text":`},
 		{"stats", []string{"stats", "-f", "--json"}, `"samples":\[\{"workspace":"demo"`},
 		{"wsd's log", []string{"daemon", "logs", "-f", "--json"}, `"text":`},
@@ -324,6 +330,8 @@ func TestStreamsFollow(t *testing.T) {
 			go func() { found <- finds(t, out, tt.want) }()
 			h.must(t, "pause", "demo")
 			h.must(t, "resume", "demo")
+			h.must(t, "create", "second", "--stopped")
+			h.must(t, "delete", "second")
 			select {
 			case ok := <-found:
 				if !ok {
@@ -338,6 +346,21 @@ func TestStreamsFollow(t *testing.T) {
 				t.Errorf("status %d, want 130", status)
 			}
 		})
+	}
+}
+
+// On a terminal a picture that is watched stands at one place, fits, and its notes too.
+func TestAWatchedListIsDrawnInPlace(t *testing.T) {
+	h := testHost(t)
+	s := onTerminal(t, h, 90, 8, nil, "list", "--watch")
+	s.shows("no workspaces yet")
+	for i := range 9 {
+		h.must(t, "create", fmt.Sprintf("w%d", i), "--stopped")
+	}
+	s.shows("(?s)\x1b\\[H.*NAME.*… 4 more lines") // 10 lines on 8, of which one says so and one is the cursor's
+	s.types("\x03")
+	if status := s.ends(); status != 130 {
+		t.Errorf("status %d, want 130", status)
 	}
 }
 

@@ -16,15 +16,18 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// whyOptions are the arguments of why.
-type whyOptions struct{ Name string }
+// whyOptions are the arguments and flags of why.
+type whyOptions struct {
+	Name  string
+	Watch bool
+}
 
 func newWhyCmd(f *Factory, runF func(context.Context, *whyOptions) error) *cobra.Command {
 	o := &whyOptions{}
 	if runF == nil {
 		runF = func(ctx context.Context, o *whyOptions) error { return runWhy(ctx, f, o) }
 	}
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "why NAME",
 		Short: "Tell why a workspace runs or stopped, and what comes",
 		Long: `Shows on one screen what decides about the life of a workspace: how much it is used,
@@ -33,6 +36,7 @@ holds it, what will happen when if nobody does anything, and how its last run en
 
 Asking changes nothing: a look is no use.`,
 		Example: `  wsctl why demo
+  wsctl why demo --watch
   wsctl why demo --json | jq -r .stop_at`,
 		Args:              takes(1, 1, "one NAME"),
 		ValidArgsFunction: completeWorkspaces(f, 1),
@@ -41,6 +45,8 @@ Asking changes nothing: a look is no use.`,
 			return runF(cmd.Context(), o)
 		},
 	}
+	addWatchFlag(cmd, &o.Watch)
+	return cmd
 }
 
 func runWhy(ctx context.Context, f *Factory, o *whyOptions) error {
@@ -51,11 +57,15 @@ func runWhy(ctx context.Context, f *Factory, o *whyOptions) error {
 	if err != nil {
 		return err
 	}
-	why, err := c.Why(ctx, o.Name)
-	if err != nil {
-		return err
-	}
-	return f.result(why, func(out io.Writer) error { return explainUse(out, why, f.outPalette(), f.width()) })
+	return f.show(ctx, c, o.Name, o.Watch, func(ctx context.Context) (picture, error) {
+		why, err := c.Why(ctx, o.Name)
+		asked := f.Now()
+		return picture{why, func(out io.Writer) error {
+			y := why
+			y.Now = y.Now.Add(f.Now().Sub(asked)) // it may be drawn later than it was asked for
+			return explainUse(out, y, f.outPalette(), f.width())
+		}}, err
+	})
 }
 
 // shownEvidence is how many lines of the ledger fit on the screen beside the rest.
@@ -93,7 +103,7 @@ func explainUse(out io.Writer, y api.Why, p render.Palette, width int) error {
 	part("NEXT", nextRows(y))
 	part("LAST STOP", lastStopRows(y))
 	if w := y.Workspace; w.Stop != nil && w.Stop.Detail != "" {
-		b.WriteString(wrap(render.Escape(relative(y.Now, w.Stop.Detail)), width, "  "))
+		b.WriteString(wrap(render.Escape(render.Relative(y.Now, w.Stop.Detail)), width, "  "))
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
@@ -118,63 +128,19 @@ func verdictText(y api.Why) string {
 	case y.StopAt.IsZero():
 		return "It never stops by itself."
 	}
-	text := "It stops " + until(y.Now, y.StopAt)
+	text := "It stops " + render.Until(y.Now, y.StopAt)
 	if i := slices.IndexFunc(y.Next, func(t api.Transition) bool { return t.What == "stop" }); i >= 0 && y.Next[i].Why != "" {
-		text += ": " + relative(y.Now, y.Next[i].Why)
+		text += ": " + render.Relative(y.Now, y.Next[i].Why)
 	}
 	return text + "."
 }
 
-// relative says the times of a sentence as people count them.
-func relative(now time.Time, text string) string {
-	words := strings.Fields(text)
-	for i, w := range words {
-		bare := strings.TrimRight(w, ",.;:")
-		t, err := time.Parse(time.RFC3339, bare)
-		if err != nil || i == 0 {
-			continue
-		}
-		said := render.Ago(now, t)
-		switch before := words[i-1]; {
-		case before == "until" && t.After(now):
-			words[i-1], said = "for another", leftOf(t.Sub(now))
-		case t.After(now):
-			said = until(now, t)
-		case said == "now":
-			said = "just now"
-		}
-		if words[i-1] == "at" {
-			words[i-1] = ""
-		}
-		words[i] = said + w[len(bare):]
+// lately is how long ago t was, inside a sentence.
+func lately(now, t time.Time) string {
+	if said := render.Ago(now, t); said != "now" {
+		return said
 	}
-	return strings.Join(strings.Fields(strings.Join(words, " ")), " ")
-}
-
-// until says how far ahead t is.
-func until(now, t time.Time) string {
-	d := t.Sub(now)
-	if d < time.Second {
-		return "now"
-	}
-	return "in " + leftOf(d)
-}
-
-// leftOf is a span ahead, with the precision that helps.
-func leftOf(d time.Duration) string {
-	switch d = d.Round(time.Second); {
-	case d < time.Minute:
-		return render.Span(d)
-	case d < 10*time.Minute && d%time.Minute != 0:
-		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
-	case d.Round(time.Minute) < 2*time.Hour:
-		return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))
-	}
-	d = d.Round(time.Minute)
-	if m := int(d.Minutes()) % 60; m != 0 {
-		return fmt.Sprintf("%d h %d min", int(d.Hours()), m)
-	}
-	return render.Span(d)
+	return "just now"
 }
 
 func levelColour(l activity.Level) render.Colour {
@@ -191,7 +157,7 @@ func connectedRows(y api.Why) [][]render.Cell {
 	var rows [][]render.Cell
 	for _, s := range y.Sessions {
 		rows = append(rows, []render.Cell{
-			{Text: string(s.Kind)}, {Text: personText(s.User)}, qualityCell(s), {Text: "since " + render.Ago(y.Now, s.Since)}, {Text: inputText(y.Now, s)},
+			{Text: string(s.Kind)}, {Text: personText(s.User)}, qualityCell(s), {Text: "since " + lately(y.Now, s.Since)}, {Text: inputText(y.Now, s)},
 		})
 	}
 	return rows
@@ -215,7 +181,7 @@ func inputText(now time.Time, s activity.Session) string {
 	if s.LastInput.IsZero() {
 		return "nothing done"
 	}
-	return "last used " + render.Ago(now, s.LastInput)
+	return "last used " + lately(now, s.LastInput)
 }
 
 // personText is how people call who did something.
@@ -264,7 +230,7 @@ func evidenceText(e activity.Entry) string {
 func holdRows(y api.Why) [][]render.Cell {
 	var rows [][]render.Cell
 	for _, h := range y.Holds {
-		end := "for " + leftOf(h.Until.Sub(y.Now)) + " more"
+		end := "for " + render.Left(h.Until.Sub(y.Now)) + " more"
 		if h.Session != "" {
 			end = "while its command runs"
 		}
@@ -276,12 +242,12 @@ func holdRows(y api.Why) [][]render.Cell {
 func nextRows(y api.Why) [][]render.Cell {
 	var rows [][]render.Cell
 	for _, t := range y.Next {
-		colour, why := render.Plain, relative(y.Now, t.Why)
+		colour, why := render.Plain, render.Relative(y.Now, t.Why)
 		if t.What == "stop" { // why, the headline has said
 			colour, why = render.Bad, ""
 		}
 		rows = append(rows, []render.Cell{
-			{Text: until(y.Now, t.At)}, {Text: strings.ReplaceAll(t.What, "_", " "), Colour: colour}, {Text: why},
+			{Text: render.Until(y.Now, t.At)}, {Text: strings.ReplaceAll(t.What, "_", " "), Colour: colour}, {Text: why},
 		})
 	}
 	return rows

@@ -19,7 +19,7 @@ func TestTimesOfASentenceAreSaidAsPeopleCountThem(t *testing.T) {
 		"nobody is connected, last used at 2030-01-02T11:52:00Z (input terminal main)": "nobody is connected, last used 8 min ago (input terminal main)",
 		"2030 is no time": "2030 is no time",
 	} {
-		if got := relative(now, text); got != want {
+		if got := render.Relative(now, text); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -30,7 +30,7 @@ func TestSpansAhead(t *testing.T) {
 		1200 * time.Millisecond: "1 s", 59 * time.Second: "59 s", 90 * time.Second: "1 min 30 s", 5 * time.Minute: "5 min",
 		29*time.Minute + 59*time.Second: "30 min", 2*time.Hour - time.Millisecond: "2 h", 150 * time.Minute: "2 h 30 min",
 	} {
-		if got := leftOf(d); got != want {
+		if got := render.Left(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
 	}

@@ -3,9 +3,11 @@ package render
 import (
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // redraw is how often the elapsed time of the current stage is shown anew.
@@ -23,9 +25,8 @@ type Progress struct {
 
 	mu     sync.Mutex
 	begun  time.Time
-	stage  string
-	detail string
-	since  time.Time
+	stages Stages
+	told   int // how many stages, since the beginning, have their last line
 	drawn  bool
 	done   chan struct{}
 }
@@ -59,20 +60,28 @@ func (p *Progress) tick() {
 
 // Stage says what is being done now. The same stage again only changes its detail.
 func (p *Progress) Stage(stage, detail string) {
+	p.change(func(now time.Time) { p.stages.Enter(now, Escape(stage), Escape(detail)) })
+}
+
+// State says that a workspace is in a state on the way to another.
+func (p *Progress) State(state workspace.State) {
+	p.change(func(now time.Time) { p.stages.State(now, state) })
+}
+
+// Signal takes a signal of a job's progress.
+func (p *Progress) Signal(s event.Signal) {
+	p.change(func(now time.Time) { p.stages.Signal(now, s) })
+}
+
+// change changes the stages and shows what came of it.
+func (p *Progress) change(do func(now time.Time)) {
 	if !p.shows() {
 		return
 	}
-	stage, detail = Escape(stage), Escape(detail)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if stage != p.stage {
-		p.finish("✓", Good)
-		p.stage, p.since = stage, time.Now()
-		if p.plain {
-			_, _ = fmt.Fprintln(p.w, stage+"...")
-		}
-	}
-	p.detail = detail
+	do(time.Now())
+	p.finish()
 	p.draw()
 }
 
@@ -102,11 +111,8 @@ func (p *Progress) Close(ok bool) {
 	default:
 		close(p.done)
 	}
-	if ok {
-		p.finish("✓", Good)
-	} else {
-		p.finish("✗", Bad)
-	}
+	p.stages.End(time.Now(), ok)
+	p.finish()
 }
 
 // Elapsed returns the time since the beginning.
@@ -117,17 +123,22 @@ func (p *Progress) Elapsed() time.Duration {
 	return time.Since(p.begun)
 }
 
-// finish replaces the current line by its last form.
-func (p *Progress) finish(mark string, c Colour) {
-	if p.stage == "" {
-		return
+// finish gives the stages that have ended their last lines. A terminal that cannot rewrite
+// a line gets one when a stage begins.
+func (p *Progress) finish() {
+	fresh := p.stages.All[max(0, p.told-p.stages.Dropped):]
+	for _, s := range fresh {
+		switch {
+		case p.plain:
+			_, _ = fmt.Fprintln(p.w, s.Name+"...")
+		case s.Ended.IsZero():
+			return
+		default:
+			p.erase()
+			_, _ = fmt.Fprintln(p.w, p.line(s))
+		}
+		p.told++
 	}
-	took := Elapsed(time.Since(p.since))
-	p.erase()
-	if !p.plain {
-		_, _ = fmt.Fprintf(p.w, "%s %s\n", p.palette.Paint(c, mark), p.columns(p.stage, took))
-	}
-	p.stage, p.detail = "", ""
 }
 
 func (p *Progress) draw() {
@@ -136,26 +147,19 @@ func (p *Progress) draw() {
 		return
 	default:
 	}
-	if p.stage == "" || p.plain {
+	c := p.stages.Current()
+	if c == nil || p.plain {
 		return
 	}
-	text := p.stage
-	if p.detail != "" {
-		text += " " + p.detail
-	}
 	p.erase()
-	_, _ = fmt.Fprint(p.w, p.palette.Paint(Busy, "·")+" "+p.columns(text, Elapsed(time.Since(p.since))))
+	_, _ = fmt.Fprint(p.w, p.line(*c))
 	p.drawn = true
 }
 
-// columns puts the time beside the text and keeps both on one line.
-func (p *Progress) columns(text, took string) string {
-	room := p.width() - 4 - Width(took)
-	if room < 8 {
-		return Fit(text, max(1, p.width()-3))
-	}
-	text = Fit(text, room)
-	return text + strings.Repeat(" ", max(1, min(34, room)-Width(text))) + p.palette.Paint(Faint, took)
+func (p *Progress) line(s Stage) string {
+	mark, colour := s.Mark()
+	text, took := s.Line(time.Now(), p.width()-2)
+	return p.palette.Paint(colour, mark) + " " + text + p.palette.Paint(Faint, took)
 }
 
 // erase clears the current line (ECMA-48 EL).

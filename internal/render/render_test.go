@@ -114,7 +114,7 @@ func TestUnits(t *testing.T) {
 	now := time.Date(2030, 1, 31, 12, 0, 0, 0, time.UTC)
 	for d, want := range map[time.Duration]string{
 		-time.Hour: "now", 0: "now", 999 * time.Millisecond: "now", time.Second: "1 s ago", 59 * time.Second: "59 s ago",
-		3 * time.Minute: "3 min ago", 90 * time.Minute: "1 h ago", 47 * time.Hour: "47 h ago", 50 * time.Hour: "2 days ago",
+		3 * time.Minute: "3 min ago", 90 * time.Minute: "90 min ago", 2 * time.Hour: "2 h ago", 47 * time.Hour: "47 h ago", 50 * time.Hour: "2 days ago",
 		70 * 24 * time.Hour: "2 months ago", 800 * 24 * time.Hour: "2 years ago",
 	} {
 		if got := Ago(now, now.Add(-d)); got != want {

@@ -19,13 +19,14 @@ func Ago(now, t time.Time) string {
 	return Span(d) + " ago"
 }
 
-// Span says a length of time in its largest fitting unit, rounded down.
+// Span says a length of time in a unit of which there are some, rounded down: two hours
+// less a second are 119 min, because 1 h would be half of it.
 func Span(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
 	case d < time.Minute:
 		return count(d/time.Second, "s")
-	case d < time.Hour:
+	case d < 2*time.Hour:
 		return count(d/time.Minute, "min")
 	case d < 2*day:
 		return count(d/time.Hour, "h")

@@ -40,17 +40,20 @@ func workActions() []action {
 		{"s", "start", "start", in(workspace.Stopped, workspace.Failed), send(Start)},
 		{"t", "stop", "stop", in(workspace.Running, workspace.Paused, workspace.Creating, workspace.Initializing), send(Stop)},
 		{"x", "shell", "open a shell", one(workspace.Running, workspace.Paused, workspace.Stopped), (*Model).shell},
+		{"u", "open", "open it in a browser", one(), (*Model).openURL},
 		{"n", "new", "create a workspace", (*Model).reachable, (*Model).openForm},
+		{"h", "hold", "hold: keep it running", (*Model).extendable, (*Model).askHold},
+		{"d", "delete", "delete, with all files", in(), (*Model).askDelete},
+		{"e", "extend", "extend: I still use it", (*Model).extendable, send(Extend)},
 		{"r", "restart", "restart", in(workspace.Running), send(Restart)},
 		{"p", "pause", "pause: freeze it", in(workspace.Running), send(Pause)},
 		{"P", "resume", "resume", in(workspace.Paused), send(Resume)},
-		{"e", "extend", "extend: I still use it", (*Model).extendable, send(Extend)},
-		{"h", "hold", "hold: keep it running", (*Model).extendable, (*Model).askHold},
-		{"u", "open", "open it in a browser", one(), (*Model).openURL},
 		{"y", "copy", "copy its address", one(), (*Model).copyURL},
+		{"X", "exec", "run a command inside", one(workspace.Running), (*Model).askExec},
+		{"F", "forward", "forward a port to here", one(workspace.Running), (*Model).askForward},
+		{"U", "unforward", "stop forwarding", (*Model).forwardsHere, (*Model).askUnforward},
 		{"m", "", "rename", one(), (*Model).askRename},
 		{"L", "", "set labels", in(), (*Model).askLabels},
-		{"d", "delete", "delete, with all files", in(), (*Model).askDelete},
 	}
 }
 
@@ -63,10 +66,11 @@ func screenActions() []action {
 		{"a", "", "mark all, or none", (*Model).anyShown, (*Model).markAll},
 		{"o", "", "sort by the next column", (*Model).anyShown, (*Model).sortNext},
 		{"O", "", "sort the other way round", (*Model).anyShown, (*Model).sortBack},
+		{"C", "", "choose columns", (*Model).anyShown, (*Model).openChooser},
 		{"T", "", "next theme", always, (*Model).nextTheme},
 		{":", "", "all commands by name", always, (*Model).openPalette},
 		{"?", "help", "help", always, func(m *Model) tea.Cmd { m.help = !m.help; return nil }},
-		{"q", "quit", "quit", always, func(m *Model) tea.Cmd { m.quit = true; return nil }},
+		{"q", "quit", "quit", always, (*Model).askQuit},
 	}
 }
 
@@ -157,23 +161,15 @@ func (m *Model) order(orders []Order) tea.Cmd {
 	}
 }
 
-// shell hands the terminal over and takes it back.
-func (m *Model) shell() tea.Cmd {
-	r := m.list.selected()
-	name := r.w.Name
-	m.blurred = true // nothing is sampled for a screen that is not seen
-	return tea.ExecProcess(m.source.Shell(name), func(err error) tea.Msg { return shellMsg{name, err} })
-}
-
+// openURL does what wsctl open does.
 func (m *Model) openURL() tea.Cmd {
-	url := portURL(m.list.selected().w.Port)
-	if url == "" {
-		m.say("·", m.list.selected().w.Name+" has no port")
-		return nil
+	r := m.list.selected()
+	m.say("›", "wsctl open "+r.w.Name)
+	ctx, source, id, name := m.ctx, m.source, r.w.ID, r.w.Name
+	return func() tea.Msg {
+		url, err := source.Open(ctx, id)
+		return outcomeMsg{"opened " + name + " at " + url, err}
 	}
-	m.say("›", "wsctl open "+m.list.selected().w.Name)
-	ctx, source := m.ctx, m.source
-	return func() tea.Msg { return outcomeMsg{"", source.Open(ctx, url)} }
 }
 
 // copyURL gives the address to the terminal's clipboard by OSC 52 (xterm), which works

@@ -49,9 +49,16 @@ func columns() []column {
 }
 
 // fitColumns chooses the columns for a width and gives what is left to the name, then to
-// the labels.
-func fitColumns(width int, life bool) []column {
+// the labels. Wanted are words of columns, of which as many are taken as fit; nil is any.
+func fitColumns(width int, life bool, wanted []string) []column {
 	all := columns()
+	if wanted != nil {
+		life = true
+		all = slices.DeleteFunc(all, func(c column) bool { return c.rank > 0 && !slices.Contains(wanted, c.word()) })
+		for i := range all {
+			all[i].instead = ""
+		}
+	}
 	order := slices.Clone(all)
 	slices.SortStableFunc(order, func(a, b column) int { return cmp.Compare(a.rank, b.rank) })
 	chosen, used := map[string]bool{}, pointerWidth-1
@@ -64,7 +71,7 @@ func fitColumns(width int, life bool) []column {
 			need -= 6
 		}
 		if used+need > width {
-			if c.rank <= 1 {
+			if c.rank <= 1 && wanted == nil || c.rank == 0 {
 				chosen[c.title] = true // a list without names and states is none
 				used = width
 			}

@@ -138,8 +138,8 @@ func (d *detail) actions(m *Model) []action {
 func (d *detail) title(m *Model, r *row, width int) []string {
 	name := m.theme.bold.paint(render.Escape(render.Fit(r.w.Name, max(8, width-30))))
 	head := " " + name + "  " + m.theme.state(r.w.State).paint(string(r.w.State))
-	if p := r.progress; p != "" {
-		head += m.theme.faint.paint("  " + render.Escape(p))
+	if s := r.stages.Current(); s != nil {
+		head += m.theme.faint.paint("  " + s.Name)
 	} else if url := portURL(r.w.Port); url != "" && width > 50 {
 		head += m.theme.faint.paint("  " + url)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -100,8 +99,28 @@ func (w *world) Create(_ context.Context, req api.Create) (workspace.Workspace, 
 	return workspace.Workspace{ID: "wnew", Name: req.Name, Spec: workspace.Spec{Template: req.Template, Image: "golang"}}, w.refuse
 }
 
-func (w *world) Shell(name string) *exec.Cmd            { return exec.Command("true", name) }
-func (w *world) Open(_ context.Context, _ string) error { return w.refuse }
+func (w *world) Shell(name string) Visit {
+	return func() error { w.note("shell %s", name); return nil }
+}
+
+func (w *world) Exec(name string, command []string) Visit {
+	return func() error { w.note("exec %s %q", name, command); return nil }
+}
+
+func (w *world) Forward(ctx context.Context, id string, p PortPair, tell func(Forwarded)) error {
+	if w.refuse != nil {
+		return w.refuse
+	}
+	w.note("forward %s %d:%d", id, p.Local, p.Remote)
+	tell(Forwarded{Address: fmt.Sprintf("127.0.0.1:%d", p.Local), Open: 1, Total: 3})
+	<-ctx.Done()
+	w.note("no forward %s %d", id, p.Remote)
+	return ctx.Err()
+}
+
+func (w *world) Open(_ context.Context, id string) (string, error) {
+	return "http://" + strings.TrimPrefix(id, "w") + ".localhost:7070/", w.refuse
+}
 
 // driver is a dashboard without a terminal. Commands run on goroutines, as bubbletea runs
 // them, and their messages are taken by until.

@@ -6,6 +6,26 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 )
 
+// takeKeys takes what was typed. Characters that came together, as over a slow line, are
+// keys one by one. What was pasted is for a field, and never for the actions.
+func (m *Model) takeKeys(k tea.KeyMsg) tea.Cmd {
+	switch {
+	case k.Paste && m.prompt == nil && m.form == nil && m.palette == nil:
+		return nil
+	case k.Paste || k.Type != tea.KeyRunes || k.Alt:
+		return m.handleKey(k)
+	}
+	cmds := make([]tea.Cmd, len(k.Runes))
+	for i, r := range k.Runes {
+		one := tea.Key{Type: tea.KeyRunes, Runes: []rune{r}}
+		if r == ' ' {
+			one.Type = tea.KeySpace
+		}
+		cmds[i] = m.handleKey(tea.KeyMsg(one))
+	}
+	return tea.Batch(cmds...)
+}
+
 // handleKey gives a key to whatever has the floor: a question, the form, the palette, the
 // help, and else to moving about and to the actions.
 func (m *Model) handleKey(k tea.KeyMsg) tea.Cmd {
@@ -19,6 +39,8 @@ func (m *Model) handleKey(k tea.KeyMsg) tea.Cmd {
 		return m.form.key(m, k)
 	case m.palette != nil:
 		return m.palette.key(m, k)
+	case m.chooser != nil:
+		return m.chooser.key(m, k)
 	case m.help:
 		m.help = false
 		return nil
@@ -121,7 +143,7 @@ func (m *Model) escape() {
 
 // handleMouse: the wheel moves, a click chooses, a click on what is chosen enters it.
 func (m *Model) handleMouse(e tea.MouseMsg) tea.Cmd {
-	if m.prompt != nil || m.form != nil || m.palette != nil || m.help {
+	if m.prompt != nil || m.overlaid() {
 		return nil
 	}
 	cols, rows := m.listSize()

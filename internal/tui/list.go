@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/wsctl/wsctl/internal/render"
 )
@@ -21,7 +22,8 @@ type list struct {
 	shown  []*row
 	filter filter
 
-	sort    string // title of the column
+	columns []string // words of the columns that are wanted; nil: as they fit
+	sort    string   // title of the column
 	reverse bool
 
 	at     string // id of the selected one, so that it stays selected whatever moves
@@ -57,7 +59,7 @@ func (l *list) targets() []*row {
 }
 
 // take merges news and reports which workspaces are new to the list.
-func (l *list) take(n news) {
+func (l *list) take(n news, now time.Time) {
 	if n.reset {
 		for id := range l.known {
 			if _, ok := n.put[id]; !ok {
@@ -77,17 +79,17 @@ func (l *list) take(n news) {
 		if r.w.Run != w.Run {
 			r.act = nil
 		}
-		if r.w.Run != w.Run || !w.State.Settled() && r.w.State != w.State {
-			r.progress = ""
+		if r.w.Run != w.Run || w.State.Settled() {
+			r.stages = render.Stages{}
 		}
 		r.w = w
-		if w.State.Settled() {
-			r.progress = ""
+		if !w.State.Settled() {
+			r.stages.State(now, w.State)
 		}
 	}
-	for id, text := range n.progress {
+	for id, s := range n.progress {
 		if r := l.known[id]; r != nil && !r.w.State.Settled() {
-			r.progress = text
+			r.stages.Signal(now, s)
 		}
 	}
 	for id := range n.gone {
@@ -210,9 +212,12 @@ func (l *list) life() bool {
 	return false
 }
 
+// fit are the columns that are shown in a width.
+func (l *list) fit(width int) []column { return fitColumns(width, l.life(), l.columns) }
+
 // view draws the headings and the rows in width columns and height lines.
 func (l *list) view(m *Model, width, height int) []string {
-	cols := fitColumns(width, l.life())
+	cols := l.fit(width)
 	lines := []string{l.heading(m, cols, width)}
 	l.height = max(1, height-1)
 	l.move(0)

@@ -2,10 +2,8 @@ package tui
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"slices"
 	"time"
 
@@ -38,10 +36,12 @@ type Model struct {
 	prompt  *prompt
 	form    *form
 	palette *palette
+	chooser *chooser
 	help    bool
 	toast   *toast
 	facts   []event.Event // newest facts of all workspaces, at most maxFacts
 	pending map[string]Order
+	held    []*forward // forwarded ports, oldest first
 
 	watch *stream[news]
 	seen  []string // ids whose samples are told, sorted
@@ -64,7 +64,7 @@ func New(ctx context.Context, o Options) *Model {
 		name = chooseTheme(m.env)
 	}
 	m.theme = newTheme(name)
-	m.list.filter = parseFilter(o.Filter)
+	m.list.filter, m.list.columns = parseFilter(o.Filter), o.Columns
 	m.now = m.clock()
 	m.link = Link{Daemon: true, Engine: true, Since: m.now}
 	m.width, m.height = 80, 24
@@ -91,10 +91,6 @@ type (
 		orders []Order
 		failed []error
 	}
-	shellMsg struct {
-		name string
-		err  error
-	}
 	outcomeMsg struct { // something small was done
 		text string
 		err  error
@@ -119,7 +115,7 @@ func (m *Model) handle(msg tea.Msg) tea.Cmd {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 	case tea.KeyMsg:
-		return m.handleKey(msg)
+		return m.takeKeys(msg)
 	case tea.MouseMsg:
 		return m.handleMouse(msg)
 	case tea.FocusMsg:
@@ -140,9 +136,10 @@ func (m *Model) handle(msg tea.Msg) tea.Cmd {
 		return m.handleForm(msg)
 	case doneMsg:
 		m.takeDone(msg)
-	case shellMsg:
-		m.blurred = false
-		m.back(msg)
+	case visitMsg:
+		m.takeVisit(msg)
+	case parcel[Forwarded]:
+		return m.takeForwarded(msg)
 	case outcomeMsg:
 		if msg.err != nil {
 			m.fail("", msg.err)
@@ -151,22 +148,6 @@ func (m *Model) handle(msg tea.Msg) tea.Cmd {
 		}
 	}
 	return nil
-}
-
-// back is after a shell. Its status is that of the last command, so it is no failure.
-func (m *Model) back(msg shellMsg) {
-	var exit *exec.ExitError
-	switch {
-	case errors.As(msg.err, &exit):
-		m.toast = &toast{
-			sign: "·", text: fmt.Sprintf("back from the shell of %s, which ended with status %d", msg.name, exit.ExitCode()),
-			hint: "where it did not begin, try: wsctl shell " + msg.name, until: m.now.Add(failureTime),
-		}
-	case msg.err != nil:
-		m.fail("shell "+msg.name, msg.err)
-	default:
-		m.say("✓", "back from the shell of "+msg.name)
-	}
 }
 
 // takeNews merges what happened and says what came of the orders.
@@ -181,7 +162,8 @@ func (m *Model) takeNews(p parcel[news]) tea.Cmd {
 	m.heard = m.heard || n.reset
 	m.keepFacts(n.events)
 	m.settle(n)
-	m.list.take(n)
+	m.list.take(n, m.now)
+	m.release(n.gone)
 	if n.touched[m.detail.id] {
 		m.detail.stale = true
 	}
@@ -234,7 +216,7 @@ func (m *Model) takeDone(msg doneMsg) {
 		m.toast.text = fmt.Sprintf("%d of %d refused; the last: %s", failed, len(msg.orders), m.toast.text)
 	}
 	if failed == 0 && !waits(msg.orders[0].Verb) {
-		m.say("✓", commandLine(msg.orders))
+		m.say("✓", outcome(msg.orders))
 	}
 	m.detail.stale = true
 }

@@ -234,7 +234,7 @@ func TestHowTheyAreUsedIsToldPieceByPiece(t *testing.T) {
 		Reset: true, Put: []workspace.Workspace{api1},
 		Use: map[string]api.Activity{"wapi": {Level: activity.Active, Sessions: 1, StopAt: noon.Add(time.Hour)}},
 	})
-	d.shows("active").shows("in 1 h (13:00)")
+	d.shows("active").shows("in 60 min (13:00)")
 	d.world.tell(Change{Moved: &api.Use{Workspace: "wapi", Level: activity.Idle, StopAt: noon.Add(5 * time.Minute), Cause: activity.ByEngagement}})
 	d.world.tell(Change{Signal: &event.Signal{Kind: event.SessionOpened, Workspace: "wapi", Detail: map[string]string{"sessions": "3"}}})
 	d.shows("idle").shows("api stops in 5 min (12:05), because nobody uses it")
@@ -318,6 +318,56 @@ func TestTheEndOfTheWatchIsTold(t *testing.T) {
 	d := drive(t, 80, 24).snapshot(some()...)
 	d.send(parcel[news]{stream: d.watch, over: true, err: errors.New("x")})
 	d.shows("wsd is away")
+}
+
+func TestKeysThatComeTogether(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("jj/label:team=web state:run")})
+	if got := names(d); got != "api shop" || d.prompt == nil {
+		t.Errorf("shown are %s", got)
+	}
+	d.keys("<esc>").send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("td"), Paste: true})
+	if d.prompt != nil || len(d.pending) > 0 {
+		t.Error("pasted text is taken for keys")
+	}
+	d.keys("/").send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("shop"), Paste: true})
+	if got := names(d); got != "shop" {
+		t.Errorf("after pasting a filter shown are %s", got)
+	}
+}
+
+func TestColumnsAreChosen(t *testing.T) {
+	heading := func(d *driver) string { return strings.Join(strings.Fields(strings.Split(d.View(), "\n")[1]), " ") }
+	d := drive(t, 80, 24, func(o *Options) { o.Columns = []string{"owner", "age"} }).snapshot(some()...).known()
+	if got := heading(d); got != "NAME↓ AGE OWNER" {
+		t.Errorf("the columns are %s", got)
+	}
+	d.keys("C", " ", "<esc>").shows("keep them with --columns state,age,owner")
+	if got := heading(d); got != "NAME↓ STATE AGE OWNER" {
+		t.Errorf("with one more the columns are %s", got)
+	}
+	for cols := 20; cols < 200; cols++ {
+		d.width = cols
+		d.layout()
+		fits(t, d.View(), cols, 24)
+	}
+	d.width = 40
+	d.keys("C", "jjjjjjjjjjjj", " ").shows("no room for it").keys("a", "<esc>").shows("columns as they fit")
+	if got := heading(d); got != "NAME↓ STATE STOPS IN" {
+		t.Errorf("without a choice the columns are %s", got)
+	}
+}
+
+func TestQuestionsFitEveryTerminal(t *testing.T) {
+	for _, size := range [][2]int{{20, 5}, {40, 12}, {80, 24}} {
+		for _, keys := range []string{"d", "m", "L", "h", "X", "F", "/", "ad"} {
+			d := drive(t, size[0], size[1]).snapshot(some()...).known().keys(keys, "漢字 1234567890")
+			fits(t, d.View(), size[0], size[1])
+			if last := d.View(); size[0] >= 40 && !strings.Contains(last, "67890") {
+				t.Errorf("%s at %v: what was typed is not seen:\n%s", keys, size, last)
+			}
+		}
+	}
 }
 
 func TestMouse(t *testing.T) {

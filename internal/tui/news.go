@@ -17,8 +17,8 @@ type news struct {
 	put      map[string]workspace.Workspace
 	gone     map[string]bool
 	events   []event.Event
-	progress map[string]string // by workspace: the last line of progress
-	touched  map[string]bool   // something was said of them that a pane may show
+	progress map[string]event.Signal // by workspace: the newest of progress
+	touched  map[string]bool         // something was said of them that a pane may show
 	uses     map[string]use
 	samples  map[string]workspace.Usage // the newest of each
 	link     *Link
@@ -58,7 +58,7 @@ func (n *news) add(c Change) {
 		n.put, n.gone = map[string]workspace.Workspace{}, map[string]bool{}
 	}
 	if n.touched == nil {
-		n.touched, n.progress = map[string]bool{}, map[string]string{}
+		n.touched, n.progress = map[string]bool{}, map[string]event.Signal{}
 	}
 	n.reset = n.reset || c.Reset
 	for _, w := range c.Put {
@@ -79,7 +79,7 @@ func (n *news) add(c Change) {
 	if s := c.Signal; s != nil {
 		n.touched[s.Workspace] = true
 		if s.Kind == event.Progress {
-			n.progress[s.Workspace] = progressText(s.Detail)
+			n.progress[s.Workspace] = *s
 		}
 	}
 	if c.Link != nil {
@@ -121,13 +121,4 @@ func (n *news) addUse(c Change) {
 			n.uses[s.Workspace] = use{whole: s.Activity, sessions: -1}
 		}
 	}
-}
-
-// progressText is one line about a long step.
-func progressText(d map[string]string) string {
-	text := d["stage"]
-	if d["line"] != "" {
-		text += ": " + d["line"]
-	}
-	return text
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/render"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -60,12 +61,12 @@ func commandLine(orders []Order) string {
 			words = append(words, "--for", span(o.For))
 		}
 		if o.Text != "" {
-			words = append(words, "--reason", quote(o.Text))
+			words = append(words, "--reason", render.Quote(o.Text))
 		}
 	case Label:
 		for _, k := range slices.Sorted(maps.Keys(o.Labels)) {
 			if v := o.Labels[k]; v != nil {
-				words = append(words, quote(k+"="+*v))
+				words = append(words, render.Quote(k+"="+*v))
 			} else {
 				words = append(words, k+"-")
 			}
@@ -86,39 +87,45 @@ func span(d time.Duration) string {
 	return s
 }
 
-// quote makes s one word of a POSIX shell.
-func quote(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,@%+", r)
-	}
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
 // createLine is the command that is equal to a request.
 func createLine(r api.Create) string {
 	words := []string{"wsctl", "create"}
 	if r.Name != "" {
-		words = append(words, quote(r.Name))
+		words = append(words, render.Quote(r.Name))
 	}
 	if r.Template != "" {
-		words = append(words, "--template", quote(r.Template))
+		words = append(words, "--template", render.Quote(r.Template))
 	}
 	if r.Image != "" {
-		words = append(words, "--image", quote(r.Image))
+		words = append(words, "--image", render.Quote(r.Image))
 	}
 	for _, k := range slices.Sorted(maps.Keys(r.Params)) {
-		words = append(words, "--param", quote(k+"="+r.Params[k]))
+		words = append(words, "--param", render.Quote(k+"="+r.Params[k]))
 	}
 	for _, k := range slices.Sorted(maps.Keys(r.Labels)) {
-		words = append(words, "--label", quote(k+"="+r.Labels[k]))
+		words = append(words, "--label", render.Quote(k+"="+r.Labels[k]))
 	}
 	if r.Stopped {
 		words = append(words, "--stopped")
 	}
 	return strings.Join(words, " ")
+}
+
+// outcome words what came of orders that are done as soon as they are accepted.
+func outcome(orders []Order) string {
+	o, who := orders[0], orders[0].Name
+	if len(orders) > 1 {
+		who = plural(len(orders), "workspace")
+	}
+	switch o.Verb {
+	case Hold:
+		return "held for " + span(o.For) + ": " + who
+	case Extend:
+		return "goes on as if just used: " + who
+	case Rename:
+		return who + " is called " + o.Text + " now"
+	}
+	return "labels are set: " + who
 }
 
 // done words the end of an order, once the workspace has come to rest.

@@ -75,9 +75,11 @@ func broken(text string, width int) []string {
 func (p *page) overview() {
 	w := &p.r.w
 	why := p.m.detail.got.Why
+	p.stages()
 	p.life(why)
 	p.fact("from", from(w))
 	p.fact("limits", fmt.Sprintf("%s CPUs, %s memory, %d processes", render.Number(w.Spec.Limits.CPUs), render.Bytes(w.Spec.Limits.Memory), w.Spec.Limits.Pids))
+	p.fact("forwarded", p.forwardText())
 	p.fact("owner", w.Owner)
 	p.fact("labels", labelText(w.Labels))
 	p.fact("created", render.Ago(p.m.now, w.CreatedAt))
@@ -91,6 +93,21 @@ func (p *page) overview() {
 	if why != nil {
 		p.evidence(why)
 	}
+}
+
+// stages are what is done to it, as the command line shows it.
+func (p *page) stages() {
+	for i, s := range p.r.stages.All {
+		mark, colour := s.Mark()
+		text, took := s.Line(p.m.now, p.width-factWidth-4)
+		label := map[bool]string{true: "progress"}[i == 0]
+		p.line(" " + p.m.theme.faint.paint(cell(label, factWidth, false)) + " " + p.m.theme.of(colour).paint(mark) + " " + text + p.m.theme.faint.paint(took))
+	}
+}
+
+// stageText is a stage in a sentence.
+func stageText(s render.Stage, now time.Time) string {
+	return s.Name + suffix(" ", s.Detail) + ", " + render.Elapsed(max(0, now.Sub(s.Begun)))
 }
 
 func from(w *workspace.Workspace) string {
@@ -123,7 +140,7 @@ func (p *page) life(why *api.Why) {
 		p.fact("held", "until "+clockTime(h.Until)+" by "+h.Actor+suffix(": ", h.Reason))
 	}
 	for _, t := range why.Next {
-		p.fact("then", clockTime(t.At)+" "+strings.ReplaceAll(t.What, "_", " ")+suffix(": ", t.Why))
+		p.fact("then", clockTime(t.At)+" "+strings.ReplaceAll(t.What, "_", " ")+suffix(": ", render.Relative(p.m.now, t.Why)))
 	}
 }
 
@@ -347,6 +364,7 @@ func (p *page) ports() {
 		rows = append(rows, texts(t.Name, runs, fmt.Sprintf("%dx%d", t.Cols, t.Rows), strconv.Itoa(t.Viewers), render.Ago(p.m.now, t.LastInput)))
 	}
 	p.table([]string{"TERMINAL", "RUNS", "SIZE", "VIEWERS", "LAST INPUT"}, rows, "no terminal; x opens one")
+	p.forwards()
 }
 
 func (p *page) jobs() {

@@ -83,8 +83,13 @@ func (p *palette) view(m *Model, width, height int) []string {
 // helpView lists the keys that work now, in two columns where there is room.
 func (m *Model) helpView() []string {
 	moves := [][2]string{
-		{"↑ ↓ j k", "move"}, {"pgup pgdn", "move by a page"}, {"g G", "first, last"},
-		{"enter →", "look at one"}, {"esc ←", "back"}, {"tab", "next pane"}, {"1 to 8", "a pane"},
+		{"↑ ↓ j k", "move"},
+		{"pgup pgdn", "move by a page"},
+		{"g G", "first, last"},
+		{"enter →", "look at one"},
+		{"esc ←", "back"},
+		{"tab", "next pane"},
+		{"1 to 8", "a pane"},
 	}
 	var rows [][2]string
 	for _, a := range m.usable() {

@@ -8,8 +8,12 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/render"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
+
+// inputRoom is the columns that an answer has at least beside its question.
+const inputRoom = 16
 
 // prompt is a question of one line above the footer.
 type prompt struct {
@@ -21,6 +25,8 @@ type prompt struct {
 	enter func(m *Model, text string) tea.Cmd // with the answer
 	leave func(m *Model)                      // where it is taken back; may be nil
 	line  func(text string) string            // the equal command; may be nil
+
+	refused bool // an answer was; so the aside tells even of nothing what is wrong with it
 }
 
 func (m *Model) ask(p prompt, text string) tea.Cmd {
@@ -40,9 +46,8 @@ func (p *prompt) key(m *Model, k tea.KeyMsg) tea.Cmd {
 	case "enter":
 		text := strings.TrimSpace(p.input.value())
 		if p.check != nil {
-			if err := p.check(text); err != nil {
-				m.fail("", err)
-				return nil
+			if p.refused = p.check(text) != nil; p.refused {
+				return nil // the aside says why
 			}
 		}
 		m.prompt = nil
@@ -57,14 +62,14 @@ func (p *prompt) key(m *Model, k tea.KeyMsg) tea.Cmd {
 
 // view is the line of the question.
 func (p *prompt) view(m *Model, width int) string {
-	title := " " + p.title + " "
-	return m.theme.key.paint(title) + p.input.view(m.theme, max(4, width-len(title)-2))
+	title := " " + render.Fit(render.Escape(p.title), max(8, width-inputRoom)) + " "
+	return m.theme.key.paint(title) + p.input.view(m.theme, max(4, width-render.Width(title)-2))
 }
 
 // aside is what stands below the question: what is wrong, or the equal command.
 func (p *prompt) aside() (text string, wrong bool) {
 	text = strings.TrimSpace(p.input.value())
-	if p.check != nil && text != "" {
+	if p.check != nil && (text != "" || p.refused) {
 		if err := p.check(text); err != nil {
 			return fault.From(err).Text, true
 		}

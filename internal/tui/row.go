@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/render"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -13,12 +14,12 @@ const window = 240
 
 // row is what the dashboard knows of one workspace.
 type row struct {
-	w        workspace.Workspace
-	act      *api.Activity // nil: nothing is known of its use
-	progress string
-	use      *usage
-	marked   bool
-	listed   bool // it passes the filter; kept by list.arrange
+	w      workspace.Workspace
+	act    *api.Activity // nil: nothing is known of its use
+	stages render.Stages // of what is done to it; none once that is over
+	use    *usage
+	marked bool
+	listed bool // it passes the filter; kept by list.arrange
 }
 
 // usage is the newest sample and a window of what was used until it: oldest first, at most

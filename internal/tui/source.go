@@ -2,7 +2,6 @@ package tui
 
 import (
 	"context"
-	"os/exec"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
@@ -31,10 +30,30 @@ type Source interface {
 	Do(ctx context.Context, o Order) error
 	// Create makes a workspace, or with DryRun says what would be made.
 	Create(ctx context.Context, req api.Create) (workspace.Workspace, error)
-	// Shell is the program to hand the terminal to; it is not started.
-	Shell(name string) *exec.Cmd
-	// Open shows an address in a browser.
-	Open(ctx context.Context, url string) error
+	// Shell is a visit of a workspace's terminal.
+	Shell(name string) Visit
+	// Exec is a visit that runs a command inside and waits for a key after it, so that what
+	// it printed can be read.
+	Exec(name string, command []string) Visit
+	// Forward listens on this machine and carries each connection to a port inside, until
+	// ctx ends. It tells where it listens, and then each change.
+	Forward(ctx context.Context, id string, p PortPair, tell func(Forwarded)) error
+	// Open shows a workspace in a browser and returns the address.
+	Open(ctx context.Context, id string) (url string, err error)
+}
+
+// Visit is something that has the terminal to itself. It returns once it has given it
+// back; an error that is an *exec.ExitError is the status of what ran.
+type Visit func() error
+
+// PortPair is a port of this machine, 0 for any, and the port inside to which it leads.
+type PortPair struct{ Local, Remote int }
+
+// Forwarded is how a forwarded port is now.
+type Forwarded struct {
+	Address     string // of this machine
+	Open, Total int    // connections: now, and so far
+	Wrong       error  // of the newest connection that failed
 }
 
 // Change is something that happened. Members that are zero say nothing.

@@ -7,6 +7,7 @@ import (
 	"github.com/charmbracelet/lipgloss"
 	"github.com/muesli/termenv"
 
+	"github.com/wsctl/wsctl/internal/render"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -124,4 +125,21 @@ func (t *theme) state(s workspace.State) ink {
 		return t.faint
 	}
 	return t.busy
+}
+
+// of is the ink of a colour that render names by its role.
+func (t *theme) of(c render.Colour) ink {
+	switch c {
+	case render.Good:
+		return t.good
+	case render.Busy:
+		return t.busy
+	case render.Bad:
+		return t.bad
+	case render.Faint:
+		return t.faint
+	case render.Bold:
+		return t.bold
+	}
+	return t.plain
 }

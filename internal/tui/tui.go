@@ -34,14 +34,15 @@ var _ = quiet.Restore()
 
 // Options are what a dashboard is made of. Source is required.
 type Options struct {
-	Source Source
-	In     io.Reader
-	Out    io.Writer
-	Env    func(string) string
-	Theme  string // one of ThemeNames; "": chosen from the environment
-	Filter string // to begin with
-	Mouse  bool
-	Now    func() time.Time // nil: the clock
+	Source  Source
+	In      io.Reader
+	Out     io.Writer
+	Env     func(string) string
+	Theme   string   // one of ThemeNames; "": chosen from the environment
+	Filter  string   // to begin with
+	Columns []string // of ColumnNames; nil: as they fit
+	Mouse   bool
+	Now     func() time.Time // nil: the clock
 	// Frame is told how long each frame took, from the message to the drawn screen; nil:
 	// nobody measures.
 	Frame func(time.Duration)

@@ -43,6 +43,11 @@ func (m *Model) split() bool       { return m.arrangement() != alone }
 func (m *Model) listShown() bool   { return m.split() || !m.inside }
 func (m *Model) detailShown() bool { return m.split() || m.inside }
 
+// overlaid reports whether something else stands in the place of list and detail.
+func (m *Model) overlaid() bool {
+	return m.help || m.form != nil || m.palette != nil || m.chooser != nil
+}
+
 // listSize is the columns and lines of the list, its headings included.
 func (m *Model) listSize() (cols, rows int) {
 	switch m.arrangement() {
@@ -90,8 +95,14 @@ func (m *Model) body() []string {
 		return m.palette.view(m, m.width, m.bodyHeight())
 	case m.form != nil:
 		return m.form.view(m, m.width, m.bodyHeight())
+	case m.chooser != nil:
+		return m.chooser.view(m, m.width, m.bodyHeight())
 	case len(m.list.shown) == 0:
-		return m.emptyView()
+		lines := m.emptyView()
+		for i := range lines {
+			lines[i] = cut(lines[i], m.width)
+		}
+		return lines
 	}
 	cols, rows := m.listSize()
 	switch m.arrangement() {
@@ -136,6 +147,9 @@ func (m *Model) header() string {
 	if n := m.list.marks(); n > 0 {
 		left += "  " + m.theme.accent.paint(fmt.Sprintf("● %d marked", n))
 	}
+	if n := m.listening(); n > 0 {
+		left += "  " + m.theme.accent.paint("⇄ "+plural(n, "forwarded port"))
+	}
 	for _, s := range workspace.States() {
 		if counts[s] > 0 && m.width >= 60 {
 			left += "  " + m.theme.state(s).paint(fmt.Sprintf("%d %s", counts[s], s))
@@ -149,7 +163,7 @@ func (m *Model) header() string {
 	if right == "" {
 		return cut(left, m.width)
 	}
-	return pad(cut(left, room), room) + " " + right
+	return cut(pad(cut(left, room), room)+" "+right, m.width)
 }
 
 // linkText is nothing while all is well.
@@ -172,7 +186,7 @@ func (m *Model) status() []string {
 		return []string{m.prompt.view(m, m.width)}
 	case m.toast != nil:
 		return m.toastLines(m.width)
-	case m.list.selected() == nil || m.help || m.form != nil || m.palette != nil || m.inside && !m.split():
+	case m.list.selected() == nil || m.overlaid() || m.inside && !m.split():
 		return []string{""}
 	}
 	return []string{" " + m.theme.faint.paint(render.Fit(render.Escape(m.sentence(m.list.selected())), m.width-2))}
@@ -182,8 +196,8 @@ func (m *Model) status() []string {
 func (m *Model) sentence(r *row) string {
 	w := &r.w
 	switch {
-	case r.progress != "":
-		return w.Name + ": " + r.progress
+	case r.stages.Current() != nil:
+		return w.Name + ": " + stageText(*r.stages.Current(), m.now)
 	case w.State == workspace.Running && r.act != nil:
 		return w.Name + " stops " + m.stopSentence(r)
 	case w.State == workspace.Running:
@@ -212,6 +226,8 @@ func (m *Model) footer() string {
 		return cut(" "+m.keys([][2]string{{"↑↓", "choose"}, {"enter", "do it"}, {"esc", "back"}}), m.width)
 	case m.form != nil:
 		return cut(" "+m.form.footer(m), m.width)
+	case m.chooser != nil:
+		return cut(" "+m.chooser.footer(m), m.width)
 	}
 	var keys [][2]string
 	if m.inside {
@@ -271,20 +287,17 @@ func (m *Model) emptyView() []string {
 	case len(m.list.known) > 0:
 		return []string{"", "  No workspace matches.", "", "  " + t.key.paint("/") + " changes the filter, " + t.key.paint("esc") + " drops it."}
 	}
-	lines := []string{
+	return []string{
 		"", "  " + t.bold.paint("No workspaces yet."), "",
 		"  " + t.key.paint("n") + "  creates one: choose a template", "",
 		"  or from a shell:", "",
 		"    " + t.accent.paint("wsctl create demo"),
 		"    " + t.accent.paint("wsctl create app --git URL"),
-		"    " + t.accent.paint("wsctl create here --from ."), "",
+		"    " + t.accent.paint("wsctl create here --from ."),
+		"    " + t.accent.paint("wsctl tour") + "   to see how it works", "",
 		"  A workspace is an isolated place with a URL of its",
 		"  own. It stops by itself when nobody uses it.",
 	}
-	for i := range lines {
-		lines[i] = cut(lines[i], m.width)
-	}
-	return lines
 }
 
 // cut fits a painted line into width columns.

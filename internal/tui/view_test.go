@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/render"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -77,7 +78,7 @@ func everything() Details {
 }
 
 func TestPanes(t *testing.T) {
-	for _, size := range [][2]int{{40, 12}, {80, 24}, {120, 40}} {
+	for _, size := range sizes {
 		for i, pane := range Panes() {
 			t.Run(fmt.Sprintf("%s at %dx%d", pane, size[0], size[1]), func(t *testing.T) {
 				d := drive(t, size[0], size[1])
@@ -95,6 +96,54 @@ func TestPanes(t *testing.T) {
 				golden(t, fmt.Sprintf("pane-%s-%dx%d", strings.ToLower(string(pane)), size[0], size[1]), d.View())
 			})
 		}
+	}
+}
+
+// A pane of which nothing is known says so, and what to do.
+func TestEmptyPanes(t *testing.T) {
+	for i, pane := range Panes() {
+		t.Run(string(pane), func(t *testing.T) {
+			d := drive(t, 80, 24).snapshot(ws("bare", workspace.Stopped)).keys(fmt.Sprint(i + 1))
+			if pane.fetched() {
+				d.until("it is fetched", func() bool { return d.detail.loaded })
+			}
+			fits(t, d.View(), 80, 24)
+			golden(t, "bare-"+strings.ToLower(string(pane)), d.View())
+		})
+	}
+}
+
+// Text of others may be wide, joined, or turned round: columns stay columns.
+func TestWideCharacters(t *testing.T) {
+	const wide = "漢字かな🙂👩‍👩‍👧e\u0301한국어"
+	for _, size := range sizes {
+		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
+			w := ws("shop", workspace.Running, labelled("team="+wide, "note="+wide))
+			w.Owner, w.Spec.Template, w.Spec.Image, w.Spec.Command = wide, wide, wide, []string{wide, wide}
+			d := drive(t, size[0], size[1], func(o *Options) { o.Columns = []string{"state", "from", "owner", "labels"} })
+			why := whyOf(w)
+			why.Holds[0].Reason, why.Sessions[0].User, why.Ledger[0].What = wide, wide, wide
+			d.world.details = everything()
+			d.world.details.Why = &why
+			d.world.details.Terminals[0].Foreground, d.world.details.Listening[0].Process = wide, wide
+			d.world.lines = []workspace.LogLine{{Time: noon, Text: strings.Repeat(wide, 20)}, {Time: noon, Text: wide}}
+			d.snapshot(w, ws("plain", workspace.Running)).known()
+			golden(t, fmt.Sprintf("wide-list-%dx%d", size[0], size[1]), d.View())
+			d.keys("j")
+			for i, pane := range Panes() {
+				d.keys(fmt.Sprint(i + 1))
+				if pane.fetched() {
+					d.until("it is fetched", func() bool { return d.detail.loaded })
+				}
+				if pane == Logs {
+					d.until("there is output", func() bool { return len(d.detail.logs.ring) == 2 })
+				}
+				fits(t, d.View(), size[0], size[1])
+				if size[0] == 80 {
+					golden(t, "wide-"+strings.ToLower(string(pane)), d.View())
+				}
+			}
+		})
 	}
 }
 
@@ -126,8 +175,27 @@ func TestScreens(t *testing.T) {
 		"delete-many":  func(d *driver) { d.keys("a", "d", "6") },
 		"rename-wrong": func(d *driver) { d.keys("m", "_") },
 		"hold":         func(d *driver) { d.keys("h", "demo for the team") },
-		"form":         func(d *driver) { d.keys("n").shows("Static").keys("<up>", "<left>") },
-		"form-wrong":   func(d *driver) { d.keys("n").shows("Static").keys("<down>", "Not a name", "<enter>") },
+		"progress": func(d *driver) {
+			tell := func(after time.Duration, detail map[string]string, shows string) {
+				d.time = noon.Add(after)
+				d.world.tell(Change{Signal: &event.Signal{Kind: event.Progress, Workspace: "wnew", Detail: detail}})
+				d.shows(shows)
+			}
+			d.keys("jjj", "1")
+			tell(time.Second, map[string]string{"stage": "image", "current": "52428800", "total": "104857600"}, "50 %")
+			tell(3*time.Second, map[string]string{"stage": "build", "line": "Step 2/5 : RUN apt-get install -y git"}, "Step 2/5")
+			d.time = noon.Add(7 * time.Second)
+			d.send(tickMsg{})
+		},
+		"columns": func(d *driver) { d.keys("C", "j", " ", "j", " ", "jjjjjj", " ") },
+		"exec":    func(d *driver) { d.keys("X", "ls | wc -l") },
+		"forward": func(d *driver) { d.keys("F", "15432:5432") },
+		"forwarded": func(d *driver) {
+			d.world.details = everything()
+			d.keys("F", "15432:5432", "<enter>").shows("leads to").keys("5").shows("server")
+		},
+		"form":       func(d *driver) { d.keys("n").shows("Static").keys("<up>", "<left>") },
+		"form-wrong": func(d *driver) { d.keys("n").shows("Static").keys("<down>", "Not a name", "<enter>") },
 		"refused": func(d *driver) {
 			d.world.refuse = errDenied
 			d.keys("t").shows("✗")
