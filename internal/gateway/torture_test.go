@@ -165,7 +165,7 @@ func TestAReaderThatNeverReadsCostsItsQueueAndHoldsUpNobody(t *testing.T) {
 	lazy.until(api.FrameSnapshot)
 	payload := json.RawMessage(`{"text":"` + strings.Repeat("x", 60<<10) + `"}`)
 	const frames = 400
-	got := make(chan uint64, 3*frames)
+	got, lost := make(chan uint64, 3*frames), make(chan error, 3)
 	for range 3 {
 		p := r.dial(alice)
 		p.join("one", api.Join{})
@@ -174,6 +174,7 @@ func TestAReaderThatNeverReadsCostsItsQueueAndHoldsUpNobody(t *testing.T) {
 			for {
 				f, err := p.read()
 				if err != nil {
+					lost <- err
 					return
 				}
 				if f.Seq > 0 {
@@ -205,7 +206,11 @@ func TestAReaderThatNeverReadsCostsItsQueueAndHoldsUpNobody(t *testing.T) {
 		room.mu.Unlock()
 		if i%8 == 7 { // the others read at the pace of what is told, and are never waited for by the hub
 			for range 3 * 8 {
-				<-got
+				select {
+				case <-got:
+				case err := <-lost:
+					t.Fatal(err)
+				}
 			}
 		}
 	}
