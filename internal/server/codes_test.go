@@ -59,9 +59,9 @@ var indirect = map[string][]code{
 		{"bad_path", "invalid", "…"}, {"no_space", "limit", "…"}, {"replaced", "conflict", "…"}, {"too_slow", "conflict", "…"},
 		{"bad_request", "invalid", "…"}, {"watch_limit", "limit", "…"}, {"agent_error", "internal", "…"},
 	},
-	"template/params.go wrong[0].Code":    {{"param_invalid", "invalid", "…"}, {"param_unknown", "invalid", "…"}},
+	"template/params.go wrong[0].Code":  {{"param_invalid", "invalid", "…"}, {"param_unknown", "invalid", "…"}},
 	`engine/perform.go "timeout_"+name`: slices.Concat(timeouts("create", "initialize", "start"), timeouts(jobKinds()...)),
-	`engine/perform.go "exited_early"`:    {{"exited_early", "conflict", "its main process ended with status … before it was ready"}},
+	`engine/perform.go "exited_early"`:  {{"exited_early", "conflict", "its main process ended with status … before it was ready"}},
 }
 
 func timeouts(names ...string) (list []code) {
