@@ -23,6 +23,7 @@ func groups() []group {
 		{"list", measureList},
 		{"stored", measureStored},
 		{"timers", measureTimers},
+		{"idle", measureIdle},
 		{"cli", measureCLI},
 		{"fanout", measureFanout},
 		{"dash", measureDash},

@@ -21,6 +21,7 @@ type eventsOptions struct {
 	After     uint64
 	Limit     int
 	Workspace string
+	Frames    bool
 
 	resume bool // --after was given
 }
@@ -35,14 +36,22 @@ func newEventsCmd(f *Factory, runF func(context.Context, *eventsOptions) error) 
 		Short: "Show what happened, who asked, and how it ended",
 		Long: `Shows the numbered facts that wsd has recorded: changes of state, commands, denials.
 They are the audit log. With -f new facts follow until Ctrl-C; a lost connection is
-made anew and no fact is missed or told twice. With --json each fact is one line.`,
+made anew and no fact is missed or told twice. With --json each fact is one line.
+
+With -f --frames each line is a frame of the gateway instead, as other clients of it get
+them: states, levels of use, presence, ports, builds, signals of progress. A lost
+connection goes on where it ended. Looking on is no use of a workspace.`,
 		Example: `  wsctl events --limit 20
   wsctl events -f --workspace demo
-  wsctl events --after 1042 --json`,
+  wsctl events --after 1042 --json
+  wsctl events -f --frames --workspace demo | jq .type`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			o.resume = cmd.Flags().Changed("after")
-			if o.Limit < 1 || o.Limit > 10000 {
+			switch {
+			case o.Limit < 1 || o.Limit > 10000:
 				return usage(cmd, "--limit: give 1 to 10000")
+			case o.Frames && (!o.Follow || o.resume):
+				return usage(cmd, "--frames goes with -f, and without --after")
 			}
 			return takes(0, 0, "")(cmd, args)
 		},
@@ -53,6 +62,7 @@ made anew and no fact is missed or told twice. With --json each fact is one line
 	flags.Uint64Var(&o.After, "after", 0, "only facts after this `NUMBER`")
 	flags.IntVar(&o.Limit, "limit", 50, "at most this `NUMBER` of facts")
 	flags.StringVar(&o.Workspace, "workspace", "", "only of this `WORKSPACE`")
+	flags.BoolVar(&o.Frames, "frames", false, "with -f: print the frames of the gateway, one JSON object a line")
 	_ = cmd.RegisterFlagCompletionFunc("workspace", completeWorkspaces(f, -1))
 	return cmd
 }
@@ -64,6 +74,9 @@ func runEvents(ctx context.Context, f *Factory, o *eventsOptions) error {
 	}
 	if !o.Follow {
 		return o.page(ctx, f, c)
+	}
+	if o.Frames {
+		return o.frames(ctx, f, c)
 	}
 	watch := client.WatchOptions{Workspace: o.Workspace, GiveUp: daemonPatience}
 	if o.resume {
@@ -81,6 +94,26 @@ func runEvents(ctx context.Context, f *Factory, o *eventsOptions) error {
 		}
 		if err := f.flush(); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// frames prints what the gateway tells an observer.
+func (o *eventsOptions) frames(ctx context.Context, f *Factory, c *client.Client) error {
+	for u, err := range c.Subscribe(ctx, client.SubscribeOptions{Workspace: o.Workspace, Observe: true}) {
+		switch {
+		case err != nil:
+			return err
+		case u.Frame == nil && u.Link == client.Lost:
+			f.note("the connection to wsd is lost; trying again")
+		case u.Frame != nil:
+			if err := render.JSONLine(f.Streams.Out, u.Frame); err != nil {
+				return err
+			}
+			if err := f.flush(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

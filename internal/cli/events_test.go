@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
+	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/event"
 )
 
@@ -25,5 +27,38 @@ func TestFactsAreWordedForPeople(t *testing.T) {
 		if c.detail != nil && len(e.Detail) != len(c.detail) {
 			t.Errorf("%s: the fact itself was changed", c.kind)
 		}
+	}
+}
+
+func TestFramesAreThoseOfTheGatewayOneALine(t *testing.T) {
+	h := testHost(t)
+	h.must(t, "create", "framed", "--stopped")
+	cmd := h.command("events", "-f", "--frames", "--workspace", "framed")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	lines := json.NewDecoder(out)
+	next := func(typ string) (f api.Frame) {
+		t.Helper()
+		for f.Type != typ {
+			f = api.Frame{}
+			if err := lines.Decode(&f); err != nil {
+				t.Fatalf("no frame %s came: %v", typ, err)
+			}
+		}
+		return f
+	}
+	first := next(api.FrameSnapshot)
+	h.must(t, "label", "framed", "frame=1")
+	if f := next(api.FrameUpdated); f.Seq != first.Seq+1 || f.Epoch != first.Epoch || f.Workspace != first.Workspace {
+		t.Errorf("the snapshot is %+v, the change %+v", first, f)
+	}
+	if y := h.must(t, "sessions", "framed", "--json"); strings.Contains(y, `"id"`) {
+		t.Errorf("who looks on is a session: %s", y)
 	}
 }

@@ -343,7 +343,11 @@ func (w *wire) write(f api.Frame) error {
 
 // answer sends the pong of a ping. That it cannot be sent is seen by the reader.
 func (w *wire) answer(f api.Frame) error {
-	_ = w.write(api.Frame{V: 1, Type: api.FramePong, Payload: f.Payload})
+	var p api.Ping
+	if err := json.Unmarshal(f.Payload, &p); err != nil {
+		return badAnswer(err)
+	}
+	_ = w.send(api.FramePong, "", api.Ping{T: p.T})
 	return nil
 }
 

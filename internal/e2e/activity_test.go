@@ -90,6 +90,12 @@ func (h *house) every(t *testing.T, name string, pause, d time.Duration, do func
 
 func ask(t *testing.T, address, host, path string, headers ...string) {
 	t.Helper()
+	answerTo(t, address, host, path, headers...)
+}
+
+// answerTo is the body of the answer, "" where there is none.
+func answerTo(t *testing.T, address, host, path string, headers ...string) string {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -100,10 +106,12 @@ func ask(t *testing.T, address, host, path string, headers ...string) {
 		req.Header.Set(k, v)
 	}
 	res, err := (&http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
-	if err == nil {
-		_, _ = io.Copy(io.Discard, res.Body)
-		_ = res.Body.Close()
+	if err != nil {
+		return ""
 	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body) // a workspace may stop meanwhile
+	return string(body)
 }
 
 func TestATerminalRunsWhileSomebodyTypes(t *testing.T) {
@@ -247,6 +255,35 @@ func TestAConnectionComesBackAsTheSameSession(t *testing.T) {
 	}
 }
 
+// A lid that was closed for longer than the grace: nobody is there meanwhile, and who comes
+// back goes on from the last use, not from the return.
+func TestComingBackLateIsNoUse(t *testing.T) {
+	t.Parallel() // it mostly waits
+	h, _ := lived(t)
+	h.create("late", "--template", "static")
+	m := h.terminal()
+	m.types("wsctl shell late")
+	m.types("echo here-$((40+2))")
+	m.shows("here-42")
+	m.killWsctl()
+	used := h.why("late").Facts.Engaged
+	for end := time.Now().Add(patience); h.why("late").Level != activity.Disconnected; time.Sleep(50 * time.Millisecond) {
+		if y := h.why("late"); time.Now().After(end) || y.Workspace.State != workspace.Running {
+			t.Fatalf("it is %s, %s", y.Workspace.State, y.Level)
+		}
+	}
+	m.types("wsctl shell late --view")
+	for end := time.Now().Add(patience); h.why("late").Level == activity.Disconnected; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("who is back is not seen")
+		}
+	}
+	if y := h.why("late"); y.Facts.Engaged.Sub(used) > time.Second {
+		t.Errorf("coming back counts as use: %v after the last key", y.Facts.Engaged.Sub(used))
+	}
+	h.wantEnd(t, "late", background)
+}
+
 func TestAHoldLastsAsLongAsItsCommand(t *testing.T) {
 	t.Parallel() // it mostly waits
 	h, _ := lived(t)
@@ -271,7 +308,17 @@ func TestTypingOverSSHKeepsAWorkspaceRunning(t *testing.T) {
 	m.types("ssh -F " + h.home + "/.ssh/config -t s.wsd cat")
 	m.types("over-ssh")
 	m.shows("over-ssh")
-	h.every(t, "s", time.Second, background+8*time.Second, func() { m.types("x") })
+	typed := time.Now()
+	h.every(t, "s", time.Second, background+8*time.Second, func() {
+		m.types("x")
+		// The kernel tells of a key up to 8 s late, and the first one was told by the connection itself.
+		if y := h.why("s"); time.Since(typed) > 10*time.Second && y.Now.Sub(y.Facts.Engaged) > 10*time.Second {
+			t.Errorf("while somebody types it is %s, last used %v ago", y.Level, y.Now.Sub(y.Facts.Engaged))
+		}
+	})
+	if y := h.why("s"); len(y.Sessions) != 1 || y.Sessions[0].Kind != activity.SSH || y.Sessions[0].Inputs < 2 {
+		t.Errorf("the session is not told to have typed: %+v", y.Sessions)
+	}
 	got, why := h.ends(t, "s")
 	t.Logf("s stopped %v after its last use: %s", got, why)
 	if got < background-8*time.Second || got > background+late { // the kernel tells of keys up to 8 s late

@@ -55,6 +55,7 @@ type room struct {
 	fresh    bool      // the ledger has a line that the record has not
 	quiet    time.Time // an engagement before it moves nothing that is worth a write
 	stepped  bool      // the ladder took it down: the next engagement is urgent
+	reapAt   time.Time // no lease dies and no grace ends before
 	raises   bool      // the next engagement raises the level, if only once quiet is over
 }
 
@@ -132,14 +133,20 @@ func (a *attendance) ripe(now time.Time) (ids []string, next time.Time) {
 	return ids, next
 }
 
-// list returns every room, in order of id.
-func (a *attendance) list() []*room {
+// all returns every room, in any order.
+func (a *attendance) all() []*room {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	out := make([]*room, 0, len(a.rooms))
 	for _, ro := range a.rooms {
 		out = append(out, ro)
 	}
+	return out
+}
+
+// list returns every room, in order of id.
+func (a *attendance) list() []*room {
+	out := a.all()
 	slices.SortFunc(out, func(x, y *room) int { return cmp.Compare(x.id, y.id) })
 	return out
 }
@@ -160,6 +167,7 @@ func (ro *room) enter(l *lease) error {
 	ro.all.total++
 	ro.all.rooms[ro.id] = ro // it may have been dropped since it was found
 	ro.sessions[l.s.ID] = l
+	ro.reapAt = time.Time{}
 	ro.live++
 	ro.gone = time.Time{}
 	return nil
@@ -187,16 +195,26 @@ func (ro *room) lose(l *lease, now time.Time) bool {
 	if ro.sessions[l.s.ID] != l || !l.s.Lost.IsZero() {
 		return false
 	}
-	l.s.Lost = now
+	l.s.Lost, ro.reapAt = now, time.Time{}
 	if ro.live--; ro.live == 0 {
 		ro.gone = now
 	}
 	return true
 }
 
+// ripe reports whether reap may find something.
+func (ro *room) ripe(now time.Time) bool {
+	ro.mu.Lock()
+	defer ro.mu.Unlock()
+	return !now.Before(ro.reapAt)
+}
+
 // reap ends leases that have been silent for too long and forgets the lost ones whose
 // grace is over. It returns those of either.
 func (ro *room) reap(now time.Time) (died, forgotten []*lease) {
+	if !ro.ripe(now) {
+		return nil, nil
+	}
 	ro.all.mu.Lock()
 	defer ro.all.mu.Unlock()
 	ro.mu.Lock()
@@ -213,7 +231,23 @@ func (ro *room) reap(now time.Time) (died, forgotten []*lease) {
 			forgotten = append(forgotten, l)
 		}
 	}
+	ro.reapAt = now.Add(activity.LeaseLife)
+	for _, l := range ro.sessions {
+		switch {
+		case !l.s.Lost.IsZero():
+			ro.reapAt = earliest(ro.reapAt, l.s.Lost.Add(ro.policy.Grace))
+		case !l.vouched:
+			ro.reapAt = earliest(ro.reapAt, l.s.LastByte.Add(activity.LeaseLife))
+		}
+	}
 	return died, forgotten
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // forgive gives every lease a fresh life, and those that are lost a fresh grace: the
@@ -306,6 +340,7 @@ func (ro *room) written(r activity.Record, p activity.Policy, quiet time.Time, a
 		ro.run, ro.engaged, ro.worked = r.Run, r.Facts.Engaged, r.Facts.Worked
 		ro.gone, ro.ledger = r.Facts.Disconnected, slices.Clone(r.Ledger)
 	}
+	ro.reapAt = time.Time{} // the grace may be another
 	ro.policy, ro.quiet, ro.stepped, ro.raises = p, quiet, r.Step != "", r.Level != activity.Active
 	if all {
 		ro.fresh = false

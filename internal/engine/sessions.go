@@ -78,6 +78,7 @@ func (ro *room) resume(l *lease, id string, now time.Time) bool {
 	}
 	old.end()
 	ro.sessions[id] = l
+	ro.reapAt = time.Time{}
 	return true
 }
 

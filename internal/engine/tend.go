@@ -117,7 +117,7 @@ func (e *Engine) sweep(ctx context.Context) {
 			e.log.Error("cannot look at what runs after the clock has jumped", "err", err)
 		}
 	}
-	for _, ro := range e.attendance.list() {
+	for _, ro := range e.attendance.all() {
 		died, forgotten := ro.reap(now)
 		for _, l := range died {
 			e.log.Debug("a lease has died", "session", l.s.ID, "workspace", ro.id)

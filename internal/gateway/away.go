@@ -21,7 +21,7 @@ func (r *room) lose(s *seat, now time.Time) {
 	if _, in := r.seats[s]; !in {
 		return
 	}
-	if s.lease == nil || s.shown.ID == "" || r.closed {
+	if s.lease == nil || s.shown.ID == "" || r.closed || len(r.away) >= r.limits.PerRoom {
 		r.remove(s, now)
 		return
 	}

@@ -164,6 +164,10 @@ func (c *conn) read() {
 			c.drain()
 			return
 		}
+		if t, ok := plainPong(data); ok {
+			c.answered(t, now)
+			continue
+		}
 		if err := c.aside(data, now); err != nil {
 			c.bye(api.CloseBadFrame, clip(err.Error(), 100), 0)
 			c.drain()

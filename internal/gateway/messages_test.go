@@ -290,6 +290,7 @@ func FuzzFrame(f *testing.F) {
 		c := &conn{hub: h, ctx: t.Context(), cancel: func(error) {}, actor: alice, seats: map[string]*seat{}, rate: newBucket(1, 1, now)}
 		c.queue = newQueue(h.limits, c.tooSlow)
 		c.beat, c.idle = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
+		c.ended = true // nobody comes back
 		defer c.leaveAll()
 		if err := c.join(api.Frame{Workspace: "one"}); err != nil {
 			t.Fatal(err)

@@ -19,7 +19,7 @@ func (c *conn) ask() {
 	p := &c.pulse
 	p.last = max(p.last+1, now.UnixMilli()) // it tells a late pong from an early one
 	p.asked, p.sent = p.last, now
-	c.queue.give(own(api.FramePing, "", "", now, api.Ping{T: p.asked, ServerTime: now}))
+	c.queue.give(pingFrame(p.asked, now))
 	c.beat = time.AfterFunc(c.hub.limits.Pong, c.check)
 }
 
@@ -91,7 +91,7 @@ func (c *conn) answered(t int64, now time.Time) {
 			worst = q
 		}
 	}
-	c.hurry(worst, trip)
+	c.next(worst, trip)
 }
 
 // pace is how long after a ping the next one follows; the lock is held. While a connection
@@ -104,13 +104,23 @@ func (c *conn) pace(q activity.Quality) time.Duration {
 	return min(c.hub.limits.Hurry, c.hub.limits.Ping)
 }
 
-// hurry brings the next ping forward, where the one that took trip shows that it should.
-func (c *conn) hurry(q activity.Quality, trip time.Duration) {
+// next sets the time of the next ping after one that was answered within trip: nothing has to
+// look whether it was.
+func (c *conn) next(q activity.Quality, trip time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if pause := c.pace(q); !c.over && pause < c.hub.limits.Ping && c.beat.Stop() { // else check is about to set it
-		c.beat = time.AfterFunc(max(0, pause-trip), c.ask)
+	if !c.over && c.beat.Stop() { // else check is about to set it
+		c.beat = time.AfterFunc(together(time.Now(), max(0, c.pace(q)-trip)), c.ask)
 	}
+}
+
+// together moves what is to happen d from now to the next full second, where d is long: what
+// many connections do at the same time costs less than one wake-up for each.
+func together(now time.Time, d time.Duration) time.Duration {
+	if d < 3*time.Second {
+		return d
+	}
+	return d.Truncate(time.Second) - now.Sub(now.Truncate(time.Second))
 }
 
 // rated shows the quality of a connection to the room.

@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -13,14 +12,14 @@ import (
 
 const document = "../../docs/api.md"
 
-// The tables of routes and kinds in the document are written from the code.
-func TestTheDocumentHasEveryRouteAndEveryKind(t *testing.T) {
+// The tables of routes, kinds and codes in the document are written from the code.
+func TestTheDocumentHasEveryRouteKindAndCode(t *testing.T) {
 	raw, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := string(raw)
-	for name, want := range map[string]string{"routes": routeTable(), "kinds": kindTable()} {
+	for name, want := range map[string]string{"routes": routeTable(), "kinds": kindTable(), "all codes": codeTable(t)} {
 		begin, end := "<!-- "+name+": written by a test, do not edit -->\n", "<!-- end of "+name+" -->\n"
 		before, rest, ok1 := strings.Cut(text, begin)
 		old, after, ok2 := strings.Cut(rest, end)
@@ -80,7 +79,10 @@ func TestCodesThatAPIMdNamesExist(t *testing.T) {
 	if !ok {
 		t.Fatalf("%s has lost its marks", document)
 	}
-	given := codes(t)
+	given := map[string]bool{}
+	for _, c := range codes(t) {
+		given[c.name+" "+c.kind] = true
+	}
 	rows := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| ([a-z_]+) \\|").FindAllStringSubmatch(table, -1)
 	if len(rows) < 20 {
 		t.Errorf("the table has %d rows only", len(rows))
@@ -90,33 +92,4 @@ func TestCodesThatAPIMdNamesExist(t *testing.T) {
 			t.Errorf("no code %s of kind %s is given anywhere", row[1], row[2])
 		}
 	}
-}
-
-// codes returns "CODE KIND" of every fault that the source makes.
-func codes(t *testing.T) map[string]bool {
-	t.Helper()
-	kinds := map[string]string{}
-	for _, k := range fault.Kinds() {
-		kinds[strings.ReplaceAll(string(k), "_", "")] = string(k)
-	}
-	made := regexp.MustCompile(`fault\.New\(fault\.(\w+),\s*("[a-z_]+"|\w+)`)
-	found := map[string]bool{}
-	err := filepath.WalkDir("..", func(path string, _ os.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		src, err := os.ReadFile(path)
-		for _, m := range made.FindAllSubmatch(src, -1) {
-			code := strings.Trim(string(m[2]), `"`)
-			if named := regexp.MustCompile(`\b` + code + ` += "([a-z_]+)"`).FindSubmatch(src); named != nil {
-				code = string(named[1]) // a constant of the same file
-			}
-			found[code+" "+kinds[strings.ToLower(string(m[1]))]] = true
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
 }

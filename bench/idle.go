@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/client"
+	"github.com/wsctl/wsctl/internal/store"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// The cpu of a daemon in which nothing happens is looked at so often, for so long each.
+const (
+	idleLooks = 3
+	idleSpan  = 30 * time.Second
+	idleGoal  = 0.5 // percent of a core
+)
+
+// measureIdle looks at what wsd costs while many workspaces run, each with a client of the
+// gateway in its room, and nobody does anything; and at what one key of a person costs.
+func measureIdle(ctx context.Context, s settings) (rows []Row, err error) {
+	d, err := newDaemon(s, "memory", memoryPorts)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, d.remove()) }()
+	d.env = append(d.env, fmt.Sprintf("WSD_GATEWAY_CONNECTIONS=%d", s.many+10), fmt.Sprintf("WSD_GATEWAY_PER_USER=%d", s.many+10))
+	if err := d.start(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.fill(ctx, 0, s.many); err != nil {
+		return nil, err
+	}
+	leave, err := d.attend(ctx, s.many)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	used, err := d.idleCPU(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows = append(rows, below(fmt.Sprintf("cpu of wsd, %d workspaces that run, each with a client, in %% of a core", s.many), used, idleGoal))
+	key, err := engageCost()
+	if err != nil {
+		return rows, err
+	}
+	return append(rows, below("one key of a person, as the engine folds it", key, 1000)), nil
+}
+
+// attend lets one client join the room of each workspace and returns once all are in.
+func (d *daemon) attend(ctx context.Context, count int) (leave func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	joined := make(chan error, count)
+	for i := range count {
+		group.Go(func() {
+			told := false
+			for u, err := range d.client.Subscribe(ctx, client.SubscribeOptions{Workspace: fmt.Sprintf("bench-%d", i)}) {
+				if err != nil && !told {
+					joined <- err
+					return
+				}
+				if !told && u.Frame != nil && u.Frame.Type == api.FrameSnapshot {
+					told = true
+					joined <- nil
+				}
+			}
+		})
+	}
+	leave = func() { cancel(); group.Wait() }
+	bound := time.After(time.Minute)
+	for range count {
+		select {
+		case err := <-joined:
+			if err != nil {
+				leave()
+				return nil, fmt.Errorf("cannot join a room: %w", err)
+			}
+		case <-bound:
+			leave()
+			return nil, errors.New("not every client could join within a minute")
+		}
+	}
+	return leave, nil
+}
+
+// idleCPU is the share of a core that the daemon uses, in percent.
+func (d *daemon) idleCPU(ctx context.Context) (*Figure, error) {
+	if err := rest(10 * time.Second)(ctx); err != nil { // what joining left behind is done
+		return nil, err
+	}
+	var samples []float64
+	for range idleLooks {
+		begin := time.Now()
+		before, err := cpuOf(d.cmd.Process.Pid)
+		if err != nil {
+			return nil, err
+		}
+		if err := rest(idleSpan)(ctx); err != nil {
+			return nil, err
+		}
+		after, err := cpuOf(d.cmd.Process.Pid)
+		if err != nil {
+			return nil, err
+		}
+		samples = append(samples, 100*float64(after-before)/float64(time.Since(begin)))
+	}
+	return figure("%", samples), nil
+}
+
+// cpuOf is how long a process has run, in user and system mode (proc(5), stat, fields 14
+// and 15). The kernel counts in hundredths of a second.
+func cpuOf(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]) // from field 3 on
+	if len(fields) < 13 {
+		return 0, errors.New("the kernel does not tell the time of a process")
+	}
+	user, err1 := strconv.ParseInt(string(fields[11]), 10, 64)
+	system, err2 := strconv.ParseInt(string(fields[12]), 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err1, err2)
+}
+
+// engageCost is what Engage takes on a workspace that somebody types into, in ns.
+func engageCost() (f *Figure, err error) {
+	dir, err := os.MkdirTemp("", "wsd-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	db, err := store.Open(filepath.Join(dir, "wsd.db"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if err := unused(db, 1, time.Now()); err != nil {
+		return nil, err
+	}
+	e, err := writer(db)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.Recover(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	defer func() { cancel(); err = errors.Join(err, <-ended) }()
+	lease, err := e.Attend(ctx, workspace.Actor{ID: "uid:0", Admin: true}, "stored-0", activity.Visitor{Kind: activity.Terminal, Vouched: true})
+	if err != nil {
+		return nil, err
+	}
+	defer lease.Close()
+	const keys = 100_000
+	var samples []float64
+	for range 10 {
+		begin := time.Now()
+		for range keys {
+			lease.Engage(activity.Input, "terminal main")
+		}
+		samples = append(samples, float64(time.Since(begin))/keys)
+	}
+	return figure("ns", samples), nil
+}
