@@ -366,7 +366,7 @@ func TestDeleteTellsWhatIsLost(t *testing.T) {
 	shared := workspace.Workspace{Name: "here", Spec: workspace.Spec{Source: &workspace.Source{Kind: workspace.SourceBind, Path: "/home/ann/x\x1b[2J"}}}
 	for want, ws := range map[string][]workspace.Workspace{
 		"demo is still running. Delete with all files?":                                                             {plain},
-		"here is still running. Delete it? Your folder /home/ann/x\\x1b[2J stays as it is.":                       {shared},
+		"here is still running. Delete it? Your folder /home/ann/x\\x1b[2J stays as it is.":                         {shared},
 		"2 workspaces (demo, here) are still running. Delete with all files, but for your folders that they share?": {plain, shared},
 	} {
 		if got := deleteQuestion(ws); got != want {
