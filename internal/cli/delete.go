@@ -67,11 +67,7 @@ func confirmDelete(ctx context.Context, f *Factory, c *client.Client, o *lifecyc
 	if o.Yes {
 		return true, nil
 	}
-	what := render.Escape(running[0])
-	if len(running) > 1 {
-		what = fmt.Sprintf("%d workspaces (%s)", len(running), render.Escape(strings.Join(running, ", ")))
-	}
-	_, _ = fmt.Fprintf(f.Streams.Err, "%s still running. Delete with all files? [y/N] ", isAre(what, len(running)))
+	_, _ = fmt.Fprintf(f.Streams.Err, "%s [y/N] ", deleteQuestion(running))
 	answer, err := readLine(ctx, f)
 	if err != nil {
 		return false, err
@@ -82,6 +78,28 @@ func confirmDelete(ctx context.Context, f *Factory, c *client.Client, o *lifecyc
 	return true, nil
 }
 
+// deleteQuestion says what would be lost. A folder that is shared is not.
+func deleteQuestion(running []workspace.Workspace) string {
+	var names, folders []string
+	for _, w := range running {
+		names = append(names, w.Name)
+		if s := w.Spec.Source; s != nil && s.Kind == workspace.SourceBind {
+			folders = append(folders, s.Path)
+		}
+	}
+	what, ask := render.Escape(names[0]), "Delete with all files?"
+	if len(names) > 1 {
+		what = fmt.Sprintf("%d workspaces (%s)", len(names), render.Escape(strings.Join(names, ", ")))
+	}
+	switch {
+	case len(folders) == 1 && len(names) == 1:
+		ask = fmt.Sprintf("Delete it? Your folder %s stays as it is.", render.EscapeLine(folders[0]))
+	case len(folders) > 0:
+		ask = "Delete with all files, but for your folders that they share?"
+	}
+	return isAre(what, len(names)) + " still running. " + ask
+}
+
 func isAre(what string, n int) string {
 	if n == 1 {
 		return what + " is"
@@ -89,8 +107,8 @@ func isAre(what string, n int) string {
 	return what + " are"
 }
 
-// runningOf returns the names of those that a delete without force would refuse.
-func runningOf(ctx context.Context, c *client.Client, o *lifecycleOptions) ([]string, error) {
+// runningOf returns those that a delete without force would refuse.
+func runningOf(ctx context.Context, c *client.Client, o *lifecycleOptions) ([]workspace.Workspace, error) {
 	var ws []workspace.Workspace
 	if len(o.Names) == 0 {
 		selectors, err := parseSelectors(o.Labels)
@@ -110,14 +128,9 @@ func runningOf(ctx context.Context, c *client.Client, o *lifecycleOptions) ([]st
 		}
 		ws = append(ws, w)
 	}
-	ws = slices.DeleteFunc(ws, func(w workspace.Workspace) bool {
+	return slices.DeleteFunc(ws, func(w workspace.Workspace) bool {
 		return w.State == workspace.Stopped || w.State == workspace.Failed || w.State == workspace.Deleting
-	})
-	names := make([]string, len(ws))
-	for i, w := range ws {
-		names[i] = w.Name
-	}
-	return names, nil
+	}), nil
 }
 
 // readLine reads an answer, or gives up when ctx ends.

@@ -18,6 +18,8 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // screen is wsctl on a terminal of its own, and what it has written there.
@@ -380,4 +382,18 @@ func finds(t *testing.T, r io.Reader, pattern string) bool {
 		}
 	}
 	return false
+}
+
+func TestDeleteTellsWhatIsLost(t *testing.T) {
+	plain := workspace.Workspace{Name: "demo"}
+	shared := workspace.Workspace{Name: "here", Spec: workspace.Spec{Source: &workspace.Source{Kind: workspace.SourceBind, Path: "/home/ann/x\x1b[2J"}}}
+	for want, ws := range map[string][]workspace.Workspace{
+		"demo is still running. Delete with all files?":                                                             {plain},
+		"here is still running. Delete it? Your folder /home/ann/x\\x1b[2J stays as it is.":                         {shared},
+		"2 workspaces (demo, here) are still running. Delete with all files, but for your folders that they share?": {plain, shared},
+	} {
+		if got := deleteQuestion(ws); got != want {
+			t.Errorf("asked %q, want %q", got, want)
+		}
+	}
 }

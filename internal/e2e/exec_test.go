@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,5 +67,20 @@ func TestAnInterruptReachesTheCommand(t *testing.T) {
 	_ = cmd.Wait()
 	if string(buf[:n]) != "caught\n" || cmd.ProcessState.ExitCode() != 42 {
 		t.Errorf("it wrote %q and ended with %d", buf[:n], cmd.ProcessState.ExitCode())
+	}
+}
+
+func TestACommandIsStartedInTheFolderThatIsAskedFor(t *testing.T) {
+	h := newHouse(t)
+	h.ordinary("t")
+	h.ok("exec", "t", "--", "sh", "-c", `mkdir -p sub; printf '#!/bin/sh\npwd\n' >sub/run; chmod +x sub/run; touch file`)
+	if out := h.ok("exec", "-w", "/workspace/sub", "t", "--", "./run"); out != "/workspace/sub\n" {
+		t.Errorf("it runs in %q", out)
+	}
+	for dir, want := range map[string]string{"/workspace/nope": "no such file", "/workspace/file": "not a directory"} {
+		_, errs, status := h.Wsctl("exec", "-w", dir, "t", "--", "ls")
+		if status != 3 || !strings.Contains(errs, `in the folder "`+dir+`": `+want) {
+			t.Errorf("%s: status %d: %s", dir, status, errs)
+		}
 	}
 }

@@ -50,6 +50,13 @@ func TestFilesAreCopiedBothWays(t *testing.T) {
 	if got := h.feed(nil, "cp", "t:by-stdin", "-"); got != string(sent) {
 		t.Errorf("of %d bytes %d came back", len(sent), len(got))
 	}
+	h.ok("exec", "t", "--", "sh", "-c", "echo secret >d/closed; chmod 0 d/closed")
+	if _, errs, status := h.Wsctl("cp", "t:d", filepath.Join(dir, "part")); status != 6 || !strings.Contains(errs, "/workspace/d/closed: permission denied") {
+		t.Errorf("a file that cannot be read: status %d: %s", status, errs)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "part")); err == nil {
+		t.Error("a part was taken for the whole")
+	}
 	for _, wrong := range [][]string{
 		{"t:none", dir}, {filepath.Join(dir, "none"), "t:"}, {"t:d", "-"}, {"-", "t:"}, {"t:d", filepath.Join(dir, "no", "where")}, {"t:d", "t:e"}, {"a", "b"},
 	} {

@@ -256,3 +256,17 @@ func TestAFloodOfOutputIsBounded(t *testing.T) {
 	}
 	h.ok("stop", "t")
 }
+
+// What is refused is refused before anything is made.
+func TestAFolderOfTheSystemLeavesNoWorkspaceBehind(t *testing.T) {
+	h := newHouse(t)
+	for _, dir := range []string{"/etc", "/", h.StateDir} {
+		_, errs, status := h.Wsctl("create", "bad", "--template", "shell", "--from", dir)
+		if status != 6 || !strings.Contains(errs, "mount_refused") {
+			t.Errorf("%s: status %d: %s", dir, status, errs)
+		}
+	}
+	if out := h.ok("list", "--json"); strings.Contains(out, `"bad"`) {
+		t.Errorf("something was made: %s", out)
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/fault"
+	rt "github.com/wsctl/wsctl/internal/runtime"
 	"github.com/wsctl/wsctl/internal/store"
 	"github.com/wsctl/wsctl/internal/template"
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -105,6 +106,9 @@ func (e *Engine) draft(a workspace.Actor, req api.Create) (workspace.Workspace, 
 	}
 	if err == nil {
 		err = e.addBuild(&spec, req)
+	}
+	if x, ok := e.cfg.Driver.(rt.Examiner); ok && err == nil {
+		err = x.Examine(spec)
 	}
 	w.Spec = spec
 	return w, err

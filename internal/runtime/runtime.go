@@ -219,3 +219,9 @@ type Warmer interface {
 	// Warm keeps the ready things at their wanted count until ctx ends.
 	Warm(ctx context.Context) error
 }
+
+// Examiner is a driver that can tell, without asking an engine, that it would never make a
+// container of a spec: so nothing is begun that cannot end well.
+type Examiner interface {
+	Examine(workspace.Spec) error
+}

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // Pack writes a tar archive of path, in which it is called name. Links are
@@ -33,6 +35,24 @@ func Pack(w io.Writer, path, name string) error {
 		return err
 	}
 	return out.Close()
+}
+
+// Readable returns an error that names the first file or folder below path which Pack could
+// not read. Whoever sends an archive asks before it begins: then there is still somebody to
+// be told.
+func Readable(path string) error {
+	return filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && p != path {
+			return nil
+		}
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		if err := unix.Access(p, unix.R_OK); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return &fs.PathError{Op: "open", Path: p, Err: err}
+		}
+		return nil
+	})
 }
 
 func pack(out *tar.Writer, path, name string, d fs.DirEntry) error {

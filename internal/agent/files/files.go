@@ -27,6 +27,9 @@ func get(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		_, err = os.Lstat(path)
 	}
+	if err == nil {
+		err = tree.Readable(path)
+	}
 	if err != nil {
 		refuse(w, err)
 		return

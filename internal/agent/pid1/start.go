@@ -17,7 +17,7 @@ import (
 // start starts the command; code is the status to exit with where err is set.
 func (in *initProcess) start() (code int, err error) {
 	command := slices.Clone(in.command)
-	path, err := proc.LookPath(command[0])
+	path, err := proc.LookPath(command[0], "")
 	name := filepath.Base(command[0])
 	switch missing := proc.Missing(err); {
 	case (missing || err == nil && isSelf(path)) && in.own.Inside != nil && in.own.Inside(name) != nil:

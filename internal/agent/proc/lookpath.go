@@ -19,10 +19,15 @@ const (
 	StatusNotFound      = 127
 )
 
-// LookPath finds the file to execute for name in the agent's own PATH.
-func LookPath(name string) (string, error) {
+// LookPath finds the file to execute for name in the agent's own PATH. A name with a slash
+// is relative to the folder dir in which it is started ("": the agent's own).
+func LookPath(name, dir string) (string, error) {
 	if strings.Contains(name, "/") {
-		info, err := os.Stat(name)
+		full := name
+		if !filepath.IsAbs(name) {
+			full = filepath.Join(dir, name)
+		}
+		info, err := os.Stat(full)
 		if err == nil && info.IsDir() {
 			return "", syscall.EISDIR
 		}

@@ -2,10 +2,13 @@ package serve
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -51,7 +54,7 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 	}
 	c, err := s.begin(start)
 	if err != nil {
-		l.fail(startCode(err), "cannot start "+quoted(start.Command)+": "+proc.Reason(err))
+		l.refuse(start.Command, err)
 		return
 	}
 	defer c.close()
@@ -80,12 +83,49 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 	_ = l.control(agentapi.Control{Type: "exit", Code: c.Status()})
 }
 
-// startCode tells apart why a command did not start.
-func startCode(err error) string {
-	if proc.Missing(err) {
-		return "command_not_found"
+// refuse tells why a command did not start.
+func (l *link) refuse(command []string, err error) {
+	e := startError(command, err)
+	l.fail(e.Code, e.Text)
+}
+
+// startError tells apart why a command did not start.
+func startError(command []string, err error) agentapi.Error {
+	var folder *folderError
+	e := agentapi.Error{Code: "command_not_executable", Text: "cannot start " + quoted(command) + ": " + proc.Reason(err)}
+	switch {
+	case errors.As(err, &folder):
+		e.Code, e.Text = "not_found", folder.Error()
+	case proc.Missing(err):
+		e.Code = "command_not_found"
 	}
-	return "command_not_executable"
+	return e
+}
+
+// folderError is a folder in which nothing can be started.
+type folderError struct {
+	dir string
+	err error
+}
+
+func (e *folderError) Error() string {
+	return "cannot start anything in the folder " + strconv.Quote(e.dir) + ": " + e.err.Error()
+}
+
+// checkFolder reports what is wrong with the folder of a command.
+func checkFolder(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &path):
+		return &folderError{dir, path.Err}
+	case err == nil && !info.IsDir():
+		return &folderError{dir, syscall.ENOTDIR}
+	}
+	return err
 }
 
 func quoted(command []string) string {
@@ -106,6 +146,9 @@ type command struct {
 
 // begin starts what start says.
 func (s *Server) begin(start agentapi.ExecStart) (*command, error) {
+	if err := checkFolder(start.Dir); err != nil {
+		return nil, err
+	}
 	argv, env, path, err := s.resolve(start)
 	if err != nil {
 		return nil, err
@@ -147,7 +190,7 @@ func (s *Server) resolve(start agentapi.ExecStart) (argv, env []string, path str
 		path, argv = s.shell(env)
 		return argv, withTerm(env, start.TTY), path, nil
 	}
-	path, err = proc.LookPath(argv[0])
+	path, err = proc.LookPath(argv[0], start.Dir)
 	if err != nil && proc.Missing(err) && !strings.Contains(argv[0], "/") {
 		// An image without any program still has the agent's own.
 		if self, ok := s.applet(argv[0]); ok {

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/wsctl/wsctl/internal/agent/proc"
 	"github.com/wsctl/wsctl/internal/agentapi"
 )
 
@@ -118,7 +117,8 @@ func (s *Server) terminal(name string, start agentapi.TerminalStart) (*terminal,
 	start.TTY = true
 	c, err := s.begin(start.ExecStart)
 	if err != nil {
-		return nil, &agentapi.Error{Code: startCode(err), Text: "cannot start " + quoted(start.Command) + ": " + proc.Reason(err)}
+		e := startError(start.Command, err)
+		return nil, &e
 	}
 	t := &terminal{
 		name: name, argv: start.Command, cmd: c, created: time.Now(), viewers: map[*viewer]struct{}{},

@@ -67,8 +67,9 @@ type Driver struct {
 }
 
 var (
-	_ runtime.Driver = (*Driver)(nil)
-	_ runtime.Warmer = (*Driver)(nil)
+	_ runtime.Driver   = (*Driver)(nil)
+	_ runtime.Warmer   = (*Driver)(nil)
+	_ runtime.Examiner = (*Driver)(nil)
 )
 
 // New returns a driver. It does not speak to the engine.

@@ -77,6 +77,13 @@ func (d *Driver) placeOf(ctx context.Context, c runtime.Container, who identity)
 	return p, err
 }
 
+// Examine refuses a spec with a mount or a folder that no container gets. What depends on
+// the engine and on who asks is left to Ensure.
+func (d *Driver) Examine(s workspace.Spec) error {
+	_, err := hostConfig(runtime.Container{Spec: s}, place{volume: volumeName("w"), agent: d.cfg.Agent, private: d.cfg.Private})
+	return err
+}
+
 // keep decides about a container that is there: kept, removed because nothing of
 // it is lost, or an error.
 func (d *Driver) keep(ctx context.Context, c runtime.Container, who identity, in container.InspectResponse, hash string) (runtime.Status, bool, error) {
