@@ -21,7 +21,7 @@ func TestWhatTheListLeavesOut(t *testing.T) {
 	for width, want := range map[int]string{
 		120: "NAME STATE LEVEL STOPS IN URL FROM AGE LABELS",
 		80:  "NAME STATE STOPS IN URL FROM AGE LABELS",
-		76:  "NAME STATE STOPS IN URL AGE LABELS",
+		75:  "NAME STATE STOPS IN URL AGE LABELS",
 		66:  "NAME STATE URL FROM AGE LABELS",
 	} {
 		got := strings.Join(f.workspaceTable([]api.Brief{w}, width).Header, " ")
