@@ -69,7 +69,7 @@ func screenActions() []action {
 		{"C", "", "choose columns", (*Model).anyShown, (*Model).openChooser},
 		{"T", "", "next theme", always, (*Model).nextTheme},
 		{":", "", "all commands by name", always, (*Model).openPalette},
-		{"?", "help", "help", always, func(m *Model) tea.Cmd { m.help = !m.help; return nil }},
+		{"?", "help", "help", always, func(m *Model) tea.Cmd { m.help, m.helpTop = true, 0; return nil }},
 		{"q", "quit", "quit", always, (*Model).askQuit},
 	}
 }

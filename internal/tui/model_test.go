@@ -317,6 +317,25 @@ func TestQuestionsFitEveryTerminal(t *testing.T) {
 	}
 }
 
+func TestTheHelpIsReadToItsEndOnASmallTerminal(t *testing.T) {
+	d := drive(t, 40, 12).snapshot(some()...).keys("?").shows("↑↓ more")
+	seen := map[string]bool{}
+	for range 60 {
+		for line := range strings.Lines(d.View()) {
+			seen[strings.TrimSpace(line)] = true
+		}
+		d.keys("<down>")
+	}
+	for _, line := range d.helpLines() {
+		if !seen[strings.TrimSpace(line)] {
+			t.Errorf("never seen: %s", line)
+		}
+	}
+	if d.keys("x"); d.help {
+		t.Error("another key does not end it")
+	}
+}
+
 func TestMouse(t *testing.T) {
 	d := drive(t, 80, 24).snapshot(some()...)
 	click := func(x, y int) {
