@@ -336,6 +336,22 @@ func TestTheHelpIsReadToItsEndOnASmallTerminal(t *testing.T) {
 	}
 }
 
+func TestAHoldIsEndedWhereItIsSeen(t *testing.T) {
+	d := drive(t, 80, 24)
+	d.world.details = everything()
+	d.snapshot(some()...)
+	if strings.Contains(d.footer(), "release") {
+		t.Error("a hold is offered that nobody sees")
+	}
+	d.keys("1").shows("demo for the team").keys("H").shows("not held by that any more: api")
+	if len(d.world.orders) != 1 || d.world.orders[0].Verb != Release || d.world.orders[0].Text != "h1" {
+		t.Errorf("sent %+v", d.world.orders)
+	}
+	if got := commandLine(d.world.orders); got != "wsctl hold api --rm h1" {
+		t.Errorf("the equal command is %s", got)
+	}
+}
+
 func TestMouse(t *testing.T) {
 	d := drive(t, 80, 24).snapshot(some()...)
 	click := func(x, y int) {
