@@ -124,6 +124,8 @@ func (s *dashSource) Do(ctx context.Context, o tui.Order) (err error) {
 		_, err = s.client.Delete(ctx, o.ID, o.Force)
 	case tui.Hold:
 		_, err = s.client.Hold(ctx, o.ID, api.HoldRequest{For: workspace.Duration(o.For), Reason: o.Text})
+	case tui.Release:
+		err = s.client.Unhold(ctx, o.ID, o.Text)
 	case tui.Extend:
 		_, err = s.client.Extend(ctx, o.ID, api.Extend{For: workspace.Duration(o.For)})
 	case tui.Rename:

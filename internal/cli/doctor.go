@@ -187,7 +187,7 @@ func (f *Factory) writeChecks(out io.Writer, checks []api.Check) error {
 			return err
 		}
 		if c.Hint != "" && c.Status != checkOK {
-			if _, err := fmt.Fprintf(out, "      %s\n", escapeLines(c.Hint)); err != nil {
+			if _, err := io.WriteString(out, wrap(escapeLines(c.Hint), f.width(), "      ")); err != nil {
 				return err
 			}
 		}

@@ -43,9 +43,10 @@ func newFactory(s Streams) *Factory {
 func (f *Factory) flush() error { return f.out.Flush() }
 
 // note prints one line for people to stderr. Arguments from outside are escaped by
-// the caller. With --json stderr stays empty.
+// the caller. With --json stderr stays empty. What was printed before it comes before it.
 func (f *Factory) note(format string, args ...any) {
 	if !f.JSON {
+		_ = f.flush() // an error stays with the writer, and is told at the end
 		_, _ = fmt.Fprintf(f.Streams.Err, format+"\n", args...)
 	}
 }

@@ -105,7 +105,7 @@ func (o *listOptions) write(f *Factory, out io.Writer, ws []api.Brief) error {
 		f.note("%s", o.nothing())
 		return nil
 	}
-	return f.workspaceTable(ws).Write(out)
+	return f.workspaceTable(ws, f.width()).Write(out)
 }
 
 func (o *listOptions) nothing() string {
@@ -115,32 +115,48 @@ func (o *listOptions) nothing() string {
 	return "no workspaces yet; try: wsctl create, or to see how it works: wsctl tour"
 }
 
-// workspaceTable shows how much workspaces are used as well, where that fits.
-func (f *Factory) workspaceTable(ws []api.Brief) *render.Table {
+// workspaceTable shows how much workspaces are used as well, where that fits width; 0: any.
+// When they stop is left out last.
+func (f *Factory) workspaceTable(ws []api.Brief, width int) *render.Table {
 	if slices.ContainsFunc(ws, func(w api.Brief) bool { return w.Level != "" }) {
-		if t := f.tableOf(ws, true); t.Fits() {
-			return t
+		for _, without := range [][]string{nil, {"LEVEL"}, {"LEVEL", "FROM"}} {
+			if t := f.tableOf(ws, width, without...); t.Fits() {
+				return t
+			}
 		}
 	}
-	return f.tableOf(ws, false)
+	return f.tableOf(ws, width, "LEVEL", "STOPS IN")
 }
 
-func (f *Factory) tableOf(ws []api.Brief, use bool) *render.Table {
+// tableOf has all columns but some.
+func (f *Factory) tableOf(ws []api.Brief, width int, without ...string) *render.Table {
 	now := f.Now()
 	head := []string{"NAME", "STATE", "LEVEL", "STOPS IN", "URL", "FROM", "AGE", "LABELS"}
-	if !use {
-		head = slices.Delete(head, 2, 4)
-	}
-	t := f.table(head...)
-	for _, w := range ws {
-		row := []render.Cell{{Text: w.Name}, {Text: stateText(w), Colour: render.StateColour(w.State)}}
-		if use {
-			row = append(row, render.Cell{Text: string(w.Level), Colour: levelColour(w.Level)}, render.Cell{Text: stopsIn(now, w)})
+	left := func(i int) bool { return slices.Contains(without, head[i]) }
+	t := f.table()
+	t.Width = width
+	for i, title := range head {
+		if !left(i) {
+			t.Header = append(t.Header, title)
 		}
-		t.Rows = append(t.Rows, append(
-			row, render.Cell{Text: portURL(w.Port)}, render.Cell{Text: cmp.Or(w.Template, w.Image)},
-			render.Cell{Text: render.Ago(now, w.CreatedAt)}, render.Cell{Text: labelText(w.Labels)},
-		))
+	}
+	for _, w := range ws {
+		var row []render.Cell
+		for i, c := range []render.Cell{
+			{Text: w.Name},
+			{Text: stateText(w), Colour: render.StateColour(w.State)},
+			{Text: string(w.Level), Colour: levelColour(w.Level)},
+			{Text: stopsIn(now, w)},
+			{Text: portURL(w.Port)},
+			{Text: cmp.Or(w.Template, w.Image)},
+			{Text: render.Ago(now, w.CreatedAt)},
+			{Text: labelText(w.Labels)},
+		} {
+			if !left(i) {
+				row = append(row, c)
+			}
+		}
+		t.Rows = append(t.Rows, row)
 	}
 	return t
 }

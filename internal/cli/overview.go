@@ -48,7 +48,7 @@ func (f *Factory) sayOverview(out io.Writer, daemon bool, ws []api.Brief) error 
 	case len(ws) == 0:
 		_, _ = fmt.Fprintln(out, "No workspaces yet.")
 	default:
-		if err := f.workspaceTable(ws).Write(out); err != nil {
+		if err := f.workspaceTable(ws, f.width()).Write(out); err != nil {
 			return err
 		}
 	}

@@ -139,7 +139,7 @@ func cores(id string, now workspace.Usage, before []sample) *float64 {
 
 func (f *Factory) writeStats(out io.Writer, samples []sample) error {
 	if len(samples) == 0 {
-		f.note("no workspace is running")
+		f.note("no workspace is running; see `wsctl list`, or start one with `wsctl start NAME`")
 		return nil
 	}
 	t := f.table("NAME", "CPU", "CPU TIME", "MEMORY", "LIMIT", "PEAK", "PROCESSES", "NET IN", "NET OUT", "DISK READ", "WRITTEN")

@@ -136,6 +136,9 @@ func TestTheDashboard(t *testing.T) {
 	d.types("exit")
 	d.sees("back from the shell of demo")
 
+	d.keys("h").sees("hold for how long").keys("Enter").sees("held for 1h").keys("1").sees("held        until").keys("H").sees("not held by that any more")
+	d.misses("held        until").keys("Escape").sees("enter look")
+
 	d.keys("t").sees("demo is stopped")
 	h.ok("create", "other", "--stopped", "--label", "team=web")
 	d.sees("other") // told, not asked for

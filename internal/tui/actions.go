@@ -9,6 +9,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -43,6 +44,7 @@ func workActions() []action {
 		{"u", "open", "open it in a browser", one(), (*Model).openURL},
 		{"n", "new", "create a workspace", (*Model).reachable, (*Model).openForm},
 		{"h", "hold", "hold: keep it running", (*Model).extendable, (*Model).askHold},
+		{"H", "release", "end its newest hold", (*Model).heldHere, (*Model).unhold},
 		{"d", "delete", "delete, with all files", in(), (*Model).askDelete},
 		{"e", "extend", "extend: I still use it", (*Model).extendable, send(Extend)},
 		{"r", "restart", "restart", in(workspace.Running), send(Restart)},
@@ -69,7 +71,7 @@ func screenActions() []action {
 		{"C", "", "choose columns", (*Model).anyShown, (*Model).openChooser},
 		{"T", "", "next theme", always, (*Model).nextTheme},
 		{":", "", "all commands by name", always, (*Model).openPalette},
-		{"?", "help", "help", always, func(m *Model) tea.Cmd { m.help = !m.help; return nil }},
+		{"?", "help", "help", always, func(m *Model) tea.Cmd { m.help, m.helpTop = true, 0; return nil }},
 		{"q", "quit", "quit", always, (*Model).askQuit},
 	}
 }
@@ -80,6 +82,23 @@ func (m *Model) reachable() bool { return m.link.Daemon }
 // extendable says that a stop is known which could be put off.
 func (m *Model) extendable() bool {
 	return m.reachable() && slices.ContainsFunc(m.fitting(verbStates[Extend]), func(r *row) bool { return r.act != nil })
+}
+
+// holdsHere are the holds of the selected workspace, where the pane Overview tells them.
+func (m *Model) holdsHere() []activity.Hold {
+	r, why := m.list.selected(), m.detail.got.Why
+	if r == nil || why == nil || m.detail.id != r.w.ID || !m.detailShown() {
+		return nil
+	}
+	return why.Holds
+}
+
+func (m *Model) heldHere() bool { return m.reachable() && len(m.holdsHere()) > 0 }
+
+// unhold ends the newest hold.
+func (m *Model) unhold() tea.Cmd {
+	held, w := m.holdsHere(), m.list.selected().w
+	return m.order([]Order{{Verb: Release, ID: w.ID, Name: w.Name, Text: held[len(held)-1].ID}})
 }
 
 func (m *Model) anyShown() bool { return m.listShown() && len(m.list.shown) > 0 }
@@ -130,7 +149,7 @@ func (m *Model) ordersFor(o Order, states []workspace.State) []Order {
 }
 
 // waits reports whether the end of a verb is seen only later, in the state.
-func waits(v Verb) bool { return v != Hold && v != Extend && v != Rename && v != Label }
+func waits(v Verb) bool { return v != Hold && v != Release && v != Extend && v != Rename && v != Label }
 
 // order sends orders and shows the equal command.
 func (m *Model) order(orders []Order) tea.Cmd {

@@ -212,10 +212,23 @@ func (d *detail) view(m *Model, r *row, width, height int) []string {
 	return out
 }
 
+// faultLines are an error with its code and what to do next.
+func (m *Model) faultLines(err error, width int) []string {
+	f := fault.From(err)
+	var out []string
+	for _, line := range broken(render.Escape(f.Text)+" ["+f.Code+"]", width-2) {
+		out = append(out, " "+m.theme.bad.paint(line))
+	}
+	out = append(out, "")
+	for _, line := range broken(render.Escape(f.Hint), width-2) {
+		out = append(out, " "+line)
+	}
+	return out
+}
+
 func (d *detail) body(m *Model, r *row, width, height int) []string {
 	if d.pane.fetched() && d.err != nil {
-		f := fault.From(d.err)
-		return []string{" " + m.theme.bad.paint(render.Escape(f.Text)) + m.theme.faint.paint(" ["+f.Code+"]"), "", " " + render.Escape(f.Hint)}
+		return m.faultLines(d.err, width)
 	}
 	if d.pane.fetched() && d.pane != Overview && !d.loaded {
 		return []string{m.theme.faint.paint(" …")}

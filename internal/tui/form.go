@@ -279,7 +279,8 @@ func (f *form) view(m *Model, width, height int) []string {
 	if c := f.chosen(); c != nil {
 		name, note = c.Name, cmp.Or(c.Title, c.Description)
 	}
-	out = append(out, f.row(m, 0, "template", "‹ "+name+" ›", note, nil, width))
+	out = append(out, f.row(m, 0, "template", "‹ "+name+" ›", note, nil, width)...)
+	here := len(out) // below the line of the field that is typed into
 	for i, x := range f.fields {
 		value := x.input.view(m.theme, max(8, min(30, width-20)))
 		if len(x.options) > 0 {
@@ -289,7 +290,10 @@ func (f *form) view(m *Model, width, height int) []string {
 		if v := strings.TrimSpace(x.input.value()); v != "" {
 			err = x.check(v)
 		}
-		out = append(out, f.row(m, i+1, x.name, value, x.note, err, width))
+		out = append(out, f.row(m, i+1, x.name, value, x.note, err, width)...)
+		if i+1 == f.at {
+			here = len(out)
+		}
 	}
 	out = append(out, "")
 	if req, err := f.request(); err == nil {
@@ -307,21 +311,32 @@ func (f *form) view(m *Model, width, height int) []string {
 			out = append(out, map[bool]string{true: sign, false: "   "}[i == 0]+colour.paint(render.Escape(part)))
 		}
 	}
-	if top := max(0, min(f.at+3-height, len(out)-height)); top > 0 {
+	if top := max(0, min(here-height, len(out)-height)); top > 0 {
 		out = out[top:]
 	}
 	return out
 }
 
-// row is one field: its name, its value, and what is wrong with it or what it is for.
-func (f *form) row(m *Model, i int, name, value, note string, err error, width int) string {
+// asideWidth is from how many columns the note of a field stands beside it.
+const asideWidth = 64
+
+// row is one field: its name, its value, and what is wrong with it or what it is for. On a
+// narrow terminal that stands below, of the chosen field and of those that are wrong.
+func (f *form) row(m *Model, i int, name, value, note string, err error, width int) []string {
 	pointer, label := "   ", m.theme.faint.paint(cell(name, 12, false))
 	if i == f.at {
 		pointer, label = " ▸ ", m.theme.key.paint(cell(name, 12, false))
 	}
-	line := pad(pointer+label+" "+value, 40) + "  "
+	line, colour := pointer+label+" "+value, m.theme.faint
 	if err != nil {
-		return cut(line+m.theme.bad.paint(fault.From(err).Text), width)
+		note, colour = fault.From(err).Text, m.theme.bad
 	}
-	return cut(line+m.theme.faint.paint(render.Escape(note)), width)
+	aside := colour.paint(render.Escape(note))
+	switch {
+	case width >= asideWidth:
+		return []string{cut(pad(line, 40)+"  "+aside, width)}
+	case note == "" || i != f.at && err == nil:
+		return []string{cut(line, width)}
+	}
+	return []string{cut(line, width), cut("     "+aside, width)}
 }

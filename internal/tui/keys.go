@@ -42,7 +42,7 @@ func (m *Model) handleKey(k tea.KeyMsg) tea.Cmd {
 	case m.chooser != nil:
 		return m.chooser.key(m, k)
 	case m.help:
-		m.help = false
+		m.helpKey(k.String())
 		return nil
 	}
 	name := k.String()

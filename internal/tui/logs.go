@@ -232,6 +232,9 @@ func (l *logs) view(m *Model, width, room int) []string {
 	}
 	out = out[:min(len(out), l.room)]
 	slices.Reverse(out)
+	if len(l.ring) == 0 {
+		out = append(out, m.theme.faint.paint(" nothing is written yet; what its command prints comes here"))
+	}
 	for len(out) < l.room {
 		out = append(out, "")
 	}

@@ -38,6 +38,7 @@ type Model struct {
 	palette *palette
 	chooser *chooser
 	help    bool
+	helpTop int // its first line that is shown
 	toast   *toast
 	facts   []event.Event // newest facts of all workspaces, at most maxFacts
 	pending map[string]Order

@@ -370,6 +370,41 @@ func TestQuestionsFitEveryTerminal(t *testing.T) {
 	}
 }
 
+func TestTheHelpIsReadToItsEndOnASmallTerminal(t *testing.T) {
+	d := drive(t, 40, 12).snapshot(some()...).keys("?").shows("↑↓ more")
+	seen := map[string]bool{}
+	for range 60 {
+		for line := range strings.Lines(d.View()) {
+			seen[strings.TrimSpace(line)] = true
+		}
+		d.keys("<down>")
+	}
+	for _, line := range d.helpLines() {
+		if !seen[strings.TrimSpace(line)] {
+			t.Errorf("never seen: %s", line)
+		}
+	}
+	if d.keys("x"); d.help {
+		t.Error("another key does not end it")
+	}
+}
+
+func TestAHoldIsEndedWhereItIsSeen(t *testing.T) {
+	d := drive(t, 80, 24)
+	d.world.details = everything()
+	d.snapshot(some()...)
+	if strings.Contains(d.footer(), "release") {
+		t.Error("a hold is offered that nobody sees")
+	}
+	d.keys("1").shows("demo for the team").keys("H").shows("not held by that any more: api")
+	if len(d.world.orders) != 1 || d.world.orders[0].Verb != Release || d.world.orders[0].Text != "h1" {
+		t.Errorf("sent %+v", d.world.orders)
+	}
+	if got := commandLine(d.world.orders); got != "wsctl hold api --rm h1" {
+		t.Errorf("the equal command is %s", got)
+	}
+}
+
 func TestMouse(t *testing.T) {
 	d := drive(t, 80, 24).snapshot(some()...)
 	click := func(x, y int) {

@@ -24,6 +24,7 @@ const (
 	Resume  = Verb(api.Resume)
 	Delete  = Verb("delete")
 	Hold    = Verb("hold")
+	Release = Verb("release") // end a hold
 	Extend  = Verb("extend")
 	Rename  = Verb("rename")
 	Label   = Verb("label")
@@ -35,7 +36,7 @@ type Order struct {
 	ID, Name string
 	Force    bool          // delete also what runs
 	For      time.Duration // hold, extend; 0: as wsd likes
-	Text     string        // the new name; the reason of a hold
+	Text     string        // the new name; the reason of a hold; which hold to end
 	Labels   map[string]*string
 }
 
@@ -45,6 +46,9 @@ func commandLine(orders []Order) string {
 		return ""
 	}
 	o := orders[0]
+	if o.Verb == Release {
+		return "wsctl hold " + o.Name + " --rm " + o.Text
+	}
 	words := []string{"wsctl", string(o.Verb)}
 	for _, each := range orders {
 		words = append(words, each.Name)
@@ -120,6 +124,8 @@ func outcome(orders []Order) string {
 	switch o.Verb {
 	case Hold:
 		return "held for " + span(o.For) + ": " + who
+	case Release:
+		return "not held by that any more: " + who
 	case Extend:
 		return "goes on as if just used: " + who
 	case Rename:

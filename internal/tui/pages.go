@@ -99,9 +99,16 @@ func (p *page) overview() {
 func (p *page) stages() {
 	for i, s := range p.r.stages.All {
 		mark, colour := s.Mark()
+		detail := s.Detail
+		if p.width < asideWidth {
+			s.Detail = "" // it stands below
+		}
 		text, took := s.Line(p.m.now, p.width-factWidth-4)
 		label := map[bool]string{true: "progress"}[i == 0]
 		p.line(" " + p.m.theme.faint.paint(cell(label, factWidth, false)) + " " + p.m.theme.of(colour).paint(mark) + " " + text + p.m.theme.faint.paint(took))
+		if detail != s.Detail {
+			p.line("   " + render.Fit(detail, p.width-4))
+		}
 	}
 }
 

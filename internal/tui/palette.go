@@ -80,8 +80,23 @@ func (p *palette) view(m *Model, width, height int) []string {
 	return out
 }
 
-// helpView lists the keys that work now, in two columns where there is room.
+// helpKey scrolls the help; any other key ends it.
+func (m *Model) helpKey(name string) {
+	step := map[string]int{"up": -1, "k": -1, "down": 1, "j": 1, "pgup": -m.bodyHeight(), "pgdown": m.bodyHeight(), " ": m.bodyHeight()}[name]
+	if step == 0 {
+		m.help = false
+	}
+	m.helpTop = max(0, min(m.helpTop+step, len(m.helpLines())-m.bodyHeight()))
+}
+
+// helpView is the part of the help that fits.
 func (m *Model) helpView() []string {
+	lines := m.helpLines()
+	return lines[min(m.helpTop, max(0, len(lines)-m.bodyHeight())):]
+}
+
+// helpLines list the keys that work now, in two columns where there is room.
+func (m *Model) helpLines() []string {
 	moves := [][2]string{
 		{"↑ ↓ j k", "move"},
 		{"pgup pgdn", "move by a page"},

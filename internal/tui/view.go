@@ -221,7 +221,11 @@ func (m *Model) footer() string {
 	}
 	switch {
 	case m.help:
-		return cut(" "+m.keys([][2]string{{"any key", "back"}}), m.width)
+		keys := [][2]string{{"any key", "back"}}
+		if len(m.helpLines()) > m.bodyHeight() {
+			keys = [][2]string{{"↑↓", "more"}, {"any other key", "back"}}
+		}
+		return cut(" "+m.keys(keys), m.width)
 	case m.palette != nil:
 		return cut(" "+m.keys([][2]string{{"↑↓", "choose"}, {"enter", "do it"}, {"esc", "back"}}), m.width)
 	case m.form != nil:

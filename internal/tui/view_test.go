@@ -164,7 +164,25 @@ func output() []workspace.LogLine {
 }
 
 func TestScreens(t *testing.T) {
-	for name, do := range map[string]func(d *driver){
+	for name, do := range screens() {
+		for _, size := range [][2]int{{80, 24}, {40, 12}} {
+			t.Run(fmt.Sprintf("%s at %dx%d", name, size[0], size[1]), func(t *testing.T) {
+				d := drive(t, size[0], size[1]).snapshot(some()...).known()
+				do(d)
+				fits(t, d.View(), size[0], size[1])
+				if size[0] == 80 {
+					golden(t, "screen-"+name, d.View())
+				} else {
+					golden(t, "small-"+name, d.View())
+				}
+			})
+		}
+	}
+}
+
+// screens are what is drawn beside list and panes, by what leads there.
+func screens() map[string]func(*driver) {
+	return map[string]func(d *driver){
 		"help":         func(d *driver) { d.keys("?") },
 		"help-inside":  func(d *driver) { d.keys("2", "?") },
 		"palette":      func(d *driver) { d.keys(":", "o") },
@@ -212,13 +230,6 @@ func TestScreens(t *testing.T) {
 			d.world.refuse = errDenied
 			d.keys("3").shows("[state]")
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			d := drive(t, 80, 24).snapshot(some()...).known()
-			do(d)
-			fits(t, d.View(), 80, 24)
-			golden(t, "screen-"+name, d.View())
-		})
 	}
 }
 
