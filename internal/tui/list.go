@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // pointerWidth is the columns before the first: the pointer, the mark, a space.
@@ -19,6 +20,7 @@ const narrowest = 32
 type list struct {
 	known  map[string]*row
 	shown  []*row
+	counts map[workspace.State]int // of known
 	filter filter
 
 	sort    string // title of the column
@@ -30,7 +32,9 @@ type list struct {
 	height int // rows on the screen
 }
 
-func newList() list { return list{known: map[string]*row{}, sort: "NAME", height: 1} }
+func newList() list {
+	return list{known: map[string]*row{}, counts: map[workspace.State]int{}, sort: "NAME", height: 1}
+}
 
 // selected is the workspace under the cursor; nil where there is none.
 func (l *list) selected() *row {
@@ -129,7 +133,9 @@ func (l *list) arrange() {
 		r.listed = l.known[r.w.ID] == r && l.filter.match(r)
 		return !r.listed
 	})
+	clear(l.counts)
 	for _, r := range l.known {
+		l.counts[r.w.State]++
 		if !r.listed && l.filter.match(r) {
 			r.listed = true
 			l.shown = append(l.shown, r)
