@@ -21,7 +21,7 @@ import (
 
 // fewLogs are the MB after which the dashboard's rings are full: what it takes then is
 // compared with what it takes after all.
-const fewLogs = 50
+const fewLogs = 100
 
 // dashUnderLogs compares the memory of a dashboard that has followed much output with what
 // it was after little.

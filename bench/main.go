@@ -74,7 +74,7 @@ func parse(args []string) (settings, error) {
 	fs.IntVar(&s.deadlines, "deadlines", 10_000, "deadlines of the row about timers, 100 to 15000")
 	fs.IntVar(&s.stored, "stored", 10_000, "workspaces in the store of the start row, 1 to 50000")
 	fs.IntVar(&s.containers, "containers", 100, "containers that docker ps lists, 1 to 1000")
-	fs.IntVar(&s.logs, "logs", 1000, "MB (10^6 bytes) of output that the dashboard follows, 100 to 10000")
+	fs.IntVar(&s.logs, "logs", 1000, "MB (10^6 bytes) of output that the dashboard follows, 200 to 10000")
 	fs.DurationVar(&s.settle, "settle", 500*time.Millisecond, "rest before each sample that makes or starts a container")
 	fs.DurationVar(&s.limit, "limit", 20*time.Minute, "bound of the whole run")
 	fs.StringVar(&only, "only", "", "groups to run, a regular expression over "+groupNames())
@@ -104,8 +104,8 @@ func (s settings) check(args int) error {
 		return errors.New("-stored must be 1 to 50000")
 	case s.containers < 1 || s.containers > 1000:
 		return errors.New("-containers must be 1 to 1000")
-	case s.logs < 100 || s.logs > 10_000:
-		return errors.New("-logs must be 100 to 10000")
+	case s.logs < 200 || s.logs > 10_000:
+		return errors.New("-logs must be 200 to 10000")
 	case s.settle < 0 || s.settle > time.Minute:
 		return errors.New("-settle must be 0s to 1m")
 	}

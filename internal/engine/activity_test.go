@@ -190,6 +190,31 @@ func TestAWarningComesBeforeEveryStopAndOnceForEach(t *testing.T) {
 	})
 }
 
+func TestTheWorstConnectionThatLivesIsTold(t *testing.T) {
+	inUseBubble(t, nil, func(r *rig) {
+		id := r.create("demo").ID
+		want := func(when string, q activity.Quality) {
+			r.t.Helper()
+			if got := r.Uses(id)[id].Quality; got != q {
+				r.t.Errorf("%s: %q, want %q", when, got, q)
+			}
+		}
+		want("without a connection", "")
+		good, bad := r.vouched("demo"), r.vouched("demo")
+		good.Trip(time.Millisecond)
+		want("before anything was measured", activity.Stable)
+		bad.Trip(time.Millisecond)
+		bad.Missed()
+		want("one has missed an answer", activity.Unstable)
+		bad.Missed()
+		want("and another", activity.Poor)
+		good.Trip(time.Millisecond)
+		want("whatever the others do", activity.Poor)
+		bad.Close()
+		want("once it has gone", activity.Stable)
+	})
+}
+
 func TestLevelsAreFacts(t *testing.T) {
 	inUseBubble(t, nil, func(r *rig) {
 		r.create("demo")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // pointerWidth is the columns before the first: the pointer, the mark, a space.
@@ -20,6 +21,7 @@ const narrowest = 32
 type list struct {
 	known  map[string]*row
 	shown  []*row
+	counts map[workspace.State]int // of known
 	filter filter
 
 	columns []string // words of the columns that are wanted; nil: as they fit
@@ -32,7 +34,9 @@ type list struct {
 	height int // rows on the screen
 }
 
-func newList() list { return list{known: map[string]*row{}, sort: "NAME", height: 1} }
+func newList() list {
+	return list{known: map[string]*row{}, counts: map[workspace.State]int{}, sort: "NAME", height: 1}
+}
 
 // selected is the workspace under the cursor; nil where there is none.
 func (l *list) selected() *row {
@@ -131,7 +135,9 @@ func (l *list) arrange() {
 		r.listed = l.known[r.w.ID] == r && l.filter.match(r)
 		return !r.listed
 	})
+	clear(l.counts)
 	for _, r := range l.known {
+		l.counts[r.w.State]++
 		if !r.listed && l.filter.match(r) {
 			r.listed = true
 			l.shown = append(l.shown, r)

@@ -392,7 +392,7 @@ func TestTheHelpIsReadToItsEndOnASmallTerminal(t *testing.T) {
 func TestAHoldIsEndedWhereItIsSeen(t *testing.T) {
 	d := drive(t, 80, 24)
 	d.world.details = everything()
-	d.snapshot(some()...)
+	d.snapshot(some()...).known()
 	if strings.Contains(d.footer(), "release") {
 		t.Error("a hold is offered that nobody sees")
 	}

@@ -139,10 +139,7 @@ func (m *Model) besideView(cols int) []string {
 
 // header counts, and tells when what is shown is not what is.
 func (m *Model) header() string {
-	counts := map[workspace.State]int{}
-	for _, r := range m.list.known {
-		counts[r.w.State]++
-	}
+	counts := m.list.counts
 	left := " " + m.theme.title.paint("wsctl") + "  " + plural(len(m.list.known), "workspace")
 	if n := m.list.marks(); n > 0 {
 		left += "  " + m.theme.accent.paint(fmt.Sprintf("● %d marked", n))
