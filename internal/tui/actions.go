@@ -38,18 +38,18 @@ func (m *Model) actions() []action {
 // workActions change workspaces.
 func workActions() []action {
 	return []action{
-		{"s", "start", "start", in(workspace.Stopped, workspace.Failed), send(Start)},
-		{"t", "stop", "stop", in(workspace.Running, workspace.Paused, workspace.Creating, workspace.Initializing), send(Stop)},
+		{"s", "start", "start", ready(workspace.Stopped, workspace.Failed), send(Start)},
+		{"t", "stop", "stop", ready(workspace.Running, workspace.Paused, workspace.Creating, workspace.Initializing), send(Stop)},
 		{"x", "shell", "open a shell", one(workspace.Running, workspace.Paused, workspace.Stopped), (*Model).shell},
 		{"u", "open", "open it in a browser", one(), (*Model).openURL},
-		{"n", "new", "create a workspace", (*Model).reachable, (*Model).openForm},
+		{"n", "new", "create a workspace", (*Model).changeable, (*Model).openForm},
 		{"h", "hold", "hold: keep it running", (*Model).extendable, (*Model).askHold},
 		{"H", "release", "end its newest hold", (*Model).heldHere, (*Model).unhold},
-		{"d", "delete", "delete, with all files", in(), (*Model).askDelete},
+		{"d", "delete", "delete, with all files", ready(), (*Model).askDelete},
 		{"e", "extend", "extend: I still use it", (*Model).extendable, send(Extend)},
-		{"r", "restart", "restart", in(workspace.Running), send(Restart)},
-		{"p", "pause", "pause: freeze it", in(workspace.Running), send(Pause)},
-		{"P", "resume", "resume", in(workspace.Paused), send(Resume)},
+		{"r", "restart", "restart", ready(workspace.Running), send(Restart)},
+		{"p", "pause", "pause: freeze it", ready(workspace.Running), send(Pause)},
+		{"P", "resume", "resume", ready(workspace.Paused), send(Resume)},
 		{"y", "copy", "copy its address", one(), (*Model).copyURL},
 		{"X", "exec", "run a command inside", one(workspace.Running), (*Model).askExec},
 		{"F", "forward", "forward a port to here", one(workspace.Running), (*Model).askForward},
@@ -79,6 +79,9 @@ func screenActions() []action {
 func (m *Model) anyKnown() bool  { return m.listShown() && len(m.list.known) > 0 }
 func (m *Model) reachable() bool { return m.link.Daemon }
 
+// changeable says that wsd reaches the container engine too.
+func (m *Model) changeable() bool { return m.reachable() && m.link.Engine }
+
 // extendable says that a stop is known which could be put off.
 func (m *Model) extendable() bool {
 	return m.reachable() && slices.ContainsFunc(m.fitting(verbStates[Extend]), func(r *row) bool { return r.act != nil })
@@ -107,6 +110,12 @@ func (m *Model) anyShown() bool { return m.listShown() && len(m.list.shown) > 0 
 // none are all states but deleting.
 func in(states ...workspace.State) func(*Model) bool {
 	return func(m *Model) bool { return m.reachable() && len(m.fitting(states)) > 0 }
+}
+
+// ready is in for what the container engine has a part in.
+func ready(states ...workspace.State) func(*Model) bool {
+	can := in(states...)
+	return func(m *Model) bool { return m.changeable() && can(m) }
 }
 
 // one is in for actions that are for a single workspace.
