@@ -329,7 +329,7 @@ func (h *useHistory) stoppedRightly(u *used, w workspace.Workspace) {
 		early("was held", until)
 	}
 	switch {
-	case len(u.leases) > 0 || u.left.IsZero():
+	case len(u.leases) > 0 || u.left.IsZero() || !at.After(u.left): // who left in the very instant of the stop was there when it was decided
 		early("was used", u.engaged.Add(brisk.Background))
 	default:
 		early("was left", u.left.Add(brisk.Grace))

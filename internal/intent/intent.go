@@ -12,6 +12,7 @@ package intent
 import (
 	"net/http"
 	"strings"
+	"unicode"
 
 	"github.com/wsctl/wsctl/internal/activity"
 )
@@ -118,5 +119,11 @@ const maxWhat = 80
 // What names a request in a ledger: its query may hold secrets, and is left out.
 func What(method, path string) string {
 	s := method + " " + path
-	return s[:min(len(s), maxWhat)]
+	s = strings.ToValidUTF8(s[:min(len(s), maxWhat)], "")
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) { // it ends up on terminals
+			return '?'
+		}
+		return r
+	}, s)
 }
