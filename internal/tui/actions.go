@@ -216,10 +216,7 @@ func (m *Model) copyURL() tea.Cmd {
 }
 
 func (m *Model) markOne() tea.Cmd {
-	if r := m.list.selected(); r != nil {
-		r.marked = !r.marked
-		m.list.move(1)
-	}
+	m.list.toggle()
 	return nil
 }
 

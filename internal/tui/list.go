@@ -28,6 +28,7 @@ type list struct {
 	sort    string   // title of the column
 	reverse bool
 
+	marked []*row // of those shown; kept by gather
 	at     string // id of the selected one, so that it stays selected whatever moves
 	cursor int
 	top    int // first row on the screen
@@ -48,18 +49,13 @@ func (l *list) selected() *row {
 
 // targets are those that an action is for: the marked ones, else the selected one.
 func (l *list) targets() []*row {
-	var out []*row
-	for _, r := range l.shown {
-		if r.marked {
-			out = append(out, r)
-		}
+	if len(l.marked) > 0 {
+		return slices.Clone(l.marked)
 	}
-	if len(out) == 0 {
-		if r := l.selected(); r != nil {
-			out = append(out, r)
-		}
+	if r := l.selected(); r != nil {
+		return []*row{r}
 	}
-	return out
+	return nil
 }
 
 // take merges news and reports which workspaces are new to the list.
@@ -156,6 +152,7 @@ func (l *list) arrange() {
 		}
 		return cmp.Or(n, byName(a, b), strings.Compare(a.w.ID, b.w.ID))
 	})
+	l.gather()
 	if i := slices.IndexFunc(l.shown, func(r *row) bool { return r.w.ID == l.at }); i >= 0 {
 		l.cursor = i
 	}
@@ -178,20 +175,32 @@ func (l *list) visible() []*row {
 }
 
 // marks counts the marked ones.
-func (l *list) marks() int {
-	n := 0
-	for _, r := range l.shown {
-		if r.marked {
-			n++
-		}
-	}
-	return n
-}
+func (l *list) marks() int { return len(l.marked) }
 
 // mark sets the marks of all that are shown.
 func (l *list) mark(on bool) {
 	for _, r := range l.shown {
 		r.marked = on
+	}
+	l.gather()
+}
+
+// toggle marks the selected one, or takes its mark away.
+func (l *list) toggle() {
+	if r := l.selected(); r != nil {
+		r.marked = !r.marked
+		l.gather()
+		l.move(1)
+	}
+}
+
+// gather finds those that are marked and shown.
+func (l *list) gather() {
+	l.marked = l.marked[:0]
+	for _, r := range l.shown {
+		if r.marked {
+			l.marked = append(l.marked, r)
+		}
 	}
 }
 

@@ -9,9 +9,9 @@ import (
 )
 
 // The least times between two deliveries of a mailbox: what is told in between is seen at
-// once. What moves by itself may jump ten times a second; lines that scroll may not.
+// once. What moves by itself may jump five times a second; lines that scroll may not.
 const (
-	newsPace = 100 * time.Millisecond
+	newsPace = 200 * time.Millisecond
 	linePace = 33 * time.Millisecond
 )
 

@@ -51,8 +51,8 @@ type Options struct {
 }
 
 // framesPerSecond is how often bubbletea looks whether there is something to draw; it wakes
-// the processor as often, all the time. A key is seen after at most 20 ms.
-const framesPerSecond = 50
+// the processor as often, all the time. A key is seen after at most 25 ms.
+const framesPerSecond = 40
 
 // Run shows the dashboard until the person quits or ctx ends.
 func Run(ctx context.Context, o Options) error {
