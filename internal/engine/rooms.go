@@ -8,7 +8,6 @@ import (
 
 	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/fault"
-	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // Bounds of what is attended. Sessions that are lost and may come back count.
