@@ -59,6 +59,7 @@ func TestTheDefaultsOfTheGatewayAreItsOwnLimits(t *testing.T) {
 	}
 	want := gateway.DefaultLimits()
 	want.PayloadBytes, want.Ping, want.Hurry, want.Pong, want.Write, want.Idle, want.Room, want.Grace, want.Quiet = 0, 0, 0, 0, 0, 0, 0, 0, 0
+	want.Samples, want.Sample = 0, 0 // no settings
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
