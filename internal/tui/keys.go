@@ -126,12 +126,13 @@ func (m *Model) turn(n int) {
 	m.inside = true
 }
 
-// escape takes back one thing: the detail, the toast, the marks, the filter.
+// escape takes back one thing: the detail, a failure that is told, the marks, the filter.
 func (m *Model) escape() {
+	failed := m.toast != nil && m.toast.bad // that is what it is meant for; good news goes by itself
 	switch {
 	case m.inside:
 		m.inside = false
-	case m.toast != nil:
+	case failed:
 		m.toast = nil
 	case m.list.marks() > 0:
 		m.list.mark(false)

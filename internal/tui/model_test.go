@@ -405,6 +405,17 @@ func TestAHoldIsEndedWhereItIsSeen(t *testing.T) {
 	}
 }
 
+func TestEscapeIsNotSpentOnGoodNews(t *testing.T) {
+	for bad, want := range map[bool]string{false: "", true: "api"} {
+		d := drive(t, 80, 24).snapshot(some()...).keys("/", "api", "<enter>")
+		d.toast = &toast{sign: "·", text: "news", bad: bad, until: noon.Add(time.Hour)}
+		d.keys("<esc>")
+		if d.list.filter.text != want {
+			t.Errorf("bad %v: the filter is %q, want %q", bad, d.list.filter.text, want)
+		}
+	}
+}
+
 func TestMouse(t *testing.T) {
 	d := drive(t, 80, 24).snapshot(some()...)
 	click := func(x, y int) {
