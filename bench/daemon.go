@@ -215,17 +215,3 @@ func (d *daemon) resident(ctx context.Context) (*Figure, error) {
 	}
 	return figure("MB", samples), nil
 }
-
-func residentOf(pid int) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		var kb float64
-		if n, err := fmt.Sscanf(line, "VmRSS: %f kB", &kb); err == nil && n == 1 {
-			return kb * 1024 / 1e6, nil
-		}
-	}
-	return 0, errors.New("the kernel does not tell the resident memory")
-}

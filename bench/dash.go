@@ -1,13 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
@@ -81,7 +78,7 @@ func dashUnderChanges(ctx context.Context, d *daemon) (rows []Row, err error) {
 	if err := rest(3 * time.Second)(ctx); err != nil {
 		return nil, err
 	}
-	share, err := b.processor(ctx, dashWatched)
+	share, err := processorShare(ctx, b.cmd.Process.Pid, dashWatched)
 	if err != nil {
 		return nil, err
 	}
@@ -142,42 +139,6 @@ func (b *dashboard) keys(ctx context.Context, n int) ([]float64, error) {
 		}
 	}
 	return out, nil
-}
-
-// processor is the share of a core in percent over a time.
-func (b *dashboard) processor(ctx context.Context, d time.Duration) (float64, error) {
-	before, err := processorTime(b.cmd.Process.Pid)
-	if err != nil {
-		return 0, err
-	}
-	begun := time.Now()
-	if err := rest(d)(ctx); err != nil {
-		return 0, err
-	}
-	after, err := processorTime(b.cmd.Process.Pid)
-	return float64(after-before) / float64(time.Since(begun)) * 100, err
-}
-
-// processorTime is what a process has used (proc_pid_stat(5)); the kernel counts in
-// hundredths of a second.
-func processorTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) < 13 {
-		return 0, errors.New("the kernel does not tell the processor time")
-	}
-	var ticks int
-	for _, f := range fields[11:13] {
-		n, err := strconv.Atoi(f)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
 // resident is the memory of the dashboard in MB: the median of a few looks.

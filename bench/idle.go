@@ -1,20 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
-	"github.com/wsctl/wsctl/internal/store"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -101,65 +96,23 @@ func (d *daemon) idleCPU(ctx context.Context) (*Figure, error) {
 	}
 	var samples []float64
 	for range idleLooks {
-		begin := time.Now()
-		before, err := cpuOf(d.cmd.Process.Pid)
+		share, err := processorShare(ctx, d.cmd.Process.Pid, idleSpan)
 		if err != nil {
 			return nil, err
 		}
-		if err := rest(idleSpan)(ctx); err != nil {
-			return nil, err
-		}
-		after, err := cpuOf(d.cmd.Process.Pid)
-		if err != nil {
-			return nil, err
-		}
-		samples = append(samples, 100*float64(after-before)/float64(time.Since(begin)))
+		samples = append(samples, share)
 	}
 	return figure("%", samples), nil
 }
 
-// cpuOf is how long a process has run, in user and system mode (proc(5), stat, fields 14
-// and 15). The kernel counts in hundredths of a second.
-func cpuOf(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]) // from field 3 on
-	if len(fields) < 13 {
-		return 0, errors.New("the kernel does not tell the time of a process")
-	}
-	user, err1 := strconv.ParseInt(string(fields[11]), 10, 64)
-	system, err2 := strconv.ParseInt(string(fields[12]), 10, 64)
-	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err1, err2)
-}
-
 // engageCost is what Engage takes on a workspace that somebody types into, in ns.
 func engageCost() (f *Figure, err error) {
-	dir, err := os.MkdirTemp("", "wsd-bench-")
+	ctx := context.Background()
+	e, end, err := alone(ctx, 1, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	db, err := store.Open(filepath.Join(dir, "wsd.db"))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := unused(db, 1, time.Now()); err != nil {
-		return nil, err
-	}
-	e, err := writer(db)
-	if err != nil {
-		return nil, err
-	}
-	if err := e.Recover(); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- e.Run(ctx) }()
-	defer func() { cancel(); err = errors.Join(err, <-ended) }()
+	defer func() { err = errors.Join(err, end()) }()
 	lease, err := e.Attend(ctx, workspace.Actor{ID: "uid:0", Admin: true}, "stored-0", activity.Visitor{Kind: activity.Terminal, Vouched: true})
 	if err != nil {
 		return nil, err

@@ -39,39 +39,46 @@ func (noDoor) Close(int)      {}
 // 99th percentile, with the median and the greatest as its least and greatest. A daemon
 // has fewer workspaces than this, because it has fewer ports.
 func lateness(ctx context.Context, count int) (f *Figure, err error) {
-	dir, err := os.MkdirTemp("", "wsd-bench-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	db, err := store.Open(filepath.Join(dir, "wsd.db"))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	begin := time.Now()
-	if err := unused(db, count, begin); err != nil {
-		return nil, err
-	}
-	e, err := writer(db)
-	if err != nil {
-		return nil, err
-	}
-	if err := e.Recover(); err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, firstDue+dueSpan+time.Minute)
 	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- e.Run(ctx) }()
+	e, end, err := alone(ctx, count, time.Now())
+	if err != nil {
+		return nil, err
+	}
 	late, err := warnings(ctx, e, count)
-	cancel()
-	if err = errors.Join(err, <-ended); err != nil {
+	if err = errors.Join(err, end()); err != nil {
 		return nil, err
 	}
 	slices.Sort(late)
 	at := func(share float64) float64 { return late[int(share*float64(len(late)-1))] }
 	return &Figure{Median: at(0.99), Min: at(0.5), Max: at(1), N: len(late), Unit: "ms"}, nil
+}
+
+// alone runs the writer on a new store of count workspaces that nobody uses. end stops it
+// and removes the store.
+func alone(ctx context.Context, count int, begin time.Time) (e *core.Engine, end func() error, err error) {
+	dir, err := os.MkdirTemp("", "wsd-bench-")
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := store.Open(filepath.Join(dir, "wsd.db"))
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	remove := func() error { return errors.Join(db.Close(), os.RemoveAll(dir)) }
+	if err = unused(db, count, begin); err == nil {
+		e, err = writer(db)
+	}
+	if err == nil {
+		err = e.Recover()
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, remove())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	return e, func() error { cancel(); return errors.Join(<-ended, remove()) }, nil
 }
 
 // unused writes count workspaces that run, became ready at begin or a little before, and
