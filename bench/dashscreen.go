@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +21,7 @@ var screen = pty.Winsize{Cols: 120, Rows: 40}
 type dashboard struct {
 	cmd   *exec.Cmd
 	tty   *os.File
-	ended chan error
+	ended chan struct{}
 	read  chan struct{} // closed when nothing more is drawn
 
 	mu    sync.Mutex
@@ -30,16 +31,16 @@ type dashboard struct {
 
 // dashboard starts wsctl dash on a socket.
 func (d *daemon) dashboard(socket string) (*dashboard, error) {
-	b := &dashboard{ended: make(chan error, 1), read: make(chan struct{}), more: make(chan struct{})}
+	b := &dashboard{ended: make(chan struct{}), read: make(chan struct{}), more: make(chan struct{})}
 	b.cmd = exec.Command(d.s.wsctl, "dash", "--socket", socket)
-	b.cmd.Env = append(d.env, "TERM=xterm-256color")
+	b.cmd.Env = append(slices.Clip(d.env), "TERM=xterm-256color")
 	tty, err := pty.StartWithSize(b.cmd, &screen)
 	if err != nil {
 		return nil, err
 	}
 	b.tty = tty
 	go b.take()
-	go func() { b.ended <- b.cmd.Wait() }()
+	go func() { defer close(b.ended); _ = b.cmd.Wait() }() // how it ends is not what is measured
 	return b, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/render"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -23,14 +22,6 @@ func viewsOf(ws []workspace.Workspace) []view {
 		vs[i] = viewOf(w)
 	}
 	return vs
-}
-
-func briefsOf(ws []workspace.Workspace) []api.Brief {
-	bs := make([]api.Brief, len(ws))
-	for i, w := range ws {
-		bs[i] = api.BriefOf(w)
-	}
-	return bs
 }
 
 // urlOf returns the address on this machine under which the workspace answers.

@@ -14,7 +14,7 @@ import (
 )
 
 // asking is git inside: it says a word on a connection to its agent and waits for another.
-func asking(l *lenders, ctx context.Context, id string) (answer chan string, served chan bool) {
+func asking(ctx context.Context, l *lenders, id string) (answer chan string, served chan bool) {
 	mine, theirs := net.Pipe()
 	answer, served = make(chan string, 1), make(chan bool, 1)
 	go func() {
@@ -35,7 +35,7 @@ func asking(l *lenders, ctx context.Context, id string) (answer chan string, ser
 func TestAnSSHAgentThatIsOfferedLaterIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lenders
-		answer, served := asking(&l, t.Context(), "a")
+		answer, served := asking(t.Context(), &l, "a")
 		time.Sleep(lendTime - time.Second)
 		if other, ok := l.offer("b"); !ok {
 			t.Fatal("cannot be offered")
@@ -63,12 +63,12 @@ func TestNobodyWaitsForAnSSHAgentForEver(t *testing.T) {
 		began := time.Now()
 		conn, _ := l.offer("a")
 		_ = conn.Close() // withdrawn
-		_, served := asking(&l, t.Context(), "a")
+		_, served := asking(t.Context(), &l, "a")
 		if <-served || time.Since(began) != lendTime {
 			t.Errorf("after %v", time.Since(began))
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		_, served = asking(&l, ctx, "a")
+		_, served = asking(ctx, &l, "a")
 		cancel()
 		if !<-served {
 			t.Error("a fetch that was ended counts as one without an agent")
