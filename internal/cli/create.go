@@ -195,18 +195,12 @@ func sayDryRun(f *Factory, out io.Writer, w workspace.Workspace) error {
 	if name == "" {
 		name = "(made up)"
 	}
-	source := "image " + w.Spec.Image
-	if w.Spec.Template != "" {
-		source = "template " + w.Spec.Template + ", " + source
-	}
 	f.note("nothing was made; this would be:")
-	_, err := fmt.Fprintf(out, "name     %s\nfrom     %s\nport     %d inside\nlimits   %s\nprofile  %s\n",
-		render.Escape(name), render.Escape(source), w.Spec.Port, limitsText(w.Spec.Limits), w.Spec.Profile)
-	return err
-}
-
-func limitsText(l workspace.Limits) string {
-	return fmt.Sprintf("%s CPUs, %s memory, %d processes", render.Number(l.CPUs), render.Bytes(l.Memory), l.Pids)
+	var s facts
+	s.add("name", name)
+	s.add("template", w.Spec.Template)
+	specFacts(&s, w.Spec)
+	return s.write(out, f.outPalette())
 }
 
 // nameOrFault checks a reference before wsd is asked, so that a slip costs nothing.

@@ -117,11 +117,7 @@ func (f *Factory) showWorkspace(out io.Writer, l api.Live) error {
 	s.add("used", useText(now, l.Activity))
 	s.add("url", urlOf(w))
 	s.add("template", w.Spec.Template)
-	s.add("image", w.Spec.Image)
-	s.add("command", strings.Join(w.Spec.Command, " "))
-	s.add("port inside", fmt.Sprint(w.Spec.Port))
-	s.add("limits", limitsText(w.Spec.Limits))
-	s.add("profile", string(w.Spec.Profile))
+	specFacts(&s, w.Spec)
 	s.add("labels", labelText(w.Labels))
 	s.add("owner", w.Owner)
 	s.add("job", w.Job)
@@ -134,9 +130,6 @@ func (f *Factory) showWorkspace(out io.Writer, l api.Live) error {
 	addEnd(&s, w)
 	for _, c := range w.Conditions {
 		s.add("condition", conditionText(now, c))
-	}
-	for _, n := range w.Spec.Notes {
-		s.add("note", n.Key+" "+n.Reason)
 	}
 	return s.write(out, f.outPalette())
 }

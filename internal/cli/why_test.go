@@ -55,7 +55,7 @@ func TestWhyFitsATerminal(t *testing.T) {
 			{Kind: activity.Busy, Who: "wsd", What: "webpack", Last: ago(time.Minute), Count: 3},
 		},
 		Holds: []activity.Hold{{ID: "h123456789abc", Actor: "uid:1000", Until: now.Add(time.Hour), Reason: "a demonstration for everybody who comes"}},
-		Next:  []api.Transition{{At: now.Add(25 * time.Minute), What: "stop", Why: "nobody has used it, last used at 2030-01-02T11:55:00Z, which counts for 30m"}},
+		Next:  []api.Transition{{At: now.Add(25 * time.Minute), What: "stop", Why: "nobody has used it, last used at 2030-01-02T11:55:00Z, which counts for 30 min"}},
 	}
 	var b strings.Builder
 	if err := explainUse(&b, y, render.Palette{}, 80); err != nil {

@@ -111,19 +111,19 @@ func TestAWorkspaceStopsWhenNobodyUsesIt(t *testing.T) {
 		after time.Duration
 		says  string
 	}{
-		{"never used since it was asked for", func(*rig) {}, 30 * time.Minute, "nobody has connected, last used at 2000-01-01T00:00:00Z (command start by uid:1000), which counts for 30m"},
-		{"connected, and nobody types", func(r *rig) { r.vouched("demo") }, 30 * time.Minute, "(command start by uid:1000), which counts for 30m"},
+		{"never used since it was asked for", func(*rig) {}, 30 * time.Minute, "nobody has connected, last used at 2000-01-01T00:00:00Z (command start by uid:1000), which counts for 30 min"},
+		{"connected, and nobody types", func(r *rig) { r.vouched("demo") }, 30 * time.Minute, "(command start by uid:1000), which counts for 30 min"},
 		{"connected, and somebody has typed", func(r *rig) {
 			l := r.vouched("demo")
 			r.pass(10 * time.Minute)
 			l.Engage(activity.Input, "terminal main")
-		}, 30 * time.Minute, "(input terminal main by uid:1000), which counts for 30m (policy default)"},
+		}, 30 * time.Minute, "(input terminal main by uid:1000), which counts for 30 min (policy default)"},
 		{"disconnected after it was used", func(r *rig) {
 			l := r.vouched("demo")
 			l.Engage(activity.Input, "terminal main")
 			r.pass(time.Minute)
 			l.Close()
-		}, 9 * time.Minute, "(input terminal main by uid:1000), which counts for 10m"},
+		}, 9 * time.Minute, "(input terminal main by uid:1000), which counts for 10 min"},
 		{"disconnected long after it was used", func(r *rig) {
 			l := r.vouched("demo")
 			r.pass(20 * time.Minute)

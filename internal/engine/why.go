@@ -71,21 +71,21 @@ func (e *Engine) ahead(p activity.Policy, r activity.Record, v activity.Verdict,
 			}
 		}
 		if at := used.Add(p.Idle); connected || at.Before(quiet) {
-			add(at, string(activity.Background), "nobody has used it for %s then", round(p.Idle))
+			add(at, string(activity.Background), "nobody has used it for %s then", spoken(p.Idle))
 			if e.cfg.Activity.Pause {
 				add(at, "pause", "it is in the background then, and is frozen unless something works")
 			}
 		}
 	}
 	if !connected && !r.Facts.Disconnected.IsZero() {
-		add(quiet, string(activity.Disconnected), "the last connection ended %s before", round(p.Grace))
+		add(quiet, string(activity.Disconnected), "the last connection ended %s before", spoken(p.Grace))
 	}
 	for _, h := range r.Holds {
 		add(h.Until, "hold_ends", "the hold of %s ends%s", h.Actor, because(h.Reason))
 	}
 	for _, d := range e.cfg.Activity.warnings() {
 		if !v.StopAt.IsZero() {
-			add(v.StopAt.Add(-d), "warning", "it is going to stop %s later", round(d))
+			add(v.StopAt.Add(-d), "warning", "it is going to stop %s later", spoken(d))
 		}
 	}
 	if !v.StopAt.IsZero() {
@@ -124,12 +124,12 @@ func causeOf(p activity.Policy, r activity.Record, c activity.Cause) string {
 		return fmt.Sprintf("it began at %s, and no run may last longer than %s", clock(f.StartedAt), p.MaxLifetime)
 	case activity.ByEngagement:
 		if f.Sessions == 0 && f.Disconnected.IsZero() {
-			return fmt.Sprintf("nobody has connected%s, which counts for %s", lastUse(r), round(p.Background))
+			return fmt.Sprintf("nobody has connected%s, which counts for %s", lastUse(r), spoken(p.Background))
 		}
 		if f.Sessions == 0 {
-			return fmt.Sprintf("nobody is connected%s, which counts for %s", lastUse(r), round(p.Idle))
+			return fmt.Sprintf("nobody is connected%s, which counts for %s", lastUse(r), spoken(p.Idle))
 		}
-		return fmt.Sprintf("nobody has used it%s, which counts for %s", lastUse(r), round(p.Background))
+		return fmt.Sprintf("nobody has used it%s, which counts for %s", lastUse(r), spoken(p.Background))
 	}
 	return "nothing stops it"
 }
@@ -169,14 +169,21 @@ func lastOf(l activity.Ledger, engages bool) string {
 
 func clock(at time.Time) string { return at.UTC().Truncate(time.Second).Format(time.RFC3339) }
 
-// round words a duration without the zeros that say nothing: 5m rather than 5m0s.
-func round(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
+// spoken words a duration in full seconds as people say it: "1 h 30 min". What is shorter
+// than a second is said as Go does.
+func spoken(d time.Duration) string {
+	if d < time.Second {
+		return d.String()
 	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
+	var parts []string
+	for _, u := range []struct {
+		of   time.Duration
+		name string
+	}{{time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}} {
+		if n := d / u.of; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, u.name))
+		}
+		d %= u.of
 	}
-	return text
+	return strings.Join(parts, " ")
 }
