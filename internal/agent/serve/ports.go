@@ -26,7 +26,10 @@ type ports struct {
 
 // list returns the ports in order of number, once each.
 func (p *ports) list() []agentapi.Port {
-	sockets := listening("/proc/net/tcp", "/proc/net/tcp6")
+	sockets, err := diagnosed()
+	if err != nil { // a kernel or a profile without it
+		sockets = listening("/proc/net/tcp", "/proc/net/tcp6")
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !sameKeys(sockets, p.inode) {

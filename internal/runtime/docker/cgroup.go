@@ -47,7 +47,8 @@ type cgroup struct {
 	unified           bool
 	cpu, memory, pids string
 	disk              string // "": not counted
-	network           string // net/dev of the first process (proc_net(5))
+	process           string // folder of the first process in proc(5)
+	container         string // its id
 }
 
 // findCgroup finds the folders of process pid, which must belong to container id.
@@ -61,8 +62,15 @@ func findCgroup(proc string, pid int, id string) (cgroup, error) {
 		return cgroup{}, err
 	}
 	g, err := locateCgroup(string(own), string(mounts), id)
-	g.network = filepath.Join(proc, strconv.Itoa(pid), "net", "dev")
+	g.process, g.container = filepath.Join(proc, strconv.Itoa(pid)), id
 	return g, err
+}
+
+// current reports whether the run that was found still goes on: a container that was started
+// again has the same folders and another first process.
+func (g cgroup) current() bool {
+	own, err := os.ReadFile(filepath.Join(g.process, "cgroup"))
+	return err == nil && strings.Contains(string(own), g.container)
 }
 
 // locateCgroup joins /proc/PID/cgroup (cgroups(7): id:controllers:path) with the
@@ -132,7 +140,7 @@ func (g cgroup) usage(now time.Time) (workspace.Usage, error) {
 	if err != nil {
 		return u, err
 	}
-	if b, err := os.ReadFile(g.network); err == nil {
+	if b, err := os.ReadFile(filepath.Join(g.process, "net", "dev")); err == nil {
 		u.Network = interfaces(string(b))
 	}
 	return u, nil

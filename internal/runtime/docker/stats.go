@@ -20,7 +20,7 @@ func (d *Driver) Stats(ctx context.Context, r runtime.Ref) (workspace.Usage, err
 		return workspace.Usage{}, err
 	}
 	if g, ok := d.cgs.get(r); ok {
-		if u, err := g.usage(time.Now()); err == nil {
+		if u, err := g.usage(time.Now()); err == nil && g.current() {
 			return u, nil
 		}
 		d.cgs.forget(r) // gone with the run

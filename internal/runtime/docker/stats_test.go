@@ -153,6 +153,24 @@ func TestFilesAndEngineAgreeOnUsage(t *testing.T) {
 	}
 }
 
+func TestUsageAfterARestartIsThatOfTheNewRun(t *testing.T) {
+	d := newDriver(t)
+	c := testContainer("again", "wait")
+	up(t, d, c)
+	if u, err := d.Stats(t.Context(), c.Ref); err != nil || u.Network == nil {
+		t.Fatalf("got %+v, %v", u, err)
+	}
+	if err := d.Stop(t.Context(), c.Ref, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(t.Context(), c.Ref); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := d.Stats(t.Context(), c.Ref); err != nil || u.Network == nil {
+		t.Errorf("after a restart: %+v, %v", u, err)
+	}
+}
+
 func FuzzCgroups(f *testing.F) {
 	f.Add("0::/docker/x\n", "31 30 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
 	f.Add("3:cpu,cpuacct:/docker/x\n", "35 30 0:31 / /c rw - cgroup cgroup rw,cpu,cpuacct\n")
