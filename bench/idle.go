@@ -18,6 +18,7 @@ const (
 	idleLooks = 3
 	idleSpan  = 30 * time.Second
 	idleGoal  = 0.5 // percent of a core
+	quietGoal = 0.2 // of a workspace, in percent of a core
 )
 
 // measureIdle looks at what wsd costs while many workspaces run, each with a client of the
@@ -49,7 +50,41 @@ func measureIdle(ctx context.Context, s settings) (rows []Row, err error) {
 	if err != nil {
 		return rows, err
 	}
-	return append(rows, below("one key of a person, as the engine folds it", key, 1000)), nil
+	rows = append(rows, below("one key of a person, as the engine folds it", key, 1000))
+	quiet, err := quietCPU(ctx, s)
+	if err != nil {
+		return rows, err
+	}
+	return append(rows, below("cpu of a real workspace in which nothing happens, in % of a core", quiet, quietGoal)), nil
+}
+
+// quietCPU is the share of a core that a workspace uses in which nothing happens, its agent
+// included, in percent.
+func quietCPU(ctx context.Context, s settings) (f *Figure, err error) {
+	p, err := newPair(ctx, s)
+	defer func() { err = errors.Join(err, p.close(ctx)) }()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.model(ctx); err != nil {
+		return nil, err
+	}
+	var samples []float64
+	for range idleLooks {
+		before, err := p.ours.client.Usage(ctx, "bench-model")
+		if err == nil {
+			err = rest(idleSpan)(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+		after, err := p.ours.client.Usage(ctx, "bench-model")
+		if err != nil {
+			return nil, err
+		}
+		samples = append(samples, 100*(after.CPUSeconds-before.CPUSeconds)/after.Time.Sub(before.Time).Seconds())
+	}
+	return figure("%", samples), nil
 }
 
 // attend lets one client join the room of each workspace and returns once all are in.
