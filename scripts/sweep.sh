@@ -16,7 +16,7 @@ filter="{\"label\":[\"wsd.instance=$(cat "$state/instance")\"]}"
 
 engine() { curl -gsS --max-time 30 --unix-socket "$socket" "$@"; }
 get() { engine "http://engine/v1.40/$1&filters=$filter"; }
-remove() { while read -r id; do engine -o /dev/null -X DELETE "http://engine/v1.40/$1/$id?force=1"; done; }
+remove() { while read -r id; do engine -o /dev/null -X DELETE "http://engine/v1.40/$1/$id?force=1&v=1"; done; }
 
 get "containers/json?all=1" | jq -r '.[].Id' | remove containers
 get "networks?" | jq -r '.[].Id' | remove networks

@@ -124,6 +124,14 @@ type GitCredential struct {
 	Password string `json:"password"`
 }
 
+// GitAccess is what the clone of a workspace that has no files yet may use of its owner's. A
+// credential, and host keys, that are not given stay what they were.
+type GitAccess struct {
+	Credential *GitCredential `json:"credential,omitempty" doc:"Kept in memory until the files are there"`
+	SSHAgent   bool           `json:"ssh_agent,omitempty" doc:"An ssh agent will be lent; see /ssh-agent"`
+	KnownHosts string         `json:"known_hosts,omitempty" doc:"Host keys of the server, as lines of known_hosts(5)"`
+}
+
 // CreateSource is the part of Create that says where files and configuration come from.
 type CreateSource struct {
 	Source        *workspace.Source `json:"source,omitempty"`

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -39,7 +40,7 @@ func agentSocket() string {
 
 // overSSH prepares a source that is cloned by ssh: with the agent, and with the host keys
 // that this machine knows.
-func (o *sourceOptions) overSSH(ctx context.Context, f *Factory, s *workspace.Source, waits bool) {
+func overSSH(ctx context.Context, f *Factory, s *workspace.Source, waits bool) {
 	to, ok := workspace.ParseSSH(s.URL)
 	if !ok {
 		return
@@ -55,6 +56,25 @@ func (o *sourceOptions) overSSH(ctx context.Context, f *Factory, s *workspace.So
 		s.SSHAgent = true
 		f.note("note: your ssh agent is lent to the clone, for logins%s alone, until its files are there", as(to.User))
 	}
+}
+
+// renewAccess says what the clone of a workspace that is started again may use of the
+// person's: the last attempt may have failed for want of it. Where nothing is fetched, or
+// the workspace is somebody else's, it does nothing.
+func renewAccess(ctx context.Context, f *Factory, c *client.Client, ref string, fetches func(workspace.Workspace) bool, waits bool) error {
+	w, err := c.Workspace(ctx, ref)
+	if err != nil || w.Spec.Source == nil || w.Spec.Source.Kind != workspace.SourceGit || w.Prepared || !fetches(w) {
+		return err
+	}
+	source := workspace.Source{URL: w.Spec.Source.URL}
+	overSSH(ctx, f, &source, waits)
+	err = c.GiveGitAccess(ctx, w.ID, api.GitAccess{
+		Credential: gitCredential(ctx, source.URL), SSHAgent: source.SSHAgent, KnownHosts: source.KnownHosts,
+	})
+	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.Denied) {
+		return nil
+	}
+	return err
 }
 
 func as(user string) string {

@@ -37,14 +37,16 @@ type lifecycleOptions struct {
 type lifecycleVerb struct {
 	stage    string // for progress
 	want     workspace.Desired
-	eligible []workspace.State // whom a selector or --all means; empty: everyone
+	eligible []workspace.State              // whom a selector or --all means; empty: everyone
+	fetches  func(workspace.Workspace) bool // it may begin with a clone; nil: never
 	send     func(ctx context.Context, c *client.Client, ref string) (workspace.Workspace, error)
 }
 
 func commandVerb(cmd api.Command, stage string, want workspace.Desired, eligible ...workspace.State) lifecycleVerb {
-	return lifecycleVerb{stage, want, eligible, func(ctx context.Context, c *client.Client, ref string) (workspace.Workspace, error) {
+	send := func(ctx context.Context, c *client.Client, ref string) (workspace.Workspace, error) {
 		return c.Command(ctx, ref, cmd)
-	}}
+	}
+	return lifecycleVerb{stage: stage, want: want, eligible: eligible, send: send}
 }
 
 // lifecycleRun is how the lifecycle commands are run; tests put their own in.
@@ -99,7 +101,7 @@ func runLifecycle(ctx context.Context, f *Factory, o *lifecycleOptions) error {
 	}
 	if len(o.Names) == 1 {
 		fo := f.newFollower(c, o.waitOptions)
-		w, err := one(ctx, fo, o, o.Names[0])
+		w, err := one(ctx, f, fo, o, o.Names[0])
 		fo.end(err)
 		if err != nil {
 			return err
@@ -125,8 +127,13 @@ func (o *lifecycleOptions) say(out io.Writer, w workspace.Workspace) error {
 	return err
 }
 
-func one(ctx context.Context, fo *follower, o *lifecycleOptions, ref string) (workspace.Workspace, error) {
+func one(ctx context.Context, f *Factory, fo *follower, o *lifecycleOptions, ref string) (workspace.Workspace, error) {
 	fo.progress.Stage(o.verb.stage, "")
+	if o.verb.fetches != nil {
+		if err := renewAccess(ctx, f, fo.client, ref, o.verb.fetches, !o.NoWait); err != nil {
+			return workspace.Workspace{}, err
+		}
+	}
 	w, err := o.verb.send(ctx, fo.client, ref)
 	if err != nil {
 		return w, err
@@ -164,7 +171,7 @@ func many(ctx context.Context, f *Factory, c *client.Client, o *lifecycleOptions
 		slots <- struct{}{}
 		group.Go(func() {
 			defer func() { <-slots }()
-			done[i], errs[i] = one(ctx, &follower{client: c, wait: o.waitOptions}, o, ref)
+			done[i], errs[i] = one(ctx, f, &follower{client: c, wait: o.waitOptions}, o, ref)
 			mu.Lock()
 			finished++
 			progress.Stage(o.verb.stage, fmt.Sprintf("%d of %d", finished, len(refs)))

@@ -17,5 +17,6 @@ func newRestartCmd(f *Factory, runF lifecycleRun) *cobra.Command {
 	}
 	verb := commandVerb(api.Restart, "asking for a restart", workspace.WantRunning,
 		workspace.Running, workspace.Failed)
+	verb.fetches = func(workspace.Workspace) bool { return true }
 	return newLifecycleCmd(f, cmd, &lifecycleOptions{verb: verb}, runF)
 }

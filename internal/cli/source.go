@@ -106,7 +106,7 @@ func (o *sourceOptions) ready(ctx context.Context, f *Factory, r *api.Create, wa
 	case o.Git != "":
 		r.GitCredential = gitCredential(ctx, o.Git)
 		if !r.DryRun {
-			o.overSSH(ctx, f, r.Source, waits)
+			overSSH(ctx, f, r.Source, waits)
 		}
 	}
 	if o.Devcontainer != "" {

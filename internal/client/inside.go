@@ -120,6 +120,11 @@ func (c *Client) LendAgent(ctx context.Context, ref string) (*RawConn, error) {
 	return c.raw(ctx, workspacePath(ref, "/ssh-agent"))
 }
 
+// GiveGitAccess says what the fetch of a workspace's files may use when it is tried again.
+func (c *Client) GiveGitAccess(ctx context.Context, ref string, g api.GitAccess) error {
+	return c.do(ctx, call{method: http.MethodPut, path: workspacePath(ref, "/git-access"), body: g}, nil)
+}
+
 func (c *Client) raw(ctx context.Context, path string) (*RawConn, error) {
 	ws, err := c.upgrade(ctx, path, api.RawProtocol)
 	if err != nil {

@@ -53,7 +53,7 @@ func (g *git) run(ctx context.Context, args ...string) (commandEnd, error) {
 	case err != nil:
 		return end, noAgent(g.b.w, err)
 	case end.status != 0:
-		return end, gitFault(g.source, end)
+		return end, gitFault(g.source, g.b.w.Name, end)
 	}
 	return end, nil
 }
@@ -183,8 +183,8 @@ func (l located) checkout() []string {
 	return []string{"checkout", "-q", "-f", "--detach", "FETCH_HEAD"}
 }
 
-// gitFault words what git said.
-func gitFault(s workspace.Source, end commandEnd) error {
+// gitFault words what git said, for the workspace of this name.
+func gitFault(s workspace.Source, name string, end commandEnd) error {
 	line := end.last() // the one that tells
 	says := func(words ...string) bool {
 		i := slices.IndexFunc(end.lines, func(l string) bool {
@@ -202,10 +202,10 @@ func gitFault(s workspace.Source, end commandEnd) error {
 			WithHint("choose an image with one, or clone here and use --from FOLDER")
 	case says("host key verification"):
 		return fault.New(fault.Denied, "git_host_key", "the server of %s shows a host key that your known_hosts does not have", host).
-			WithHint("if its key was changed: `ssh-keygen -R HOST`, connect to it once by ssh, and create the workspace anew")
+			WithHint("if its key was changed: `ssh-keygen -R HOST`, connect to it once by ssh, then `wsctl start %s`", name)
 	case says("authentication failed", "could not read username", "could not read password", "permission denied"):
 		return fault.New(fault.Denied, "git_denied", "the server of %s does not let wsd have the repository: %s", host, line).
-			WithHint("%s", deniedHint(s))
+			WithHint("%s", deniedHint(s, name))
 	case says("couldn't find remote ref", "remote branch"):
 		return fault.New(fault.NotFound, "git_ref_not_found", "the repository has no %.80q", s.Branch)
 	case says("could not resolve", "unable to connect", "connection refused", "timed out", "network is unreachable", "no route to host"):
@@ -219,13 +219,14 @@ func gitFault(s workspace.Source, end commandEnd) error {
 }
 
 // deniedHint says which credential is missing.
-func deniedHint(s workspace.Source) string {
+func deniedHint(s workspace.Source, name string) string {
 	_, overSSH := workspace.ParseSSH(s.URL)
+	again := "then `wsctl start " + name + "`"
 	switch {
 	case s.SSHAgent:
-		return "it takes none of the keys in your ssh agent: see `ssh-add -l`, and add the right one with `ssh-add FILE`"
+		return "it takes none of the keys in your ssh agent: see `ssh-add -l`, and add the right one with `ssh-add FILE`, " + again
 	case overSSH:
-		return "give the key to an ssh agent (`ssh-add FILE`) and create the workspace anew: wsctl lends the agent to the clone"
+		return "give the key to an ssh agent (`ssh-add FILE`), " + again + ": wsctl lends the agent to the clone"
 	}
-	return "store a credential that `git credential fill` finds, or clone here and use --from FOLDER"
+	return "store a credential that `git credential fill` finds, " + again + "; or clone here and use --from FOLDER"
 }

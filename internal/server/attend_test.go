@@ -17,6 +17,7 @@ import (
 	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/runtime"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -85,6 +86,7 @@ func (f *fakeActivity) seat(t *testing.T, n int) *fakeLease {
 type terminals struct {
 	Inside
 	starts []api.TerminalStart
+	access []api.GitAccess
 }
 
 func (f *terminals) Terminal(_ context.Context, _ workspace.Actor, _, _ string, s api.TerminalStart) (runtime.Process, error) {
@@ -100,6 +102,14 @@ func (f *terminals) SSH(context.Context, workspace.Actor, string) (net.Conn, err
 
 func (f *terminals) LendAgent(ctx context.Context, a workspace.Actor, ref string) (net.Conn, error) {
 	return f.SSH(ctx, a, ref)
+}
+
+func (f *terminals) GiveGitAccess(_ context.Context, _ workspace.Actor, ref string, g api.GitAccess) error {
+	if ref == "none" {
+		return fault.New(fault.Conflict, "git_access_unwanted", "nothing is cloned")
+	}
+	f.access = append(f.access, g)
+	return nil
 }
 
 func (f *terminals) Forward(ctx context.Context, a workspace.Actor, ref string, _ int) (net.Conn, error) {
@@ -316,6 +326,25 @@ func TestAWarningReachesTheTerminal(t *testing.T) {
 	}
 	if got := r.fake.seat(t, 1).story(); got != "terminal: " {
 		t.Errorf("a warning shows a person: %s", got)
+	}
+}
+
+func TestWhatACloneMayUseIsTakenAndNeverSaid(t *testing.T) {
+	r, f := attendRig(t)
+	a := r.do("PUT", "/v1/workspaces/one/git-access", `{"credential":{"username":"u","password":"hush"},"ssh_agent":true}`)
+	if a.status != 204 || len(a.body) > 0 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if len(f.access) != 1 || *f.access[0].Credential != (api.GitCredential{Username: "u", Password: "hush"}) || !f.access[0].SSHAgent {
+		t.Errorf("the backend got %+v", f.access)
+	}
+	for body, status := range map[string]int{`{}`: 204, `{"pass":"x"}`: 400, `{"Credential":null}`: 400} {
+		if a := r.do("PUT", "/v1/workspaces/one/git-access", body); a.status != status {
+			t.Errorf("%s: %d %s", body, a.status, a.body)
+		}
+	}
+	if a := r.do("PUT", "/v1/workspaces/none/git-access", `{}`); a.status != 409 {
+		t.Errorf("where nothing is cloned: %d %s", a.status, a.body)
 	}
 }
 

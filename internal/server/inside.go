@@ -26,6 +26,8 @@ type Inside interface {
 	SSH(ctx context.Context, a workspace.Actor, ref string) (net.Conn, error)
 	// LendAgent returns a connection on which the fetch of a workspace's files asks the caller's ssh agent.
 	LendAgent(ctx context.Context, a workspace.Actor, ref string) (net.Conn, error)
+	// GiveGitAccess says what the fetch of a workspace's files may use of the caller's.
+	GiveGitAccess(ctx context.Context, a workspace.Actor, ref string, g api.GitAccess) error
 	SSHKey(ctx context.Context, a workspace.Actor, ref string) (api.SSHKey, error)
 	Listening(ctx context.Context, a workspace.Actor, ref string) (api.ListeningList, error)
 	FollowListening(ctx context.Context, a workspace.Actor, ref string, yield func(api.ListeningList) error) error
@@ -61,11 +63,6 @@ func insideRoutes() []route {
 			method: "GET", path: "/v1/workspaces/{ref}/ssh", access: owner, id: "workspace-ssh", stream: true,
 			summary: "Connect to its ssh server over a WebSocket of protocol " + api.RawProtocol,
 			answers: socket("The WebSocket"), errors: []int{404, 409, 426, 503}, handle: (*Server).ssh,
-		},
-		{
-			method: "GET", path: "/v1/workspaces/{ref}/ssh-agent", access: owner, id: "lend-ssh-agent", stream: true,
-			summary: "Lend an ssh agent to the fetch of its files, once, over a WebSocket of protocol " + api.RawProtocol,
-			answers: socket("The WebSocket"), errors: []int{404, 409, 426}, handle: (*Server).lendAgent,
 		},
 		{
 			method: "GET", path: "/v1/workspaces/{ref}/ssh-key", access: owner, id: "workspace-ssh-key", summary: "The public host key of its ssh server",
@@ -164,23 +161,6 @@ func (s *Server) ssh(c *call) error {
 		return err
 	}
 	return s.raw(c, ref, activity.SSH, inner)
-}
-
-// lendAgent carries a connection out of a workspace, on which git asks an ssh agent. That
-// is no use of the workspace by a person.
-func (s *Server) lendAgent(c *call) error {
-	ref, err := s.upgradable(c, api.RawProtocol)
-	if err != nil {
-		return err
-	}
-	inner, err := s.backend.LendAgent(c.ctx, c.actor, ref)
-	if err != nil {
-		return err
-	}
-	s.sessions.add()
-	defer s.sessions.done()
-	s.carry(c, unattended{}, inner)
-	return nil
 }
 
 // raw carries a connection into a workspace. What is typed over ssh nobody can read here;

@@ -96,6 +96,21 @@ func (d Docker) sweep(instance string) {
 		}
 		return empty == 2
 	})
+	if bare := d.bareVolumes(); len(bare) > 0 {
+		d.tb.Errorf("volumes with a name of wsd's and no label, which nobody will ever remove: %s", strings.Join(bare, ", "))
+	}
+}
+
+// bareVolumes lists volumes that an engine has made for a workspace by itself, because the one
+// that was there had gone.
+func (d Docker) bareVolumes() (bare []string) {
+	d.tb.Helper()
+	for line := range strings.Lines(d.Run("volume", "ls", "--filter", "name=^wsd-w", "--format", "{{.Name}} {{.Labels}}")) {
+		if f := strings.Fields(line); len(f) == 1 {
+			bare = append(bare, f[0])
+		}
+	}
+	return bare
 }
 
 // removeAll tells whether there was anything to remove.

@@ -142,7 +142,8 @@ func sweep(t testing.TB, cfg Config) {
 	}
 }
 
-// census lists what carries an instance's label.
+// census lists what carries an instance's label, and volumes that have a name of ours and no
+// label at all: the engine makes such by itself for a container whose volume is missing.
 func census(t testing.TB, c *client.Client, instance string) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -169,6 +170,15 @@ func census(t testing.TB, c *client.Client, instance string) []string {
 	}
 	for _, x := range vs.Volumes {
 		out = append(out, "volume "+x.Name)
+	}
+	bare, err := c.VolumeList(ctx, volume.ListOptions{Filters: filters.NewArgs(filters.Arg("name", "^wsd-"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range bare.Volumes {
+		if len(x.Labels) == 0 {
+			out = append(out, "volume "+x.Name+" without a label")
+		}
 	}
 	return out
 }

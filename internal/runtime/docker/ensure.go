@@ -34,7 +34,7 @@ func (d *Driver) Ensure(ctx context.Context, c runtime.Container) (runtime.Statu
 	if err != nil {
 		return runtime.Status{}, err
 	}
-	p, err := d.placeOf(ctx, c, who)
+	p, err := d.placeOf(ctx, c, img, who)
 	if err != nil {
 		return runtime.Status{}, err
 	}
@@ -45,21 +45,29 @@ func (d *Driver) Ensure(ctx context.Context, c runtime.Container) (runtime.Statu
 	case err != nil:
 		return runtime.Status{}, err
 	default:
-		st, kept, err := d.keep(ctx, c, who, in, hash)
+		st, kept, err := d.keep(ctx, c, img, who, in)
 		if err != nil || kept {
 			return st, err
 		}
 	}
-	if err := d.ensureVolumes(ctx, c, who); err != nil {
+	all, err := d.claimVolumes(ctx, c, img)
+	if err != nil {
 		return runtime.Status{}, err
 	}
-	return d.make(ctx, c, img, p, hash)
+	st, err := d.make(ctx, c, img, p, hash)
+	if err != nil {
+		return st, err
+	}
+	return st, d.fillVolumes(ctx, c, who, all)
 }
 
 // placeOf finds out where c goes and refuses what no container may get, before anything
 // is made. The sandbox comes last.
-func (d *Driver) placeOf(ctx context.Context, c runtime.Container, who identity) (place, error) {
-	p := place{volume: volumeName(c.Workspace), agent: d.cfg.Agent, who: who, private: d.cfg.Private, cgroupns: true}
+func (d *Driver) placeOf(ctx context.Context, c runtime.Container, img imageFacts, who identity) (place, error) {
+	p := place{
+		instance: d.cfg.Instance, volume: volumeName(c.Workspace), volumes: img.volumes,
+		agent: d.cfg.Agent, who: who, private: d.cfg.Private, cgroupns: true,
+	}
 	if dir := c.Spec.Dir; dir != "" && (!path.IsAbs(dir) || path.Clean(dir) != dir || strings.ContainsAny(dir, "\x00\n\r")) {
 		return p, fault.New(fault.Invalid, "dir_invalid", "%.200q is not an absolute path without detours", dir)
 	}
@@ -86,9 +94,9 @@ func (d *Driver) Examine(s workspace.Spec) error {
 
 // keep decides about a container that is there: kept, removed because nothing of
 // it is lost, or an error.
-func (d *Driver) keep(ctx context.Context, c runtime.Container, who identity, in container.InspectResponse, hash string) (runtime.Status, bool, error) {
+func (d *Driver) keep(ctx context.Context, c runtime.Container, img imageFacts, who identity, in container.InspectResponse) (runtime.Status, bool, error) {
 	fresh := observed(in.State) == runtime.ObservedCreated
-	same := in.Config.Labels[labelSpec] == hash
+	same := in.Config.Labels[labelSpec] == specHash(c, img.id)
 	_, err := d.inspectSandbox(ctx, sandboxOf(string(in.HostConfig.NetworkMode)))
 	whole := err == nil
 	if ignoreMissing(err) != nil {
@@ -96,7 +104,7 @@ func (d *Driver) keep(ctx context.Context, c runtime.Container, who identity, in
 	}
 	switch {
 	case same && whole:
-		st, err := d.refresh(ctx, c, who, in, fresh)
+		st, err := d.refresh(ctx, c, img, who, in)
 		return st, true, err
 	case fresh:
 		d.addrs.forget(c.Ref)
@@ -108,13 +116,17 @@ func (d *Driver) keep(ctx context.Context, c runtime.Container, who identity, in
 	return runtime.Status{}, false, lost("the container's network sandbox was removed")
 }
 
-// refresh brings a kept container in line: its volume may have been removed by
-// hand, its limits may have changed.
-func (d *Driver) refresh(ctx context.Context, c runtime.Container, who identity, in container.InspectResponse, fresh bool) (runtime.Status, error) {
+// refresh brings a kept container in line: its volumes may be gone, or not filled yet; its
+// limits may have changed.
+func (d *Driver) refresh(ctx context.Context, c runtime.Container, img imageFacts, who identity, in container.InspectResponse) (runtime.Status, error) {
 	st := status(in)
 	if st.State == runtime.ObservedCreated || st.State == runtime.ObservedExited {
-		c.Origin = c.Origin && fresh // what ran has files of its own
-		if err := d.ensureVolumes(ctx, c, who); err != nil {
+		c.Origin = c.Origin && st.State == runtime.ObservedCreated // what ran has files of its own
+		all, err := d.claimVolumes(ctx, c, img)
+		if err != nil {
+			return st, err
+		}
+		if err := d.fillVolumes(ctx, c, who, all); err != nil {
 			return st, err
 		}
 	}

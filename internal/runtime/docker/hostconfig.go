@@ -22,8 +22,10 @@ const agentPath = "/opt/wsd/agent"
 
 // place is where a container goes: names and ids that the driver itself made.
 type place struct {
+	instance string   // label of what the engine may have to make for it
 	sandbox  string   // id of the container whose network it joins
 	volume   string   // name of the volume at /workspace
+	volumes  []string // places that the image declares to be volumes
 	agent    string   // path of the agent on the engine's host
 	sockets  string   // folder on the engine's host for the agent's socket; "": none
 	passwd   string   // file on the engine's host that names who; "": the image's own will do
@@ -36,8 +38,9 @@ type place struct {
 // typed values only: no input can make it privileged, join a namespace of the host, see
 // a device, mount a place of the host that is not for workspaces or a volume of another
 // one, publish a port or relax the seccomp profile. Beside its own mounts it has the
-// agent and a file of users, read-only, and the folder of the agent's socket. A profile that is not known
-// counts as strict; no capability comes with a user.
+// agent and a file of users, read-only, the folder of the agent's socket, and volumes of its own
+// where its image declares some. A profile that is not known counts as strict; no capability
+// comes with a user.
 func hostConfig(c runtime.Container, p place) (*container.HostConfig, error) {
 	own, tmpfs, err := mounts(c, p)
 	if err != nil {

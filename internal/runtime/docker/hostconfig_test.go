@@ -33,7 +33,7 @@ func golden(t *testing.T, name string, got []byte) {
 
 func TestTheHostConfigurationOfEachProfile(t *testing.T) {
 	p := place{
-		sandbox: "SANDBOX", volume: "wsd-waaaaaaaaaaaa", agent: "/var/lib/wsd/agent", sockets: "/var/lib/wsd/run/waaaaaaaaaaaa-3", cgroupns: true,
+		instance: "INSTANCE", sandbox: "SANDBOX", volume: "wsd-waaaaaaaaaaaa", agent: "/var/lib/wsd/agent", sockets: "/var/lib/wsd/run/waaaaaaaaaaaa-3", cgroupns: true,
 	}
 	img := imageFacts{id: "sha256:IMAGE", command: []string{"nginx", "-g", "daemon off;"}, dir: "/srv"}
 	for _, profile := range []workspace.Profile{workspace.Strict, workspace.Writable, workspace.Admin} {
@@ -60,6 +60,7 @@ func TestTheHostConfigurationOfEachProfile(t *testing.T) {
 				},
 			},
 		}
+		p.volumes = []string{"/data", "/var/lib/db"}
 		p.who, p.passwd = identity{1000, 100}, "/var/lib/wsd/users/IMAGE-1000-100"
 		golden(t, "hostconfig-everything.json", described(t, c, img, p))
 	})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +26,8 @@ type imageFacts struct {
 	id      string
 	command []string // entry point and command
 	dir     string
-	own     bool // of ours, or made from one
+	volumes []string // places that it declares to be volumes, sorted
+	own     bool     // of ours, or made from one
 }
 
 // pullStall is how long a pull may be silent before it counts as stuck.
@@ -93,6 +95,7 @@ func (d *Driver) inspectImage(ctx context.Context, ref string) (imageFacts, erro
 	f := imageFacts{id: in.ID}
 	if in.Config != nil {
 		f.command, f.dir = slices.Concat(in.Config.Entrypoint, in.Config.Cmd), in.Config.WorkingDir
+		f.volumes = slices.Sorted(maps.Keys(in.Config.Volumes))
 		f.own = in.Config.Labels[labelContent] != ""
 	}
 	return f, nil

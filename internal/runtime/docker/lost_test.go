@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,6 +27,17 @@ import (
 // one of away says yes, nothing gets through at all.
 func tamper(t *testing.T, lose func(*http.Request) bool, away ...func() bool) (host string) {
 	t.Helper()
+	return tamperWith(t, func(*http.Request) {
+		for _, gone := range away {
+			if gone() {
+				panic(http.ErrAbortHandler)
+			}
+		}
+	}, lose)
+}
+
+func tamperWith(t *testing.T, before func(*http.Request), lose func(*http.Request) bool) (host string) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "wsd") // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
@@ -38,11 +50,7 @@ func tamper(t *testing.T, lose func(*http.Request) bool, away ...func() bool) (h
 	c := engine(t)
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return c.Dialer()(ctx) }}
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, gone := range away {
-			if gone() {
-				panic(http.ErrAbortHandler)
-			}
-		}
+		before(r)
 		body, _ := io.ReadAll(r.Body)
 		out, _ := http.NewRequestWithContext(context.WithoutCancel(r.Context()), r.Method, "http://docker"+r.URL.RequestURI(), bytes.NewReader(body))
 		out.Header = r.Header.Clone()
@@ -68,6 +76,18 @@ func tamper(t *testing.T, lose func(*http.Request) bool, away ...func() bool) (h
 	go func() { _ = srv.Serve(l) }()
 	t.Cleanup(func() { _ = srv.Close() })
 	return "unix://" + l.Addr().String()
+}
+
+// tamperBefore stands between a driver and the engine like tamper, and calls do before the first
+// request whose URI has part in it goes on.
+func tamperBefore(t *testing.T, part string, do func()) (host string) {
+	t.Helper()
+	var once sync.Once
+	return tamperWith(t, func(r *http.Request) {
+		if strings.Contains(r.URL.RequestURI(), part) {
+			once.Do(do)
+		}
+	}, func(*http.Request) bool { return false })
 }
 
 // flusher passes each write on at once: the answer may be a stream.
@@ -150,6 +170,10 @@ func TestALostReplyIsFoundAgain(t *testing.T) {
 	}
 }
 
+// foreignLabel marks what a test makes under a name of ours, so that a census does not take it
+// for a leak.
+func foreignLabel() map[string]string { return map[string]string{"wsd-test": "foreign"} }
+
 func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	d := newDriver(t)
 	c := testContainer("foreign", "wait")
@@ -176,7 +200,7 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 		t.Errorf("the foreign container is gone: %v", err)
 	}
 	other := testContainer("foreignvolume", "wait")
-	if _, err := e.VolumeCreate(t.Context(), volume.CreateOptions{Name: volumeName(other.Workspace)}); err != nil {
+	if _, err := e.VolumeCreate(t.Context(), volume.CreateOptions{Name: volumeName(other.Workspace), Labels: foreignLabel()}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.VolumeRemove(context.Background(), volumeName(other.Workspace), true) })

@@ -1,6 +1,8 @@
 package docker
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path"
 	"path/filepath"
@@ -103,6 +105,9 @@ func mounts(c runtime.Container, p place) ([]mount.Mount, map[string]string, err
 	if len(c.Spec.Mounts) > maxMounts {
 		return nil, nil, fault.New(fault.Limit, "too_many_mounts", "a workspace has at most %d mounts", maxMounts)
 	}
+	if !mountName.MatchString(p.volume) { // to the engine a path would be another kind of thing
+		return nil, nil, refuseMount("%.80q is not the name of a volume", p.volume)
+	}
 	var out []mount.Mount
 	tmpfs := map[string]string{}
 	if bound(c.Spec) {
@@ -111,10 +116,7 @@ func mounts(c runtime.Container, p place) ([]mount.Mount, map[string]string, err
 		}
 		out = append(out, bindMount(c.Spec.Source.Path, workspaceDir, false))
 	} else {
-		if !mountName.MatchString(p.volume) { // to the engine a path would be another kind of thing
-			return nil, nil, refuseMount("%.80q is not the name of a volume", p.volume)
-		}
-		out = append(out, volumeMount(p.volume, workspaceDir, false))
+		out = append(out, volumeMount(p.volume, workspaceDir, volumeLabels(p.instance, c)))
 	}
 	taken := map[string]bool{}
 	for _, m := range c.Spec.Mounts {
@@ -135,6 +137,11 @@ func mounts(c runtime.Container, p place) ([]mount.Mount, map[string]string, err
 		}
 		out = append(out, one)
 	}
+	for _, target := range declared(c.Spec, p.volumes) {
+		m := volumeMount(imageVolume(c.Workspace, target), target, volumeLabels(p.instance, c))
+		m.VolumeOptions.NoCopy = false // an empty one gets what the image has there
+		out = append(out, m)
+	}
 	return out, tmpfs, nil
 }
 
@@ -149,7 +156,9 @@ func oneMount(c runtime.Container, m workspace.Mount, p place) (mount.Mount, err
 		if !mountName.MatchString(m.Source) {
 			return mount.Mount{}, refuseMount("%.80q is not the name of a volume", m.Source)
 		}
-		return volumeMount(namedVolume(c.Workspace, m.Source), m.Target, m.ReadOnly), nil
+		v := volumeMount(namedVolume(c.Workspace, m.Source), m.Target, volumeLabels(p.instance, c))
+		v.ReadOnly = m.ReadOnly
+		return v, nil
 	}
 	return mount.Mount{}, refuseMount("%.40q is not a kind of mount", m.Kind)
 }
@@ -163,15 +172,39 @@ func bindMount(source, target string, readOnly bool) mount.Mount {
 	}
 }
 
-func volumeMount(name, target string, readOnly bool) mount.Mount {
+// volumeMount has the labels too: a volume that was removed by hand meanwhile is made anew by
+// the engine, and would without them never be found again.
+func volumeMount(name, target string, labels map[string]string) mount.Mount {
 	return mount.Mount{
-		Type: mount.TypeVolume, Source: name, Target: target, ReadOnly: readOnly,
-		VolumeOptions: &mount.VolumeOptions{NoCopy: true},
+		Type: mount.TypeVolume, Source: name, Target: target,
+		VolumeOptions: &mount.VolumeOptions{NoCopy: true, Labels: labels},
 	}
+}
+
+// declared lists the places that an image declares to be volumes and that a workspace has
+// nothing else at. For the others, and beyond maxMounts, the engine would make volumes
+// without a name, which go with their container.
+func declared(s workspace.Spec, volumes []string) []string {
+	var out []string
+	for _, target := range volumes {
+		target = path.Clean(target) // as the engine does
+		taken := slices.ContainsFunc(s.Mounts, func(m workspace.Mount) bool { return m.Target == target })
+		if !taken && checkTarget(target) == nil && !slices.Contains(out, target) && len(out) < maxMounts {
+			out = append(out, target)
+		}
+	}
+	return out
 }
 
 // namedVolume is the engine's name for a volume of a workspace beside its main one.
 func namedVolume(workspaceID, name string) string { return volumeName(workspaceID) + "-" + name }
+
+// imageVolume is the engine's name for the volume at a place that an image declares. No name
+// of a mount begins like it.
+func imageVolume(workspaceID, target string) string {
+	sum := sha256.Sum256([]byte(target))
+	return volumeName(workspaceID) + "-_" + hex.EncodeToString(sum[:6])
+}
 
 // checkHost looks at the folders that a spec wants to share. Who may share which is
 // decided by the engine package; here nobody gets, by way of a container, a user that

@@ -22,39 +22,63 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// ensureVolumes makes the volumes of c, lets the workspace's user write to them and, for
-// a first generation, fills the main one with the template's files. It runs before the
-// container is made, so no code of the workspace has touched the files yet. A folder of
-// the host stays as it is.
-func (d *Driver) ensureVolumes(ctx context.Context, c runtime.Container, who identity) error {
-	if !bound(c.Spec) {
-		var files []workspace.File
-		if c.Origin {
-			files = c.Spec.Files
-		}
-		if err := d.ensureVolume(ctx, c, volumeName(c.Workspace), who, files); err != nil {
-			return err
-		}
-	}
-	for _, m := range c.Spec.Mounts {
-		if m.Kind != "volume" {
-			continue
-		}
-		if err := d.ensureVolume(ctx, c, namedVolume(c.Workspace, m.Source), who, nil); err != nil {
-			return err
-		}
-	}
-	return nil
+// ownVolume is a volume of one workspace.
+type ownVolume struct {
+	name  string
+	image bool             // an image's data: it comes from there, its owners too
+	files []workspace.File // what it holds at first
+	at    string           // its folder on the engine's host, once it is claimed
 }
 
-func (d *Driver) ensureVolume(ctx context.Context, c runtime.Container, name string, who identity, files []workspace.File) error {
+// volumesFor lists the volumes of c: the main one, which gets the template's files where
+// this is the first generation, those of its mounts and those that its image declares. A
+// folder of the host stays as it is.
+func volumesFor(c runtime.Container, img imageFacts) []ownVolume {
+	var out []ownVolume
+	if !bound(c.Spec) {
+		v := ownVolume{name: volumeName(c.Workspace)}
+		if c.Origin {
+			v.files = c.Spec.Files
+		}
+		out = append(out, v)
+	}
+	for _, m := range c.Spec.Mounts {
+		if m.Kind == "volume" {
+			out = append(out, ownVolume{name: namedVolume(c.Workspace, m.Source)})
+		}
+	}
+	for _, target := range declared(c.Spec, img.volumes) {
+		out = append(out, ownVolume{name: imageVolume(c.Workspace, target), image: true})
+	}
+	return out
+}
+
+// volumeLabels are the labels of every volume of a workspace.
+func volumeLabels(instance string, c runtime.Container) map[string]string {
+	return map[string]string{
+		labelInstance: instance, labelRole: roleVolume, labelWorkspace: c.Workspace, labelOwner: c.Owner,
+	}
+}
+
+// claimVolumes makes the volumes that are missing and proves that all are ours.
+func (d *Driver) claimVolumes(ctx context.Context, c runtime.Container, img imageFacts) ([]ownVolume, error) {
+	all := volumesFor(c, img)
+	for i := range all {
+		at, err := d.claimVolume(ctx, c, all[i].name)
+		if err != nil {
+			return nil, err
+		}
+		all[i].at = at
+	}
+	return all, nil
+}
+
+func (d *Driver) claimVolume(ctx context.Context, c runtime.Container, name string) (at string, err error) {
 	v, err := call(ctx, d.link, slow, "create the volume", func(ctx context.Context, s *session) (volume.Volume, error) {
-		return s.VolumeCreate(ctx, volume.CreateOptions{Name: name, Driver: "local", Labels: map[string]string{
-			labelInstance: d.cfg.Instance, labelRole: roleVolume, labelWorkspace: c.Workspace, labelOwner: c.Owner,
-		}})
+		return s.VolumeCreate(ctx, volume.CreateOptions{Name: name, Driver: "local", Labels: volumeLabels(d.cfg.Instance, c)})
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	// An existing volume of that name is returned as if it had been made, old labels and
 	// all; without any if it was there when the engine started (Docker 20.10): ask again.
@@ -63,24 +87,43 @@ func (d *Driver) ensureVolume(ctx context.Context, c runtime.Container, name str
 			return s.VolumeInspect(ctx, name)
 		})
 		if err != nil {
-			return err
+			return "", err
 		}
 	}
 	if !d.ours(v.Labels, roleVolume) || v.Labels[labelWorkspace] != c.Workspace {
-		return foreign("volume", name)
+		return "", foreign("volume", name)
 	}
-	root, err := d.openVolume(ctx, v.Mountpoint)
+	return v.Mountpoint, nil
+}
+
+// fillVolumes lets the workspace's user write to what was claimed and writes the files. It
+// runs while the container is there, which keeps the engine from removing the volumes, and
+// does not run yet, so no code of the workspace has touched them.
+func (d *Driver) fillVolumes(ctx context.Context, c runtime.Container, who identity, all []ownVolume) error {
+	for _, v := range all {
+		if v.image {
+			continue
+		}
+		if err := d.fillVolume(ctx, c, who, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Driver) fillVolume(ctx context.Context, c runtime.Container, who identity, v ownVolume) error {
+	root, err := d.openVolume(ctx, v.at)
 	if err != nil {
 		return err
 	}
-	if root != nil {
-		defer func() { _ = root.Close() }()
-		if err := fillLocal(root, who, files); err != nil {
-			return volumeFault(err)
-		}
-		return nil
+	if root == nil {
+		return d.fillRemote(ctx, c, v.name, who, v.files)
 	}
-	return d.fillRemote(ctx, c, name, who, files)
+	defer func() { _ = root.Close() }()
+	if err := fillLocal(root, who, v.files); err != nil {
+		return volumeFault(err)
+	}
+	return nil
 }
 
 // openVolume opens a volume's folder where this process may write to it: the
@@ -222,7 +265,7 @@ func (d *Driver) fillRemote(ctx context.Context, c runtime.Container, name strin
 		return err
 	}
 	id, err := d.makeWriter(ctx, c, img.id, func(h *container.HostConfig) {
-		h.Mounts = []mount.Mount{volumeMount(name, "/volume/workspace", false)}
+		h.Mounts = []mount.Mount{volumeMount(name, "/volume/workspace", volumeLabels(d.cfg.Instance, c))}
 	})
 	if err != nil {
 		return err

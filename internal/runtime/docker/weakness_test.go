@@ -51,6 +51,7 @@ func weaknesses(h *container.HostConfig, p place) []string {
 	for target, n := range targets {
 		bad(n > 1, "two mounts at "+target)
 	}
+	bad(targets["/image"] != 1 && len(p.volumes) > 0, "a volume that the image declares is missing")
 	bad(targets[agentPath]*targets["/workspace"]*targets["/run/wsd"] != 1, "a mount of ours is missing")
 	return out
 }
@@ -67,7 +68,8 @@ func harmless(m mount.Mount, p place) bool {
 		return false
 	case m.Type == mount.TypeVolume:
 		return m.VolumeOptions != nil && (m.Source == p.volume || strings.HasPrefix(m.Source, p.volume+"-")) && !strings.ContainsAny(m.Source, "/ ") &&
-			m.VolumeOptions.DriverConfig == nil && m.VolumeOptions.NoCopy
+			m.VolumeOptions.DriverConfig == nil && (m.VolumeOptions.NoCopy || strings.HasPrefix(m.Source, p.volume+"-_")) &&
+			m.VolumeOptions.Labels[labelInstance] == p.instance && m.VolumeOptions.Labels[labelRole] == roleVolume
 	case m.Type != mount.TypeBind || m.BindOptions == nil || m.BindOptions.Propagation != mount.PropagationRPrivate || m.BindOptions.CreateMountpoint:
 		return false
 	}
@@ -96,7 +98,8 @@ func freeInside(target string) bool {
 }
 
 func TestWeaknessesAreSeen(t *testing.T) {
-	p := testPlace("v")
+	c := runtime.Container{Ref: runtime.Ref{Workspace: "w"}}
+	p := testPlace(volumeName(c.Workspace))
 	for name, weaken := range map[string]func(*container.HostConfig){
 		"privileged": func(h *container.HostConfig) { h.Privileged = true },
 		"host net":   func(h *container.HostConfig) { h.NetworkMode = "host" },
@@ -104,7 +107,10 @@ func TestWeaknessesAreSeen(t *testing.T) {
 		"mount": func(h *container.HostConfig) {
 			h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeBind, Source: "/", Target: "/host"})
 		},
-		"writable agent": func(h *container.HostConfig) { h.Mounts[1].ReadOnly = false },
+		"writable agent": func(h *container.HostConfig) {
+			i := slices.IndexFunc(h.Mounts, func(m mount.Mount) bool { return m.Target == agentPath })
+			h.Mounts[i].ReadOnly = false
+		},
 		"a system folder": func(h *container.HostConfig) {
 			h.Mounts = append(h.Mounts, bindMount("/etc/ssl", "/ssl", true))
 		},
@@ -115,16 +121,19 @@ func TestWeaknessesAreSeen(t *testing.T) {
 			h.Mounts = append(h.Mounts, bindMount("/state/wsd.db", "/x", true))
 		},
 		"a volume of another workspace": func(h *container.HostConfig) {
-			h.Mounts = append(h.Mounts, volumeMount("wsd-other", "/x", false))
+			h.Mounts = append(h.Mounts, volumeMount("wsd-other", "/x", volumeLabels("i", c)))
 		},
 		"over the secrets": func(h *container.HostConfig) {
-			h.Mounts = append(h.Mounts, volumeMount("v-a", "/run/secrets", false))
+			h.Mounts = append(h.Mounts, volumeMount("wsd-w-a", "/run/secrets", volumeLabels("i", c)))
+		},
+		"a volume without labels": func(h *container.HostConfig) {
+			h.Mounts = append(h.Mounts, volumeMount("wsd-w-a", "/x", nil))
 		},
 		"capability": func(h *container.HostConfig) { h.CapAdd = []string{"SYS_ADMIN"} },
 		"seccomp":    func(h *container.HostConfig) { h.SecurityOpt[1] = "seccomp=unconfined" },
 		"swap":       func(h *container.HostConfig) { h.MemorySwap = -1 },
 	} {
-		h, err := hostConfig(runtime.Container{}, p)
+		h, err := hostConfig(c, p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,6 +162,8 @@ func FuzzNoInputMakesAWeakContainer(f *testing.F) {
 		f.Add([]byte(`{"Workspace":"w","Generation":1,"Spec":{"source":{"kind":"bind","path":"/home/a"},"mounts":[` + mounts + `]}}`))
 	}
 	f.Add([]byte(`{"Workspace":"w","Spec":{"source":{"kind":"bind","path":"/proc/1/root"}}}`))
+	f.Add([]byte(`{"Workspace":"w","Spec":{"source":{"kind":"git","url":"https://example.org/a"},"secrets":["a"]}}`))
+	f.Add([]byte(`{"Workspace":"../../x","Spec":{"source":{"kind":"bind","path":"/home/a"}}}`))
 	f.Add([]byte(`{"Slot":-20000,"Name":"host","Workspace":"../../x","Spec":{"profile":"privileged","limits":{"cpus":-1,"memory":-1,"pids":-1},"image":"--privileged"}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var c runtime.Container
@@ -176,7 +187,7 @@ func FuzzNoInputMakesAWeakContainer(f *testing.F) {
 			t.Errorf("user %s", cfg.User)
 		}
 		words := slices.DeleteFunc(slices.Clone(cfg.Entrypoint), func(w string) bool {
-			return strings.HasPrefix(w, "--restart=") || strings.HasPrefix(w, "--dir=")
+			return w == "--await" || strings.HasPrefix(w, "--restart=") || strings.HasPrefix(w, "--dir=")
 		})
 		if cfg.Hostname != "" || len(cfg.ExposedPorts)+len(cfg.Volumes) > 0 || !slices.Equal(words, []string{agentPath, "agent", "--"}) {
 			t.Errorf("configuration %+v", cfg)
@@ -186,6 +197,6 @@ func FuzzNoInputMakesAWeakContainer(f *testing.F) {
 
 func testPlace(volume string) place {
 	return place{
-		sandbox: "s", volume: volume, agent: "/state/agent", sockets: "/state/run/w-1", private: []string{"/state"}, cgroupns: true,
+		instance: "i", sandbox: "s", volume: volume, volumes: []string{"/data", "/run/secrets", "/workspace", "data", "/image/", "/image", "/etc/../proc"}, agent: "/state/agent", sockets: "/state/run/w-1", private: []string{"/state"}, cgroupns: true,
 	}
 }
