@@ -31,7 +31,7 @@ func specFacts(s *facts, spec workspace.Spec) {
 		workspace.ReadyPort: "when the port answers", workspace.ReadyProcess: "when the command runs",
 	}[spec.Ready])
 	s.add("profile", string(spec.Profile))
-	s.add("limits", limitsText(spec.Limits))
+	s.add("limits", render.Limits(spec.Limits))
 	s.add("env", pairs(spec.Env))
 	s.add("remote env", pairs(spec.RemoteEnv))
 	for _, h := range spec.Hooks {
@@ -106,27 +106,6 @@ func filesText(files []workspace.File) string {
 		text += fmt.Sprintf(" and %d more", n)
 	}
 	return text
-}
-
-// limitsText names the limits that are set: a template may leave some to the settings.
-func limitsText(l workspace.Limits) string {
-	var set []string
-	switch {
-	case l.CPUs == 1:
-		set = append(set, "1 CPU")
-	case l.CPUs > 0:
-		set = append(set, render.Number(l.CPUs)+" CPUs")
-	}
-	if l.Memory > 0 {
-		set = append(set, render.Bytes(l.Memory)+" memory")
-	}
-	if l.Pids > 0 {
-		set = append(set, fmt.Sprintf("%d processes", l.Pids))
-	}
-	if len(set) < 3 {
-		set = append(set, "else as in defaults.* of the settings")
-	}
-	return strings.TrimPrefix(strings.Join(set, ", "), "else ")
 }
 
 // originText is where the files of /workspace come from; "" is from the template.

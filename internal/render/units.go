@@ -3,7 +3,10 @@ package render
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // Ago says how long before now t was, in the largest fitting unit: "3 min ago".
@@ -71,6 +74,28 @@ func Bytes(n int64) string {
 		s = s[:len(s)-2]
 	}
 	return s + " " + "KMGTPE"[i-1:i] + "iB"
+}
+
+// Limits says what a workspace may use, as far as it is set: a template may leave some to
+// the settings.
+func Limits(l workspace.Limits) string {
+	var set []string
+	switch {
+	case l.CPUs == 1:
+		set = append(set, "1 CPU")
+	case l.CPUs > 0:
+		set = append(set, Number(l.CPUs)+" CPUs")
+	}
+	if l.Memory > 0 {
+		set = append(set, Bytes(l.Memory)+" memory")
+	}
+	if l.Pids > 0 {
+		set = append(set, fmt.Sprintf("%d processes", l.Pids))
+	}
+	if len(set) < 3 {
+		set = append(set, "else as in defaults.* of the settings")
+	}
+	return strings.TrimPrefix(strings.Join(set, ", "), "else ")
 }
 
 // Number formats a float without needless zeros.
