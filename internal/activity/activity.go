@@ -5,8 +5,9 @@
 // Two clocks run apart. Engagement is what a person did: it moves the level. Work is what
 // goes on by itself, a build or a busy process: it delays the stop, within a cap, and never
 // moves the level. A connection alone is neither: it only decides which of the two
-// deadlines applies. Time that goes backwards never shortens a life: a fact of the future
-// counts as now.
+// deadlines applies. Outside of running hours neither work nor a connection counts, only
+// engagement and holds do. Time that goes backwards never shortens a life: a fact of the
+// future counts as now.
 //
 // All times are absolute, durations positive. A zero time means that it never happened, a
 // zero duration of a Policy that this step does not exist.
@@ -51,6 +52,7 @@ const (
 	ByGrace      Cause = "grace"        // so long after the last connection ended
 	ByReady      Cause = "never_used"   // so long after it became ready, and nobody came
 	ByLifetime   Cause = "max_lifetime" // no run may last longer
+	ByHours      Cause = "hours"        // outside the running hours nobody has used it for Policy.Idle
 	ByPolicy     Cause = "never"        // the policy never stops it
 )
 
@@ -114,6 +116,9 @@ func stopTime(p Policy, f Facts) (time.Time, Cause) {
 	if f.HeldUntil.After(at) && cause != ByPolicy {
 		at, cause = f.HeldUntil, ByHold
 	}
+	if end, why := p.outside(f); !end.IsZero() && (cause == ByPolicy || end.Before(at)) {
+		at, cause = end, why
+	}
 	if p.MaxLifetime > 0 && !f.StartedAt.IsZero() {
 		if end := f.StartedAt.Add(p.MaxLifetime); cause == ByPolicy || end.Before(at) {
 			return end, ByLifetime
@@ -122,7 +127,25 @@ func stopTime(p Policy, f Facts) (time.Time, Cause) {
 	return at, cause
 }
 
-// unbounded is the stop time without holds and without an end of life.
+// outside is the first time outside the running hours at which f is neither held nor used:
+// nobody has used it for Idle, and who left may not come back within the grace. Work and
+// connections count for nothing then. It is zero where the hours have no end.
+func (p Policy) outside(f Facts) (time.Time, Cause) {
+	free := f.used().Add(p.Idle)
+	if quiet := f.graceEnd(p); f.Sessions == 0 && quiet.After(free) {
+		free = quiet
+	}
+	if !f.HeldUntil.After(free) {
+		return p.Hours.Closes(free), ByHours
+	}
+	end := p.Hours.Closes(f.HeldUntil)
+	if end.Equal(f.HeldUntil) {
+		return end, ByHold
+	}
+	return end, ByHours
+}
+
+// unbounded is the stop time without holds, hours and an end of life.
 func (p Policy) unbounded(f Facts) (time.Time, Cause) {
 	if p.Never {
 		return time.Time{}, ByPolicy
