@@ -113,11 +113,11 @@ func (f Facts) used() time.Time {
 // stopTime is the absolute time at which the run ends unless something happens before.
 func stopTime(p Policy, f Facts) (time.Time, Cause) {
 	at, cause := p.unbounded(f)
+	if end := p.outside(f); !end.IsZero() && (cause == ByPolicy || end.Before(at)) {
+		at, cause = end, ByHours
+	}
 	if f.HeldUntil.After(at) && cause != ByPolicy {
 		at, cause = f.HeldUntil, ByHold
-	}
-	if end, why := p.outside(f); !end.IsZero() && (cause == ByPolicy || end.Before(at)) {
-		at, cause = end, why
 	}
 	if p.MaxLifetime > 0 && !f.StartedAt.IsZero() {
 		if end := f.StartedAt.Add(p.MaxLifetime); cause == ByPolicy || end.Before(at) {
@@ -127,22 +127,15 @@ func stopTime(p Policy, f Facts) (time.Time, Cause) {
 	return at, cause
 }
 
-// outside is the first time outside the running hours at which f is neither held nor used:
-// nobody has used it for Idle, and who left may not come back within the grace. Work and
-// connections count for nothing then. It is zero where the hours have no end.
-func (p Policy) outside(f Facts) (time.Time, Cause) {
+// outside is the first time outside the running hours at which f is not used: nobody has
+// engaged for Idle, and who left may not come back within the grace. Work and connections
+// count for nothing then. It is zero where the hours have no end.
+func (p Policy) outside(f Facts) time.Time {
 	free := f.used().Add(p.Idle)
 	if quiet := f.graceEnd(p); f.Sessions == 0 && quiet.After(free) {
 		free = quiet
 	}
-	if !f.HeldUntil.After(free) {
-		return p.Hours.Closes(free), ByHours
-	}
-	end := p.Hours.Closes(f.HeldUntil)
-	if end.Equal(f.HeldUntil) {
-		return end, ByHold
-	}
-	return end, ByHours
+	return p.Hours.Closes(free)
 }
 
 // unbounded is the stop time without holds, hours and an end of life.

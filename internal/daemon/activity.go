@@ -28,7 +28,11 @@ func usage(c config.Activity) (engine.Activity, error) {
 	for i := range a.Warnings {
 		a.Warnings[i] = scaled(a.Warnings[i])
 	}
-	for _, p := range policies(c) {
+	all, err := policies(c)
+	if err != nil {
+		return engine.Activity{}, err
+	}
+	for _, p := range all {
 		for _, d := range []*time.Duration{&p.Active, &p.Idle, &p.Background, &p.Grace, &p.WorkTail, &p.WorkCap, &p.MaxLifetime} {
 			*d = scaled(*d)
 		}
@@ -39,7 +43,7 @@ func usage(c config.Activity) (engine.Activity, error) {
 
 // policies are the built-in ones, default with the times of the settings, and those of
 // the file in order of name.
-func policies(c config.Activity) []activity.Policy {
+func policies(c config.Activity) ([]activity.Policy, error) {
 	all := activity.Policies()
 	for i := range all {
 		if p := &all[i]; p.Name == activity.DefaultPolicy {
@@ -49,13 +53,17 @@ func policies(c config.Activity) []activity.Policy {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Policies)) {
 		p := c.Policies[name]
+		hours, err := activity.ParseHours(p.Hours)
+		if err != nil {
+			return nil, err // Load would have refused them
+		}
 		all = append(all, activity.Policy{
 			Name: name, Active: p.Active.Std(), Idle: p.Idle.Std(), Background: p.Background.Std(), Grace: p.Grace.Std(),
-			WorkTail: p.WorkTail.Std(), WorkCap: p.WorkCap.Std(), MaxLifetime: p.MaxLifetime.Std(),
+			WorkTail: p.WorkTail.Std(), WorkCap: p.WorkCap.Std(), MaxLifetime: p.MaxLifetime.Std(), Hours: hours,
 			Eager: p.Eager == config.On, Never: p.Never == config.On,
 		})
 	}
-	return all
+	return all, nil
 }
 
 // gatewayLimits are the bounds of clients of the gateway, as the configuration says; what it

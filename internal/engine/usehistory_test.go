@@ -27,8 +27,8 @@ const useHistories = 40
 
 // Whatever happens (people connect, drop, type, hold and build, the daemon dies or stands
 // still, the container engine goes away, the clock is set back), nothing is stopped that
-// was used more recently than its policy allows, that is held or that works within the
-// cap; and nothing runs on after all that has ended.
+// was used more recently than its policy allows, that is held or, within its running
+// hours, that works within the cap; and nothing runs on after all that has ended.
 func TestEveryHistoryOfUseStopsInTimeAndNeverEarly(t *testing.T) {
 	first, many := number("WSD_SEED", 0), number("WSD_HISTORIES", useHistories)
 	for seed := first; seed < first+many; seed++ {
@@ -42,7 +42,9 @@ func TestEveryHistoryOfUseStopsInTimeAndNeverEarly(t *testing.T) {
 			h := &useHistory{rig: r, agent: a, rand: rand.New(rand.NewPCG(seed, 2)), seed: seed, woke: time.Now()}
 			for _, name := range []string{"wa", "wb", "wc"} {
 				r.create(name)
-				h.all = append(h.all, &used{name: name, run: r.get(name).Run, begun: time.Now(), engaged: time.Now()})
+				u := &used{name: name, run: r.get(name).Run, begun: time.Now(), engaged: time.Now()}
+				h.all = append(h.all, u)
+				h.keepHours(u)
 			}
 			for range 50 {
 				h.step()
@@ -73,6 +75,7 @@ type used struct {
 	held    map[string]time.Time // until
 	over    bool                 // this run has stopped, and that was looked at
 	gift    time.Duration        // what crashes since have given back at most
+	hours   activity.Hours
 }
 
 type visit struct {
@@ -110,8 +113,10 @@ func (h *useHistory) step() {
 		h.types(u)
 	case p < 55:
 		h.drop(u)
-	case p < 62:
+	case p < 60:
 		h.hold(u)
+	case p < 62:
+		h.keepHours(u)
 	case p < 68:
 		h.work(!h.works)
 	case p < 78:
@@ -198,6 +203,28 @@ func (h *useHistory) hold(u *used) {
 		u.held = map[string]time.Time{}
 	}
 	u.held[hold.ID] = hold.Until
+}
+
+// keepHours gives u other running hours, some minutes long; every third time none.
+func (h *useHistory) keepHours(u *used) {
+	text := "always"
+	if h.rand.IntN(3) > 0 {
+		var ranges []string
+		for range 1 + h.rand.IntN(3) {
+			from := h.rand.IntN(50)
+			ranges = append(ranges, fmt.Sprintf("00:%02d-00:%02d", from, from+1+h.rand.IntN(9)))
+		}
+		text = strings.Join(ranges, ", ") + " UTC"
+	}
+	hours, err := activity.ParseHours(text)
+	if err == nil {
+		_, err = h.Update(h.t.Context(), alice, u.name, 0, api.Update{Hours: &text})
+	}
+	if err != nil {
+		h.t.Error(err)
+	}
+	h.note("%s: hours %s", u.name, text)
+	u.hours, u.engaged, u.gift = hours, time.Now(), 0 // who changes it uses it
 }
 
 func (h *useHistory) work(on bool) {
@@ -322,20 +349,33 @@ func (h *useHistory) stoppedRightly(u *used, w workspace.Workspace) {
 			h.t.Errorf("%s was stopped at %v, and %s until %v: %s", u.name, at, what, until, w.Stop.Detail)
 		}
 	}
-	if w.Stop.Reason != workspace.StoppedIdle || !strings.Contains(w.Stop.Detail, "(policy default)") || w.Desired != workspace.WantStopped {
+	outside := w.Stop.Reason == workspace.StoppedHours
+	if w.Stop.Reason != workspace.StoppedIdle && !outside || !strings.Contains(w.Stop.Detail, "(policy default)") || w.Desired != workspace.WantStopped {
 		h.t.Errorf("%s has stopped for %+v", u.name, w.Stop)
 	}
 	for _, until := range u.held {
 		early("was held", until)
 	}
+	early("had just come back", h.woke.Add(brisk.Grace))
+	there := len(u.leases) > 0 || u.left.IsZero() || !at.After(u.left) // who left in the very instant of the stop was there when it was decided
 	switch {
-	case len(u.leases) > 0 || u.left.IsZero() || !at.After(u.left): // who left in the very instant of the stop was there when it was decided
+	case outside:
+		free := u.engaged.Add(brisk.Idle)
+		if !there {
+			free = latest(free, u.left.Add(brisk.Grace))
+		}
+		end := u.hours.Closes(free)
+		if end.IsZero() {
+			h.t.Errorf("%s has no hours, and has stopped: %s", u.name, w.Stop.Detail)
+		}
+		early("was used or within its hours", end)
+		return
+	case there:
 		early("was used", u.engaged.Add(brisk.Background))
 	default:
 		early("was left", u.left.Add(brisk.Grace))
 		early("was used", u.engaged.Add(brisk.Idle))
 	}
-	early("had just come back", h.woke.Add(brisk.Grace))
 	if h.works && at.Sub(h.began) > checkTime {
 		early("worked", u.engaged.Add(brisk.WorkCap))
 	}
@@ -359,6 +399,9 @@ func (h *useHistory) latest(u *used) time.Time {
 			work = limit
 		}
 		until = latest(until, work)
+	}
+	if end := u.hours.Closes(latest(engaged.Add(brisk.Idle), latest(u.left.Add(time.Second), h.shifted).Add(brisk.Grace))); !end.IsZero() && end.Before(until) {
+		until = latest(end, h.woke.Add(brisk.Grace))
 	}
 	for _, t := range u.held {
 		until = latest(until, t)

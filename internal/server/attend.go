@@ -99,6 +99,7 @@ var causes = map[activity.Cause]string{
 	activity.ByGrace:      "everybody has left",
 	activity.ByReady:      "nobody has used it since it started",
 	activity.ByLifetime:   "no run may last longer",
+	activity.ByHours:      "it is outside its running hours",
 }
 
 func because(c activity.Cause) string {
