@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"time"
+	_ "time/tzdata" // of running hours, where the machine has no time zones of its own
 
 	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/config"
