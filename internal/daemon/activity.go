@@ -67,6 +67,16 @@ func policies(c config.Activity) ([]activity.Policy, error) {
 	return all, nil
 }
 
+// ownGrace is the grace of the daemon's own policy.
+func ownGrace(a engine.Activity) time.Duration {
+	for _, p := range a.Policies {
+		if p.Name == a.Policy {
+			return p.Grace
+		}
+	}
+	return 0
+}
+
 // gatewayLimits are the bounds of clients of the gateway, as the configuration says; what it
 // does not say is the gateway's own.
 func gatewayLimits(c config.Gateway) (gateway.Limits, error) {

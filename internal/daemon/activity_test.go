@@ -24,6 +24,9 @@ func TestTheDefaultsOfTheConfigurationAreThePoliciesThemselves(t *testing.T) {
 	if len(a.Warnings) != 2 || a.Warnings[0] != 5*time.Minute || a.Ceiling.NoNever || a.Ceiling.Hold != 24*time.Hour {
 		t.Errorf("got %+v", a)
 	}
+	if got := ownGrace(a); got != 30*time.Second {
+		t.Errorf("the daemon's own grace is %v", got)
+	}
 	c.Scale, c.Idle = 0.001, c.Idle*2
 	if a, err = usage(c); err != nil || a.Policies[0].Idle != 1200*time.Millisecond || a.Policies[2].Idle != 3600*time.Millisecond || a.Warnings[1] != 60*time.Millisecond {
 		t.Errorf("scaled: %+v, %v", a, err)

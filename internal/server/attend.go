@@ -117,5 +117,6 @@ func (unattended) Engage(activity.Evidence, string)    {}
 func (unattended) Alive()                              {}
 func (unattended) Trip(time.Duration) activity.Quality { return activity.Stable }
 func (unattended) Missed() activity.Quality            { return activity.Stable }
+func (unattended) Grace() time.Duration                { return 0 }
 func (unattended) Kicked() <-chan struct{}             { return nil }
 func (unattended) Close()                              {}
