@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -41,8 +42,8 @@ func TestEveryHistoryOfUseStopsInTimeAndNeverEarly(t *testing.T) {
 			r.restart()
 			h := &useHistory{rig: r, agent: a, rand: rand.New(rand.NewPCG(seed, 2)), seed: seed, woke: time.Now()}
 			for _, name := range []string{"wa", "wb", "wc"} {
-				r.create(name)
-				u := &used{name: name, run: r.get(name).Run, begun: time.Now(), engaged: time.Now()}
+				w := r.create(name)
+				u := &used{name: name, id: w.ID, run: w.Run, begun: time.Now(), engaged: time.Now()}
 				h.all = append(h.all, u)
 				h.keepHours(u)
 			}
@@ -67,6 +68,7 @@ func TestEveryHistoryOfUseStopsInTimeAndNeverEarly(t *testing.T) {
 // used is what a history knows of one workspace.
 type used struct {
 	name    string
+	id      string
 	run     string
 	begun   time.Time // the run
 	engaged time.Time
@@ -307,6 +309,9 @@ func (h *useHistory) toggleEngine(away bool) {
 func (h *useHistory) let(d time.Duration) {
 	for d > 0 && !h.t.Failed() {
 		step := min(d, time.Second)
+		if !slices.ContainsFunc(h.all, func(u *used) bool { return !u.over }) {
+			step = d // all have stopped, and nothing may start one
+		}
 		h.pass(step)
 		d -= step
 		for _, u := range h.all {
@@ -325,9 +330,11 @@ func (h *useHistory) look(u *used) {
 			i--
 		}
 	}
-	w := h.get(u.name)
+	if u.over {
+		return
+	}
+	w := h.get(u.id)
 	switch {
-	case u.over:
 	case w.State == workspace.Running && w.Run == u.run:
 		if until := h.latest(u); now.After(until) {
 			h.t.Errorf("%s still runs at %v, and was to stop by %v", u.name, now, until)
