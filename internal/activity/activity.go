@@ -5,8 +5,9 @@
 // Two clocks run apart. Engagement is what a person did: it moves the level. Work is what
 // goes on by itself, a build or a busy process: it delays the stop, within a cap, and never
 // moves the level. A connection alone is neither: it only decides which of the two
-// deadlines applies. Time that goes backwards never shortens a life: a fact of the future
-// counts as now.
+// deadlines applies. Outside of running hours neither work nor a connection counts, only
+// engagement and holds do. Time that goes backwards never shortens a life: a fact of the
+// future counts as now.
 //
 // All times are absolute, durations positive. A zero time means that it never happened, a
 // zero duration of a Policy that this step does not exist.
@@ -51,6 +52,7 @@ const (
 	ByGrace      Cause = "grace"        // so long after the last connection ended
 	ByReady      Cause = "never_used"   // so long after it became ready, and nobody came
 	ByLifetime   Cause = "max_lifetime" // no run may last longer
+	ByHours      Cause = "hours"        // outside the running hours nobody has used it for Policy.Idle
 	ByPolicy     Cause = "never"        // the policy never stops it
 )
 
@@ -111,6 +113,9 @@ func (f Facts) used() time.Time {
 // stopTime is the absolute time at which the run ends unless something happens before.
 func stopTime(p Policy, f Facts) (time.Time, Cause) {
 	at, cause := p.unbounded(f)
+	if end := p.outside(f); !end.IsZero() && (cause == ByPolicy || end.Before(at)) {
+		at, cause = end, ByHours
+	}
 	if f.HeldUntil.After(at) && cause != ByPolicy {
 		at, cause = f.HeldUntil, ByHold
 	}
@@ -122,7 +127,18 @@ func stopTime(p Policy, f Facts) (time.Time, Cause) {
 	return at, cause
 }
 
-// unbounded is the stop time without holds and without an end of life.
+// outside is the first time outside the running hours at which f is not used: nobody has
+// engaged for Idle, and who left may not come back within the grace. Work and connections
+// count for nothing then. It is zero where the hours have no end.
+func (p Policy) outside(f Facts) time.Time {
+	free := f.used().Add(p.Idle)
+	if quiet := f.graceEnd(p); f.Sessions == 0 && quiet.After(free) {
+		free = quiet
+	}
+	return p.Hours.Closes(free)
+}
+
+// unbounded is the stop time without holds, hours and an end of life.
 func (p Policy) unbounded(f Facts) (time.Time, Cause) {
 	if p.Never {
 		return time.Time{}, ByPolicy

@@ -106,7 +106,19 @@ func facts(t *rapid.T) Facts {
 	return f
 }
 
-func anyPolicy(t *rapid.T) Policy { return rapid.SampledFrom(Policies()).Draw(t, "policy") }
+// anyPolicy draws a policy, with hours that end around t0 more often than not.
+func anyPolicy(t *rapid.T) Policy {
+	p := rapid.SampledFrom(Policies()).Draw(t, "policy")
+	if rapid.Bool().Draw(t, "has hours") {
+		text, _ := drawHours(t)
+		h, err := ParseHours(text + " UTC")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Hours = h
+	}
+	return p
+}
 
 func TestNeverStoppedWhileInUse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -117,12 +129,15 @@ func TestNeverStoppedWhileInUse(t *testing.T) {
 			return
 		}
 		f = f.until(now)
+		outside := !p.Hours.IsZero() && (v.Cause == ByHours || v.Cause == ByHold)
 		switch {
-		case p.Never:
+		case p.Never && !outside:
 			t.Fatal("stopped although the policy never stops")
 		case now.Before(f.HeldUntil):
 			t.Fatal("stopped while held")
-		case f.Sessions > 0 && now.Sub(f.Engaged) < p.Background:
+		case outside && now.Sub(f.used()) < p.Idle:
+			t.Fatal("stopped outside its hours soon after engagement")
+		case !outside && f.Sessions > 0 && now.Sub(f.Engaged) < p.Background:
 			t.Fatal("stopped while somebody connected was engaged")
 		case !p.Eager && !f.Engaged.IsZero() && now.Sub(f.Engaged) < p.Idle && f.Disconnected.IsZero():
 			t.Fatal("stopped soon after engagement")
@@ -135,7 +150,7 @@ func TestNeverStoppedWhileInUse(t *testing.T) {
 func TestEverythingEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, f := anyPolicy(t), facts(t)
-		if p.Never {
+		if p.Never && p.Hours.Closes(t0).IsZero() {
 			return
 		}
 		last := t0
@@ -145,6 +160,9 @@ func TestEverythingEnds(t *testing.T) {
 			}
 		}
 		end := last.Add(max(p.Background, p.WorkTail, p.Grace))
+		if p.Never {
+			end = p.Hours.Closes(end)
+		}
 		if v := Decide(p, f, end); !v.Due(end) {
 			t.Fatalf("it runs on after everything ended: %+v", v)
 		}

@@ -18,8 +18,12 @@ type Policy struct {
 	WorkCap  time.Duration `json:"work_cap"`  // how long after the last engagement work may count
 
 	MaxLifetime time.Duration `json:"max_lifetime,omitempty"` // of one run, whatever happens; 0: none
-	Eager       bool          `json:"eager,omitempty"`        // disconnected: the grace alone, unless work runs
-	Never       bool          `json:"never,omitempty"`        // it never stops by itself
+	// Hours are when it may run though nobody uses it. Outside them it runs no longer than
+	// Idle after the last engagement, whoever is connected and whatever works, unless it is
+	// held; that applies to Never too.
+	Hours Hours `json:"hours,omitzero" doc:"Outside them it stops once nobody has used it for idle; absent: always"`
+	Eager bool  `json:"eager,omitempty"` // disconnected: the grace alone, unless work runs
+	Never bool  `json:"never,omitempty"` // it never stops by itself
 }
 
 // The names of the policies.

@@ -56,6 +56,7 @@ type Lease interface {
 	Alive()                       // a byte or an answer came
 	Trip(d time.Duration) Quality // a round trip was measured; it counts as Alive
 	Missed() Quality              // an answer did not come in time
+	Grace() time.Duration         // for so long after Close its session may be resumed, by the policy as it is now
 	Kicked() <-chan struct{}      // closed when the connection has to end: it was kicked, or its lease died
 	Close()
 }

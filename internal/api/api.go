@@ -55,6 +55,7 @@ type Create struct {
 	HostPort int               `json:"host_port,omitempty" doc:"This leased port or an error; 0: any free one of the range"`
 	Profile  workspace.Profile `json:"profile,omitempty"`
 	Policy   string            `json:"policy,omitempty" doc:"Activity policy instead of the template's; see GET /v1/policies"`
+	Hours    string            `json:"hours,omitempty" doc:"Running hours instead of the template's: Mon-Fri 08:00-19:00 Europe/Berlin, or always"`
 	Limits   PartialLimits     `json:"limits,omitzero"`
 	Stopped  bool              `json:"stopped,omitempty" doc:"Make it, but do not start it"`
 	DryRun   bool              `json:"dry_run,omitempty" doc:"Validate and answer with what would be made; change nothing"`
@@ -75,6 +76,7 @@ type Update struct {
 	Limits *PartialLimits     `json:"limits,omitempty"`
 	Wake   *workspace.Wake    `json:"wake,omitempty"`
 	Policy *string            `json:"policy,omitempty" doc:"Activity policy; empty: the daemon's"`
+	Hours  *string            `json:"hours,omitempty" doc:"Running hours, or always; empty: the policy's"`
 }
 
 // Command names what POST /v1/workspaces/{id}/COMMAND does.

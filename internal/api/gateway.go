@@ -119,7 +119,7 @@ type Hello struct {
 	User         string    `json:"user,omitempty" doc:"Whom wsd takes the client for"`
 	ServerTime   time.Time `json:"server_time,omitzero"`
 	PingMS       int64     `json:"ping_ms,omitempty" doc:"How often wsd asks for a pong"`
-	GraceMS      int64     `json:"grace_ms,omitempty" doc:"How long a lost session may be resumed"`
+	GraceMS      int64     `json:"grace_ms,omitempty" doc:"How long a lost session may be resumed where a workspace's policy is the daemon's own"`
 	MessageBytes int       `json:"message_bytes,omitempty" doc:"Longest frame that a client may send"`
 	PerSecond    int       `json:"per_second,omitempty" doc:"Frames a client may send in the long run"`
 	Burst        int       `json:"burst,omitempty" doc:"Frames it may send at once"`
@@ -139,6 +139,7 @@ type Joined struct {
 	Name      string `json:"name,omitempty" doc:"Name of the workspace"`
 	Member    string `json:"member,omitempty" doc:"As whom others see this client; absent: it observes"`
 	Session   string `json:"session,omitempty" doc:"Lease that keeps the workspace in use; pass it to the next join"`
+	GraceMS   int64  `json:"grace_ms,omitempty" doc:"How long the session may be resumed after its connection is lost, and its member is shown on"`
 	Seq       uint64 `json:"seq"`
 	Recovered bool   `json:"recovered" doc:"The client missed nothing; else snapshot follows and replaces what it knew"`
 }

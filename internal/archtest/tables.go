@@ -16,7 +16,7 @@ var Imports = []Row{
 	{"workspace", []string{"fault"}, "pure nouns and rules"},
 	{"activity", nil, "one pure rule"},
 	{"event", nil, "facts and the bus; any layer may use it"},
-	{"template", []string{"fault", "workspace"}, "data in, a Spec out"},
+	{"template", []string{"fault", "workspace", "activity"}, "data in, a Spec out; running hours are checked where they are written"},
 	{"template/devcontainer", []string{"fault", "workspace"}, "the same for devcontainer.json"},
 	{"api", []string{"fault", "workspace", "activity", "event"}, "the contract of wsctl and wsd, told in the nouns themselves"},
 	{"agentapi", nil, "the contract of wsd and the agent"},

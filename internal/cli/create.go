@@ -72,6 +72,7 @@ func (o *createOptions) flags(f *Factory, cmd *cobra.Command) {
 	flags.StringArrayVarP(&o.labels, "label", "l", nil, "label, `KEY=VALUE` (repeat)")
 	flags.StringVar(&o.profile, "profile", "", "`PROFILE`, how far it is locked down: strict, writable or admin (default: the template's; writable with --image)")
 	flags.StringVar(&r.Policy, "policy", "", "`POLICY` by which it stops for want of use; see wsctl policy (default: the template's, else the daemon's)")
+	flags.StringVar(&r.Hours, "hours", "", "running `HOURS`, outside which it stops sooner for want of use; see wsctl policy (default: the template's, else the policy's)")
 	o.source.addFlags(flags)
 	flags.BoolVar(&r.Stopped, "stopped", false, "make it, but do not start it")
 	flags.BoolVar(&r.DryRun, "dry-run", false, "check and show what would be made; change nothing")

@@ -41,6 +41,7 @@ func specFacts(s *facts, spec workspace.Spec) {
 	s.add("idle probe", strings.Join(spec.IdleProbe, " "))
 	s.add("pre stop", strings.Join(spec.PreStop, " "))
 	s.add("policy", spec.Policy)
+	s.add("hours", spec.Hours)
 	s.add("wake", string(spec.Wake))
 	for _, m := range spec.Mounts {
 		s.add("mount", mountText(m))

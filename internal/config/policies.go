@@ -22,6 +22,7 @@ type Policy struct {
 	WorkTail    workspace.Duration `mapstructure:"work_tail"`
 	WorkCap     workspace.Duration `mapstructure:"work_cap"`
 	MaxLifetime workspace.Duration `mapstructure:"max_lifetime"`
+	Hours       string             `mapstructure:"hours"` // see activity.ParseHours
 	Eager       string             `mapstructure:"eager"` // on or off
 	Never       string             `mapstructure:"never"` // on or off
 }
@@ -52,9 +53,30 @@ func policyKeys(name string) []Key {
 		span("work_tail", "Work lets it run so much longer.", any, func(p Policy) workspace.Duration { return p.WorkTail }),
 		span("work_cap", "How long after its last use work counts.", any, func(p Policy) workspace.Duration { return p.WorkCap }),
 		span("max_lifetime", "The longest that it runs at a time; 0s is without end.", any, func(p Policy) workspace.Duration { return p.MaxLifetime }),
+		row("hours", "When it may run though nobody uses it; outside it stops once nobody has for idle, unless it is held.", hours(), func(p Policy) string { return plainHours(p.Hours) }),
 		row("eager", "Whether it stops after the grace where nobody is connected and nothing works.", yes, func(p Policy) string { return p.Eager }),
 		row("never", "Whether it never stops by itself.", yes, func(p Policy) string { return p.Never }),
 	}
+}
+
+// hours are running hours; what is wrong with others is told.
+func hours() rule {
+	problem := func(s string) string {
+		if _, err := activity.ParseHours(s); err != nil {
+			return err.Error()
+		}
+		return ""
+	}
+	r := textRule(activity.HoursForm, func(s string) bool { return problem(s) == "" })
+	r.problem = func(g given) string { return problem(asText(g)) }
+	r.form = func(g given) string { return plainHours(asText(g)) }
+	return r
+}
+
+// plainHours is how the hours that text says are written.
+func plainHours(text string) string {
+	h, _ := activity.ParseHours(text) // accepted before
+	return h.String()
 }
 
 // builtIn returns the names of the policies that need no table.
@@ -120,7 +142,7 @@ func (l *loader) fillPolicy(def *Config, name string) {
 		like = activity.DefaultPolicy
 	}
 	base, _ := activity.Named(like)
-	p := Policy{Like: like, MaxLifetime: workspace.Duration(base.MaxLifetime), Eager: onOff(base.Eager), Never: onOff(base.Never)}
+	p := Policy{Like: like, MaxLifetime: workspace.Duration(base.MaxLifetime), Hours: base.Hours.String(), Eager: onOff(base.Eager), Never: onOff(base.Never)}
 	for key, span := range map[string]struct {
 		to   *workspace.Duration
 		from workspace.Duration

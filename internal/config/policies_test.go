@@ -12,7 +12,7 @@ import (
 func TestAPolicyOfTheFileIsTheBuiltInOneThatItIsLikeButForWhatItSays(t *testing.T) {
 	src := userSources(t, strings.Join([]string{
 		`[activity]`, `policy = "mine"`, `idle = "7m"`,
-		`[activity.policies.night-shift]`, `like = "relaxed"`, `idle = "5m"`,
+		`[activity.policies.night-shift]`, `like = "relaxed"`, `idle = "5m"`, `hours = "mon-fri 8:00-19:00 Europe/Berlin"`,
 		`[activity.policies.mine]`, `never = "on"`,
 		`[activity.policies.bare]`,
 	}, "\n")+"\n", "WSD_ACTIVITY_POLICIES_NIGHT_SHIFT_WORK_CAP=90m")
@@ -30,6 +30,8 @@ func TestAPolicyOfTheFileIsTheBuiltInOneThatItIsLikeButForWhatItSays(t *testing.
 		"activity.policies.bare.idle":                "7m",
 		"activity.policies.bare.like":                "default",
 		"activity.policies.bare.max_lifetime":        "0s",
+		"activity.policies.bare.hours":               "always",
+		"activity.policies.night-shift.hours":        "Mon-Fri 08:00-19:00 Europe/Berlin",
 		"activity.policies.night-shift.eager":        "off",
 		"activity.policies.night-shift.active":       "2m",
 		"activity.policies.night-shift.grace":        "30s",
@@ -62,6 +64,8 @@ func TestAPolicyThatCannotBeIsRefusedWithItsCode(t *testing.T) {
 		"a member that there is not":      {"[activity.policies.night]\nidel = \"5m\"", "key_unknown", "/activity/policies/night/idel", "did you mean activity.policies.night.idle?"},
 		"like one of the file":            {"[activity.policies.night]\nlike = \"night\"", "value_invalid", "/activity/policies/night/like", "default, eager, relaxed or never"},
 		"a time without a unit":           {"[activity.policies.night]\nidle = 5", "value_invalid", "/activity/policies/night/idle", "a duration"},
+		"hours of no day":                 {"[activity.policies.night]\nhours = \"Mox 08:00-19:00\"", "value_invalid", "/activity/policies/night/hours", "or always: \"Mox\" is not a day: there are Mon, Tue"},
+		"hours that are a number":         {"[activity.policies.night]\nhours = 8", "value_invalid", "/activity/policies/night/hours", "must be ranges of days and times"},
 		"idle below active":               {"[activity.policies.night]\nidle = \"1m\"", "range_reversed", "/activity/policies/night/idle", "activity.policies.night.active = 2m"},
 		"background below idle":           {"[activity.policies.night]\nbackground = \"9m\"", "range_reversed", "/activity/policies/night/background", "must not be below"},
 		"no table":                        {"activity.policies.night = 3", "key_unknown", "/activity/policies/night", "not a setting"},

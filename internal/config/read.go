@@ -176,7 +176,7 @@ func (l *loader) collect() {
 		if k.rule.accepts(value) {
 			l.accepted[k.Name] = value
 		} else {
-			l.refuse(k, o)
+			l.refuse(k, o, value)
 		}
 		l.origins.Keys = append(l.origins.Keys, o)
 	}

@@ -15,11 +15,13 @@ import (
 
 // rule says which values one key takes. accepts is false for a value outside;
 // allowed then ends the sentence "must be ...". form writes an accepted value as
-// Key.Of writes the decoded one.
+// Key.Of writes the decoded one. problem, if set, says what is wrong with one that is
+// not accepted.
 type rule struct {
 	allowed string
 	accepts func(given) bool
 	form    func(given) string
+	problem func(given) string
 }
 
 // given is one value as some source has it: text from the environment and from
@@ -61,10 +63,10 @@ func (g given) number() (float64, bool) {
 
 // textRule is a rule on a string.
 func textRule(allowed string, accepts func(string) bool) rule {
-	return rule{allowed, func(g given) bool {
+	return rule{allowed: allowed, form: asText, accepts: func(g given) bool {
 		s, ok := g.text()
 		return ok && accepts(s)
-	}, asText}
+	}}
 }
 
 func asText(g given) string {
@@ -73,20 +75,22 @@ func asText(g given) string {
 }
 
 func integer(lo, hi int64) rule {
-	return rule{fmt.Sprintf("a whole number from %d to %d", lo, hi), func(g given) bool {
+	accepts := func(g given) bool {
 		n, ok := g.integer()
 		return ok && n >= lo && n <= hi
-	}, func(g given) string {
+	}
+	return rule{allowed: fmt.Sprintf("a whole number from %d to %d", lo, hi), accepts: accepts, form: func(g given) string {
 		n, _ := g.integer()
 		return strconv.FormatInt(n, 10)
 	}}
 }
 
 func number(lo, hi float64) rule {
-	return rule{fmt.Sprintf("a number from %v to %v", lo, hi), func(g given) bool {
+	accepts := func(g given) bool {
 		f, ok := g.number()
 		return ok && !math.IsNaN(f) && f >= lo && f <= hi
-	}, func(g given) string {
+	}
+	return rule{allowed: fmt.Sprintf("a number from %v to %v", lo, hi), accepts: accepts, form: func(g given) string {
 		f, _ := g.number()
 		return formatNumber(f)
 	}}

@@ -10,8 +10,11 @@ import (
 )
 
 // refuse notes a value that the rule of its key does not accept.
-func (l *loader) refuse(k Key, o Origin) {
+func (l *loader) refuse(k Key, o Origin, value given) {
 	detail := fmt.Sprintf("%s = %.80q%s must be %s", k.Name, o.Value, place(o), k.Allowed())
+	if k.rule.problem != nil {
+		detail += ": " + k.rule.problem(value)
+	}
 	if o.Value == "" && o.Source == FromDefault {
 		detail = fmt.Sprintf("%s has no default without a home folder: set it, or set HOME", k.Name)
 	}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"time"
+	_ "time/tzdata" // of running hours, where the machine has no time zones of its own
 
 	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/config"
@@ -28,7 +29,11 @@ func usage(c config.Activity) (engine.Activity, error) {
 	for i := range a.Warnings {
 		a.Warnings[i] = scaled(a.Warnings[i])
 	}
-	for _, p := range policies(c) {
+	all, err := policies(c)
+	if err != nil {
+		return engine.Activity{}, err
+	}
+	for _, p := range all {
 		for _, d := range []*time.Duration{&p.Active, &p.Idle, &p.Background, &p.Grace, &p.WorkTail, &p.WorkCap, &p.MaxLifetime} {
 			*d = scaled(*d)
 		}
@@ -39,7 +44,7 @@ func usage(c config.Activity) (engine.Activity, error) {
 
 // policies are the built-in ones, default with the times of the settings, and those of
 // the file in order of name.
-func policies(c config.Activity) []activity.Policy {
+func policies(c config.Activity) ([]activity.Policy, error) {
 	all := activity.Policies()
 	for i := range all {
 		if p := &all[i]; p.Name == activity.DefaultPolicy {
@@ -49,13 +54,27 @@ func policies(c config.Activity) []activity.Policy {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Policies)) {
 		p := c.Policies[name]
+		hours, err := activity.ParseHours(p.Hours)
+		if err != nil {
+			return nil, err // Load would have refused them
+		}
 		all = append(all, activity.Policy{
 			Name: name, Active: p.Active.Std(), Idle: p.Idle.Std(), Background: p.Background.Std(), Grace: p.Grace.Std(),
-			WorkTail: p.WorkTail.Std(), WorkCap: p.WorkCap.Std(), MaxLifetime: p.MaxLifetime.Std(),
+			WorkTail: p.WorkTail.Std(), WorkCap: p.WorkCap.Std(), MaxLifetime: p.MaxLifetime.Std(), Hours: hours,
 			Eager: p.Eager == config.On, Never: p.Never == config.On,
 		})
 	}
-	return all
+	return all, nil
+}
+
+// ownGrace is the grace of the daemon's own policy.
+func ownGrace(a engine.Activity) time.Duration {
+	for _, p := range a.Policies {
+		if p.Name == a.Policy {
+			return p.Grace
+		}
+	}
+	return 0
 }
 
 // gatewayLimits are the bounds of clients of the gateway, as the configuration says; what it

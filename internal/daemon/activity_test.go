@@ -24,6 +24,9 @@ func TestTheDefaultsOfTheConfigurationAreThePoliciesThemselves(t *testing.T) {
 	if len(a.Warnings) != 2 || a.Warnings[0] != 5*time.Minute || a.Ceiling.NoNever || a.Ceiling.Hold != 24*time.Hour {
 		t.Errorf("got %+v", a)
 	}
+	if got := ownGrace(a); got != 30*time.Second {
+		t.Errorf("the daemon's own grace is %v", got)
+	}
 	c.Scale, c.Idle = 0.001, c.Idle*2
 	if a, err = usage(c); err != nil || a.Policies[0].Idle != 1200*time.Millisecond || a.Policies[2].Idle != 3600*time.Millisecond || a.Warnings[1] != 60*time.Millisecond {
 		t.Errorf("scaled: %+v, %v", a, err)
@@ -36,7 +39,7 @@ func TestAPolicyOfTheFileIsBesideTheBuiltInOnesAndScaledLikeThem(t *testing.T) {
 	c.Scale = 0.1
 	c.Policies = map[string]config.Policy{"night": {
 		Like: "eager", Active: 10 * second, Idle: 20 * second, Background: 30 * second, Grace: 40 * second,
-		WorkTail: 50 * second, WorkCap: 60 * second, MaxLifetime: 70 * second, Eager: config.On, Never: config.Off,
+		WorkTail: 50 * second, WorkCap: 60 * second, MaxLifetime: 70 * second, Hours: "8:00-19:00 UTC", Eager: config.On, Never: config.Off,
 	}}
 	a, err := usage(c)
 	if err != nil {
@@ -46,7 +49,12 @@ func TestAPolicyOfTheFileIsBesideTheBuiltInOnesAndScaledLikeThem(t *testing.T) {
 		Name: "night", Active: time.Second, Idle: 2 * time.Second, Background: 3 * time.Second, Grace: 4 * time.Second,
 		WorkTail: 5 * time.Second, WorkCap: 6 * time.Second, MaxLifetime: 7 * time.Second, Eager: true,
 	}
-	if got := a.Policies[len(a.Policies)-1]; got != want || len(a.Policies) != len(activity.Policies())+1 {
+	got := a.Policies[len(a.Policies)-1]
+	if end := got.Hours.Closes(time.Date(2030, 1, 1, 9, 0, 0, 0, time.UTC)); end.Hour() != 19 {
+		t.Errorf("its hours end at %s", end)
+	}
+	got.Hours = activity.Hours{}
+	if got != want || len(a.Policies) != len(activity.Policies())+1 {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

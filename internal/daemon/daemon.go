@@ -149,6 +149,7 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
+	clients.Grace = ownGrace(use)
 	p.engine = engine.New(engine.Config{
 		Store: db, Driver: driver, Door: door, Templates: templates, Log: o.Log,
 		PortFirst: cfg.Ports.First, PortLast: cfg.Ports.Last,

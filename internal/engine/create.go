@@ -132,6 +132,9 @@ func (e *Engine) resolve(name string, req api.Create) (workspace.Spec, error) {
 	if req.Policy != "" {
 		spec.Policy = req.Policy
 	}
+	if req.Hours != "" {
+		spec.Hours = req.Hours
+	}
 	if len(req.Env) > 0 && spec.Env == nil {
 		spec.Env = make(map[string]string)
 	}
@@ -200,7 +203,7 @@ func (e *Engine) checkSpec(s workspace.Spec) error {
 			WithHint("use strict, writable or admin").WithField("/profile", "profile_unknown", "")
 	}
 	for _, err := range []error{
-		e.checkPolicy(s.Policy), workspace.ValidatePort(s.Port), workspace.ValidateEnv(s.Env), workspace.ValidateCommand(s.Command), e.checkLimits(s.Limits),
+		e.checkPolicy(s.Policy), e.checkHours(s.Hours), workspace.ValidatePort(s.Port), workspace.ValidateEnv(s.Env), workspace.ValidateCommand(s.Command), e.checkLimits(s.Limits),
 	} {
 		if err != nil {
 			return err

@@ -108,6 +108,7 @@ type Engine struct {
 	lenders     lenders
 	attendance  *attendance
 	uses        uses
+	hours       hours
 	heart       heart
 	checks      checks
 	compared    atomic.Int64 // when the list was last asked for that was compared, in ns since 1970

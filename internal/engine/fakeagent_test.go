@@ -211,7 +211,7 @@ func (a *fakeAgent) commands() [][]string {
 // inAgentBubble is inBubble where containers have an agent.
 func inAgentBubble(t *testing.T, test func(r *rig, a *fakeAgent)) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "wsd.db")
+	path := filepath.Join(memoryFolder(t), "wsd.db")
 	synctest.Test(t, func(t *testing.T) {
 		a := &fakeAgent{
 			conns: make(chan net.Conn), changed: make(chan struct{}),

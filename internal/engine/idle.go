@@ -368,8 +368,11 @@ func (e *Engine) stopIdle(t *turn, w *workspace.Workspace, r activity.Record, p 
 	v := e.verdict(p, r, t.now)
 	r.Cause, r.StopAt = v.Cause, v.StopAt
 	reason := workspace.StoppedIdle
-	if v.Cause == activity.ByLifetime {
+	switch v.Cause {
+	case activity.ByLifetime:
 		reason = workspace.StoppedLifetime
+	case activity.ByHours:
+		reason = workspace.StoppedHours
 	}
 	w.Desired = workspace.WantStopped
 	w.Stop = &workspace.Stop{Reason: reason, Detail: evidenceOf(p, r), Actor: workspace.Daemon, Run: w.Run, Time: t.now}

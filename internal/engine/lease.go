@@ -77,6 +77,13 @@ func (l *lease) Missed() activity.Quality {
 	return l.s.Quality
 }
 
+// Grace implements activity.Lease.
+func (l *lease) Grace() time.Duration {
+	l.room.mu.Lock()
+	defer l.room.mu.Unlock()
+	return l.room.policy.Grace
+}
+
 // Close implements activity.Lease.
 func (l *lease) Close() {
 	now := time.Now()

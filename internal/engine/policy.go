@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/activity"
@@ -39,7 +40,53 @@ func (e *Engine) policy(w workspace.Workspace) activity.Policy {
 	if !ok {
 		p, _ = activity.Named("")
 	}
+	if h, ok := e.hours.of(w.Spec.Hours); ok {
+		p.Hours = h
+	}
 	return p.Under(e.cfg.Activity.Ceiling)
+}
+
+// hours are the running hours of workspaces, each read once: a name of a time zone is a
+// file. Methods are safe for concurrent use.
+type hours struct {
+	mu   sync.Mutex
+	read map[string]activity.Hours // by their text
+}
+
+// maxHours bounds how many are remembered.
+const maxHours = 1000
+
+// of returns the hours that text says; it reports false where it says none.
+func (c *hours) of(text string) (activity.Hours, bool) {
+	if text == "" {
+		return activity.Hours{}, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h, ok := c.read[text]; ok {
+		return h, true
+	}
+	h, err := activity.ParseHours(text)
+	if err != nil {
+		return h, false // of a zone that the machine knows no more: the policy's apply
+	}
+	if c.read == nil || len(c.read) >= maxHours {
+		c.read = map[string]activity.Hours{}
+	}
+	c.read[text] = h
+	return h, true
+}
+
+// checkHours refuses running hours that cannot be read.
+func (e *Engine) checkHours(text string) error {
+	if text == "" {
+		return nil
+	}
+	if _, err := activity.ParseHours(text); err != nil {
+		return fault.New(fault.Invalid, "hours_invalid", "the running hours are wrong: %v", err).
+			WithHint("write %s", activity.HoursForm).WithField("/hours", "hours_invalid", "")
+	}
+	return nil
 }
 
 func (a Activity) named(name string) (activity.Policy, bool) {

@@ -50,6 +50,36 @@ func TestAPolicyOfTheSettingsDecidesWhereItIsNamed(t *testing.T) {
 	})
 }
 
+func TestASessionMayComeBackWithinTheGraceOfTheWorkspacesPolicy(t *testing.T) {
+	p := night()
+	p.Grace = 3 * time.Second
+	inUseBubble(t, func(c *Config) { c.Activity.Policies = []activity.Policy{p} }, func(r *rig) {
+		r.create("demo")
+		l := r.vouched("demo")
+		if got := l.Grace(); got != 30*time.Second {
+			t.Errorf("the grace is %v", got)
+		}
+		if _, err := r.Update(r.t.Context(), alice, "demo", 0, api.Update{Policy: &p.Name}); err != nil {
+			t.Fatal(err)
+		}
+		r.pass(time.Second)
+		if got := l.Grace(); got != p.Grace {
+			t.Errorf("with another policy the grace is %v", got)
+		}
+		l.Close()
+		r.pass(2 * time.Second)
+		if back := r.attend("demo", activity.Visitor{Vouched: true, Resume: l.ID()}); back.ID() != l.ID() {
+			t.Errorf("within the grace %s came back as %s", l.ID(), back.ID())
+		} else {
+			back.Close()
+		}
+		r.pass(p.Grace + time.Second)
+		if back := r.attend("demo", activity.Visitor{Vouched: true, Resume: l.ID()}); back.ID() == l.ID() {
+			t.Error("after the grace it came back as the same")
+		}
+	})
+}
+
 func TestAPolicyThatThereIsNotIsRefusedWhereItIsNamed(t *testing.T) {
 	inUseBubble(t, withNight, func(r *rig) {
 		req := plain("demo")

@@ -251,7 +251,7 @@ func TestARunThatLastsTooLongIsStoppedForThat(t *testing.T) {
 		}
 		r.pass(70 * time.Second)
 		w := r.want("demo", workspace.Stopped)
-		if w.Stop.Reason != workspace.StoppedLifetime || !strings.Contains(w.Stop.Detail, "no run may last longer than 1h") {
+		if w.Stop.Reason != workspace.StoppedLifetime || !strings.Contains(w.Stop.Detail, "no run may last longer than 1 h") {
 			r.t.Errorf("stopped: %+v", w.Stop)
 		}
 		if got := r.facts(event.ActivityWarning); len(got) != 2 {

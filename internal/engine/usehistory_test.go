@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,8 +28,8 @@ const useHistories = 40
 
 // Whatever happens (people connect, drop, type, hold and build, the daemon dies or stands
 // still, the container engine goes away, the clock is set back), nothing is stopped that
-// was used more recently than its policy allows, that is held or that works within the
-// cap; and nothing runs on after all that has ended.
+// was used more recently than its policy allows, that is held or, within its running
+// hours, that works within the cap; and nothing runs on after all that has ended.
 func TestEveryHistoryOfUseStopsInTimeAndNeverEarly(t *testing.T) {
 	first, many := number("WSD_SEED", 0), number("WSD_HISTORIES", useHistories)
 	for seed := first; seed < first+many; seed++ {
@@ -41,8 +42,10 @@ func TestEveryHistoryOfUseStopsInTimeAndNeverEarly(t *testing.T) {
 			r.restart()
 			h := &useHistory{rig: r, agent: a, rand: rand.New(rand.NewPCG(seed, 2)), seed: seed, woke: time.Now()}
 			for _, name := range []string{"wa", "wb", "wc"} {
-				r.create(name)
-				h.all = append(h.all, &used{name: name, run: r.get(name).Run, begun: time.Now(), engaged: time.Now()})
+				w := r.create(name)
+				u := &used{name: name, id: w.ID, run: w.Run, begun: time.Now(), engaged: time.Now()}
+				h.all = append(h.all, u)
+				h.keepHours(u)
 			}
 			for range 50 {
 				h.step()
@@ -65,6 +68,7 @@ func TestEveryHistoryOfUseStopsInTimeAndNeverEarly(t *testing.T) {
 // used is what a history knows of one workspace.
 type used struct {
 	name    string
+	id      string
 	run     string
 	begun   time.Time // the run
 	engaged time.Time
@@ -73,6 +77,7 @@ type used struct {
 	held    map[string]time.Time // until
 	over    bool                 // this run has stopped, and that was looked at
 	gift    time.Duration        // what crashes since have given back at most
+	hours   activity.Hours
 }
 
 type visit struct {
@@ -110,8 +115,10 @@ func (h *useHistory) step() {
 		h.types(u)
 	case p < 55:
 		h.drop(u)
-	case p < 62:
+	case p < 60:
 		h.hold(u)
+	case p < 62:
+		h.keepHours(u)
 	case p < 68:
 		h.work(!h.works)
 	case p < 78:
@@ -200,6 +207,28 @@ func (h *useHistory) hold(u *used) {
 	u.held[hold.ID] = hold.Until
 }
 
+// keepHours gives u other running hours, some minutes long; every third time none.
+func (h *useHistory) keepHours(u *used) {
+	text := "always"
+	if h.rand.IntN(3) > 0 {
+		var ranges []string
+		for range 1 + h.rand.IntN(3) {
+			from := h.rand.IntN(50)
+			ranges = append(ranges, fmt.Sprintf("00:%02d-00:%02d", from, from+1+h.rand.IntN(9)))
+		}
+		text = strings.Join(ranges, ", ") + " UTC"
+	}
+	hours, err := activity.ParseHours(text)
+	if err == nil {
+		_, err = h.Update(h.t.Context(), alice, u.name, 0, api.Update{Hours: &text})
+	}
+	if err != nil {
+		h.t.Error(err)
+	}
+	h.note("%s: hours %s", u.name, text)
+	u.hours, u.engaged, u.gift = hours, time.Now(), 0 // who changes it uses it
+}
+
 func (h *useHistory) work(on bool) {
 	if h.works == on {
 		return
@@ -280,6 +309,9 @@ func (h *useHistory) toggleEngine(away bool) {
 func (h *useHistory) let(d time.Duration) {
 	for d > 0 && !h.t.Failed() {
 		step := min(d, time.Second)
+		if !slices.ContainsFunc(h.all, func(u *used) bool { return !u.over }) {
+			step = d // all have stopped, and nothing may start one
+		}
 		h.pass(step)
 		d -= step
 		for _, u := range h.all {
@@ -298,9 +330,11 @@ func (h *useHistory) look(u *used) {
 			i--
 		}
 	}
-	w := h.get(u.name)
+	if u.over {
+		return
+	}
+	w := h.get(u.id)
 	switch {
-	case u.over:
 	case w.State == workspace.Running && w.Run == u.run:
 		if until := h.latest(u); now.After(until) {
 			h.t.Errorf("%s still runs at %v, and was to stop by %v", u.name, now, until)
@@ -322,20 +356,33 @@ func (h *useHistory) stoppedRightly(u *used, w workspace.Workspace) {
 			h.t.Errorf("%s was stopped at %v, and %s until %v: %s", u.name, at, what, until, w.Stop.Detail)
 		}
 	}
-	if w.Stop.Reason != workspace.StoppedIdle || !strings.Contains(w.Stop.Detail, "(policy default)") || w.Desired != workspace.WantStopped {
+	outside := w.Stop.Reason == workspace.StoppedHours
+	if w.Stop.Reason != workspace.StoppedIdle && !outside || !strings.Contains(w.Stop.Detail, "(policy default)") || w.Desired != workspace.WantStopped {
 		h.t.Errorf("%s has stopped for %+v", u.name, w.Stop)
 	}
 	for _, until := range u.held {
 		early("was held", until)
 	}
+	early("had just come back", h.woke.Add(brisk.Grace))
+	there := len(u.leases) > 0 || u.left.IsZero() || !at.After(u.left) // who left in the very instant of the stop was there when it was decided
 	switch {
-	case len(u.leases) > 0 || u.left.IsZero() || !at.After(u.left): // who left in the very instant of the stop was there when it was decided
+	case outside:
+		free := u.engaged.Add(brisk.Idle)
+		if !there {
+			free = latest(free, u.left.Add(brisk.Grace))
+		}
+		end := u.hours.Closes(free)
+		if end.IsZero() {
+			h.t.Errorf("%s has no hours, and has stopped: %s", u.name, w.Stop.Detail)
+		}
+		early("was used or within its hours", end)
+		return
+	case there:
 		early("was used", u.engaged.Add(brisk.Background))
 	default:
 		early("was left", u.left.Add(brisk.Grace))
 		early("was used", u.engaged.Add(brisk.Idle))
 	}
-	early("had just come back", h.woke.Add(brisk.Grace))
 	if h.works && at.Sub(h.began) > checkTime {
 		early("worked", u.engaged.Add(brisk.WorkCap))
 	}
@@ -359,6 +406,9 @@ func (h *useHistory) latest(u *used) time.Time {
 			work = limit
 		}
 		until = latest(until, work)
+	}
+	if end := u.hours.Closes(latest(engaged.Add(brisk.Idle), latest(u.left.Add(time.Second), h.shifted).Add(brisk.Grace))); !end.IsZero() && end.Before(until) {
+		until = latest(end, h.woke.Add(brisk.Grace))
 	}
 	for _, t := range u.held {
 		until = latest(until, t)

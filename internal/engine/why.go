@@ -115,13 +115,15 @@ func causeOf(p activity.Policy, r activity.Record, c activity.Cause) string {
 		return fmt.Sprintf("it was held until %s", clock(f.HeldUntil))
 	case activity.ByWork:
 		return fmt.Sprintf("work was last seen at %s%s, which counts for %s, and at most %s after it was last used",
-			clock(f.Worked), lastOf(r.Ledger, false), p.WorkTail, p.WorkCap)
+			clock(f.Worked), lastOf(r.Ledger, false), spoken(p.WorkTail), spoken(p.WorkCap))
 	case activity.ByGrace:
 		return fmt.Sprintf("the last connection ended at %s%s", clock(f.Disconnected), lastUse(r))
 	case activity.ByReady:
 		return fmt.Sprintf("nobody has used it since it was ready at %s", clock(f.ReadyAt))
 	case activity.ByLifetime:
-		return fmt.Sprintf("it began at %s, and no run may last longer than %s", clock(f.StartedAt), p.MaxLifetime)
+		return fmt.Sprintf("it began at %s, and no run may last longer than %s", clock(f.StartedAt), spoken(p.MaxLifetime))
+	case activity.ByHours:
+		return fmt.Sprintf("outside its running hours (%s), and nobody has used it for %s%s", p.Hours, spoken(p.Idle), sinceUse(r))
 	case activity.ByEngagement:
 		if f.Sessions == 0 && f.Disconnected.IsZero() {
 			return fmt.Sprintf("nobody has connected%s, which counts for %s", lastUse(r), spoken(p.Background))
@@ -137,6 +139,14 @@ func causeOf(p activity.Policy, r activity.Record, c activity.Cause) string {
 // evidenceOf is the sentence of a stop: by which fact, and which policy.
 func evidenceOf(p activity.Policy, r activity.Record) string {
 	return causeOf(p, r, r.Cause) + " (policy " + p.Name + ")"
+}
+
+// sinceUse says since when nobody has used it.
+func sinceUse(r activity.Record) string {
+	if r.Facts.Engaged.Before(r.Facts.ReadyAt) {
+		return " since it was ready at " + clock(r.Facts.ReadyAt)
+	}
+	return lastUse(r)
 }
 
 func lastUse(r activity.Record) string {

@@ -131,6 +131,11 @@ func (e *Engine) checkUpdate(u api.Update) error {
 			return err
 		}
 	}
+	if u.Hours != nil {
+		if err := e.checkHours(*u.Hours); err != nil {
+			return err
+		}
+	}
 	if u.Wake != nil {
 		if err := checkWake(*u.Wake); err != nil {
 			return err
@@ -174,6 +179,10 @@ func (e *Engine) update(t *turn, a workspace.Actor, w workspace.Workspace, u api
 		detail["policy"] = orDefault(*u.Policy, "unset")
 		w.Spec.Policy = *u.Policy
 		e.notePolicy(t, &w)
+	}
+	if u.Hours != nil && *u.Hours != w.Spec.Hours {
+		detail["hours"] = orDefault(*u.Hours, "unset")
+		w.Spec.Hours = *u.Hours
 	}
 	if u.Wake != nil && *u.Wake != w.Spec.Wake {
 		detail["wake"] = string(*u.Wake)

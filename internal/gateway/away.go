@@ -14,7 +14,7 @@ type absent struct {
 }
 
 // lose gives up a seat whose connection broke. Its member is told to have left once the
-// grace is over.
+// grace of its session is over.
 func (r *room) lose(s *seat, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -29,7 +29,7 @@ func (r *room) lose(s *seat, now time.Time) {
 	s.shown.ID = "" // nobody is told of the seat's end
 	r.remove(s, now)
 	a := &absent{member: m}
-	a.grace = time.AfterFunc(r.limits.Grace, func() { r.parted(session, a) })
+	a.grace = time.AfterFunc(s.lease.Grace(), func() { r.parted(session, a) })
 	r.away[session] = a
 }
 

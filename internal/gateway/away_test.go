@@ -92,11 +92,15 @@ func TestWhoComesBackBeforeItsOldConnectionIsKnownToBeDeadNeverLeft(t *testing.T
 }
 
 func TestWhoDoesNotComeBackHasLeftAfterTheGrace(t *testing.T) {
-	r := newRig(t, Limits{Grace: 50 * time.Millisecond})
+	r := newRig(t, Limits{Grace: time.Hour}) // what hello says is not what counts
+	r.fake.grace = 50 * time.Millisecond
 	r.fake.add("one", alice)
 	watcher, p := r.dial(alice), r.dial(alice)
 	watcher.join("one", api.Join{})
 	first, _ := p.join("one", api.Join{})
+	if first.GraceMS != 50 {
+		t.Errorf("joined tells of a grace of %d ms", first.GraceMS)
+	}
 	watcher.presence()
 	lost := time.Now()
 	_ = p.conn.CloseNow()
@@ -113,7 +117,7 @@ func TestWhoDoesNotComeBackHasLeftAfterTheGrace(t *testing.T) {
 }
 
 func TestWhoSaysGoodbyeHasLeftAtOnce(t *testing.T) {
-	r := newRig(t, Limits{Grace: time.Hour})
+	r := newRig(t, Limits{})
 	r.fake.add("one", alice)
 	watcher := r.dial(alice)
 	watcher.join("one", api.Join{})

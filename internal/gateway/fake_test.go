@@ -40,9 +40,12 @@ type fake struct {
 	watches  int
 	leases   []*lease
 	measured map[string]int // by actor and workspace
+	grace    time.Duration  // of leases
 }
 
-func newFake() *fake { return &fake{rows: map[string]workspace.Workspace{}, epoch: "store"} }
+func newFake() *fake {
+	return &fake{rows: map[string]workspace.Workspace{}, epoch: "store", grace: activity.LeaseLife}
+}
 
 func (f *fake) add(name string, a workspace.Actor) workspace.Workspace {
 	f.mu.Lock()
@@ -175,6 +178,7 @@ func (f *fake) signal(s event.Signal) {
 type lease struct {
 	id      string
 	visitor activity.Visitor
+	grace   time.Duration
 	mu      sync.Mutex
 	engaged []string
 	trips   []time.Duration
@@ -194,7 +198,7 @@ func (f *fake) Attend(_ context.Context, _ workspace.Actor, ref string, v activi
 	if id == "" {
 		id = "s" + string(rune('a'+len(f.leases)%26))
 	}
-	l := &lease{id: id, visitor: v, kicked: make(chan struct{})}
+	l := &lease{id: id, visitor: v, grace: f.grace, kicked: make(chan struct{})}
 	f.leases = append(f.leases, l)
 	return l, nil
 }
@@ -229,6 +233,7 @@ func (l *lease) Missed() activity.Quality {
 	l.missed++
 	return activity.Poor
 }
+func (l *lease) Grace() time.Duration    { return l.grace }
 func (l *lease) Kicked() <-chan struct{} { return l.kicked }
 func (l *lease) Close() {
 	l.mu.Lock()

@@ -161,7 +161,7 @@ func (h *Hub) enter(ctx context.Context, ref string, e entry) (*seat, error) {
 		return nil, fault.New(fault.Invalid, "observe_required", "the room of all workspaces can only be observed").WithHint(`send "observe": true`)
 	}
 	if s.lease != nil {
-		joined.Session = s.lease.ID()
+		joined.Session, joined.GraceMS = s.lease.ID(), s.lease.Grace().Milliseconds()
 	}
 	for {
 		s.room = h.room(key, id)

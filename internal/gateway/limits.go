@@ -32,7 +32,7 @@ type Limits struct {
 	Write time.Duration // a client may take for one frame
 	Idle  time.Duration // a connection may be in no room
 	Room  time.Duration // an empty room is remembered
-	Grace time.Duration // a member whose connection broke is shown on
+	Grace time.Duration // of sessions, as hello tells it; that of each one is its lease's
 	Quiet time.Duration // silence of server-sent events
 
 	Sample time.Duration // between two samples of a workspace

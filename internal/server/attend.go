@@ -99,6 +99,7 @@ var causes = map[activity.Cause]string{
 	activity.ByGrace:      "everybody has left",
 	activity.ByReady:      "nobody has used it since it started",
 	activity.ByLifetime:   "no run may last longer",
+	activity.ByHours:      "it is outside its running hours",
 }
 
 func because(c activity.Cause) string {
@@ -116,5 +117,6 @@ func (unattended) Engage(activity.Evidence, string)    {}
 func (unattended) Alive()                              {}
 func (unattended) Trip(time.Duration) activity.Quality { return activity.Stable }
 func (unattended) Missed() activity.Quality            { return activity.Stable }
+func (unattended) Grace() time.Duration                { return 0 }
 func (unattended) Kicked() <-chan struct{}             { return nil }
 func (unattended) Close()                              {}

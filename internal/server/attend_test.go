@@ -57,6 +57,7 @@ func (l *fakeLease) Trip(time.Duration) activity.Quality {
 }
 
 func (l *fakeLease) Missed() activity.Quality { return activity.Unstable }
+func (l *fakeLease) Grace() time.Duration     { return time.Minute }
 func (l *fakeLease) Kicked() <-chan struct{}  { return l.kicked }
 func (l *fakeLease) Close()                   { l.once.Do(func() { close(l.closed) }) }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -42,7 +43,7 @@ type (
 // process reads how the main process runs, and what is asked about it.
 func (r *reader) process() {
 	m, s := r.m, &r.t.spec
-	s.Dir, s.User, s.Policy, s.RemoteEnv = m.Dir, m.User, m.Policy, m.RemoteEnv
+	s.Dir, s.User, s.Policy, s.Hours, s.RemoteEnv = m.Dir, m.User, m.Policy, m.Hours, m.RemoteEnv
 	s.Health, s.IdleProbe = m.Health, m.IdleProbe
 	s.Restart, s.Wake = workspace.Restart(m.Restart), workspace.Wake(m.Wake)
 	if m.Dir != "" {
@@ -53,6 +54,11 @@ func (r *reader) process() {
 	}
 	r.choice("/restart", m.Restart, workspace.RestartNever, workspace.RestartOnFailure, workspace.RestartAlways)
 	r.choice("/wake", m.Wake, workspace.WakeOn, workspace.WakeOff)
+	if m.Hours != "" {
+		if _, err := activity.ParseHours(m.Hours); err != nil {
+			r.refuse("/hours", "hours_invalid", "hours = %.80q must be %s: %v", m.Hours, activity.HoursForm, err)
+		}
+	}
 	if m.Policy != "" && workspace.ValidateName(m.Policy) != nil {
 		r.refuse("/policy", "policy_invalid", "%.40q is not the name of a policy: use lower-case letters, digits and single dashes", m.Policy)
 	}

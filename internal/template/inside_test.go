@@ -27,6 +27,7 @@ user = "1000:1000"
 restart = "on_failure"
 wake = "off"
 policy = "relaxed"
+hours = "Mon-Fri 08:00-19:00 Europe/Berlin"
 health = ["wget", "-qO-", "http://localhost:${port}/"]
 idle_probe = ["test", "!", "-e", "/workspace/${lock}"]
 remote_env = { EDITOR = "${editor}" }
@@ -113,6 +114,7 @@ func TestMistakesOfWhatIsInsideAreNamed(t *testing.T) {
 		{"no such way to restart", "restart = 'sometimes'", "value_unknown", "never, on_failure, always"},
 		{"no such way to wake", "wake = 'maybe'", "value_unknown", "on, off"},
 		{"a policy with a space", "policy = 'a b'", "policy_invalid", "name of a policy"},
+		{"hours of no day", "hours = 'Mox 08:00-19:00'", "hours_invalid", "\"Mox\" is not a day"},
 		{"a dash in remote_env", "remote_env = { 'A-B' = '1' }", "env_invalid", "A-B"},
 		{"an empty first word of a check", "health = ['']", "command_invalid", ""},
 		{"port 0 among ports", "ports = [{ port = 0 }]", "port_invalid", "0 is not"},

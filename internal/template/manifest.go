@@ -48,6 +48,7 @@ type manifest struct {
 	Restart   string            `toml:"restart"`
 	Wake      string            `toml:"wake"`
 	Policy    string            `toml:"policy"`
+	Hours     string            `toml:"hours"`
 	RemoteEnv map[string]string `toml:"remote_env"`
 	Health    []string          `toml:"health"`
 	IdleProbe []string          `toml:"idle_probe"`

@@ -158,6 +158,7 @@ func (p *page) spec() {
 	p.fact("profile", string(s.Profile))
 	p.fact("restart", string(s.Restart))
 	p.fact("policy", s.Policy)
+	p.fact("hours", s.Hours)
 	p.fact("wake", string(s.Wake))
 	if s.Source != nil {
 		p.fact("files from", strings.TrimSpace(s.Source.Kind+" "+cmp.Or(s.Source.Path, s.Source.URL)+" "+s.Source.Branch))

@@ -186,6 +186,7 @@ var causeWords = map[activity.Cause]string{
 	activity.ByGrace:      "because everybody has left",
 	activity.ByReady:      "because nobody has used it yet",
 	activity.ByLifetime:   "because no run may last longer",
+	activity.ByHours:      "because nobody uses it outside its running hours",
 }
 
 func causeText(why *api.Why, now time.Time) string {

@@ -34,6 +34,7 @@ type Spec struct {
 	Health    []string          `json:"health,omitempty" doc:"Command that ends with 0 while the workspace is healthy"`
 	IdleProbe []string          `json:"idle_probe,omitempty" doc:"Command that ends with another status than 0 while the workspace must not stop"`
 	Policy    string            `json:"policy,omitempty" doc:"Activity policy; empty: the daemon's"`
+	Hours     string            `json:"hours,omitempty" doc:"Running hours, such as Mon-Fri 08:00-19:00 Europe/Berlin, or always; empty: the policy's"`
 	Notes     []Note            `json:"notes,omitempty" doc:"What of the request or devcontainer.json is not honoured, and why"`
 	Wake      Wake              `json:"wake,omitempty" doc:"Whether a request at the front door starts it: on (default), off"`
 }

@@ -164,6 +164,7 @@ const (
 	StoppedFailed    StopReason = "failed"      // a start or a job failed
 	StoppedIdle      StopReason = "idle"        // nobody used it for as long as its policy says
 	StoppedLifetime  StopReason = "lifetime"    // no run may last longer
+	StoppedHours     StopReason = "hours"       // nobody used it outside its running hours
 )
 
 // Death is the death certificate of a run.

@@ -193,7 +193,7 @@ func FuzzFile(f *testing.F) {
 }
 
 func TestPoliciesOfTheFileAreInTheStructWithAllTheirTimes(t *testing.T) {
-	src := source(t, "[activity.policies.night-shift]\nlike = 'eager'\nidle = '5m'\nmax_lifetime = '8h'\n")
+	src := source(t, "[activity.policies.night-shift]\nlike = 'eager'\nidle = '5m'\nmax_lifetime = '8h'\nhours = '8:00-19:00 UTC'\n")
 	src.Env = []string{"WSD_ACTIVITY_POLICIES_NIGHT_SHIFT_GRACE=3s"}
 	cfg, _, err := Load(src)
 	if err != nil {
@@ -202,8 +202,9 @@ func TestPoliciesOfTheFileAreInTheStructWithAllTheirTimes(t *testing.T) {
 	minute := workspace.Duration(time.Minute)
 	want := config.Policy{
 		Like: "eager", Active: 2 * minute, Idle: 5 * minute, Background: 30 * minute, Grace: minute / 20, WorkTail: minute, WorkCap: 360 * minute,
-		MaxLifetime: 480 * minute, Eager: config.On, Never: config.Off,
+		MaxLifetime: 480 * minute, Hours: "8:00-19:00 UTC", Eager: config.On, Never: config.Off,
 	}
+	agree(t, src)
 	if got := cfg.Activity.Policies["night-shift"]; got != want || len(cfg.Activity.Policies) != 1 {
 		t.Errorf("got %+v, want %+v", cfg.Activity.Policies, want)
 	}
