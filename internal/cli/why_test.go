@@ -15,7 +15,7 @@ func TestTimesOfASentenceAreSaidAsPeopleCountThem(t *testing.T) {
 	now := time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
 	for text, want := range map[string]string{
 		"nobody has used it since it was ready at 2030-01-02T12:00:00Z":                "nobody has used it since it was ready just now",
-		"it was held until 2030-01-02T14:00:00Z":                                       "it was held for another 2 h",
+		"held until 2030-01-02T14:00:00Z":                                              "held for another 2 h",
 		"nobody is connected, last used at 2030-01-02T11:52:00Z (input terminal main)": "nobody is connected, last used 8 min ago (input terminal main)",
 		"2030 is no time": "2030 is no time",
 	} {

@@ -112,7 +112,7 @@ func causeOf(p activity.Policy, r activity.Record, c activity.Cause) string {
 	f := r.Facts
 	switch c {
 	case activity.ByHold:
-		return fmt.Sprintf("it was held until %s", clock(f.HeldUntil))
+		return fmt.Sprintf("held until %s", clock(f.HeldUntil))
 	case activity.ByWork:
 		return fmt.Sprintf("work was last seen at %s%s, which counts for %s, and at most %s after it was last used",
 			clock(f.Worked), lastOf(r.Ledger, false), spoken(p.WorkTail), spoken(p.WorkCap))
