@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -162,7 +163,12 @@ func (f *Factory) writeStats(out io.Writer, r reading) error {
 		f.note("no workspace is running; see `wsctl list`, or start one with `wsctl start NAME`")
 		return nil
 	}
-	t := f.table("NAME", "CPU", "CPU TIME", "MEMORY", "LIMIT", "PEAK", "PROCESSES", "NET IN", "NET OUT", "DISK READ", "WRITTEN")
+	columns := []string{"NAME", "CPU", "CPU TIME", "MEMORY", "LIMIT", "PEAK", "PROCESSES", "NET IN", "NET OUT", "DISK READ", "WRITTEN"}
+	once := !slices.ContainsFunc(r.samples, func(s sample) bool { return s.CPU != nil })
+	if once { // one sample tells nothing of the cores in use
+		columns = slices.Delete(columns, 1, 2)
+	}
+	t := f.table(columns...)
 	for _, s := range r.samples {
 		cpu, peak := "-", "-"
 		if s.CPU != nil {
@@ -173,8 +179,14 @@ func (f *Factory) writeStats(out io.Writer, r reading) error {
 		}
 		received, sent := trafficCells(s.Network)
 		read, written := trafficCells(s.Disk)
-		t.Row(s.Workspace, cpu, render.Elapsed(time.Duration(s.CPUSeconds*float64(time.Second))),
-			render.Bytes(s.Memory), render.Bytes(s.MemoryLimit), peak, fmt.Sprint(s.Pids), received, sent, read, written)
+		cells := []string{
+			s.Workspace, cpu, render.Elapsed(time.Duration(s.CPUSeconds * float64(time.Second))),
+			render.Bytes(s.Memory), render.Bytes(s.MemoryLimit), peak, fmt.Sprint(s.Pids), received, sent, read, written,
+		}
+		if once {
+			cells = slices.Delete(cells, 1, 2)
+		}
+		t.Row(cells...)
 	}
 	return t.Write(out)
 }
