@@ -246,8 +246,13 @@ func (c *Client) connection(ctx context.Context, err error) error {
 	if errors.As(err, &d) {
 		return unreachable(c.socket, d.err)
 	}
+	return connectionLost(err)
+}
+
+// connectionLost is the fault for a connection to wsd that ended in the middle.
+func connectionLost(cause error) *fault.Error {
 	return fault.New(fault.Unavailable, "connection_lost", "the connection to wsd broke").
-		WithHint("look at `wsctl daemon logs`, then try again").WithCause(err)
+		WithHint("look at `wsctl daemon logs`, then try again").WithCause(cause)
 }
 
 func badAnswer(err error) error {

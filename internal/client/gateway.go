@@ -228,8 +228,7 @@ func (s *subscription) broken(err error, retry time.Duration) error {
 	if code == api.CloseKicked {
 		return fault.New(fault.Conflict, "session_kicked", "somebody ended this session").WithHint("start it again if that was not meant")
 	}
-	f := fault.New(fault.Unavailable, "connection_lost", "the connection to wsd broke").WithCause(err)
-	return &endedError{code: code, retry: retry, cause: f}
+	return &endedError{code: code, retry: retry, cause: connectionLost(err)}
 }
 
 // join asks for the room, from where the last connection ended.

@@ -140,10 +140,11 @@ func (r *RawConn) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 		_, b, err := r.ws.Read(r.ctx)
-		if websocket.CloseStatus(err) == websocket.StatusNormalClosure {
-			err = nil
-		}
-		if err != nil {
+		switch {
+		case websocket.CloseStatus(err) == websocket.StatusNormalClosure:
+		case err != nil && r.ctx.Err() == nil:
+			return 0, connectionLost(err)
+		case err != nil:
 			return 0, err
 		}
 		r.rest, r.over = b, len(b) == 0

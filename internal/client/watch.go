@@ -195,7 +195,7 @@ func (w *watch) transient(parent context.Context, err error) error {
 		fault.HasCode(err, "answer_invalid"):
 		return err
 	}
-	return fault.New(fault.Unavailable, "connection_lost", "the connection to wsd broke").WithCause(err)
+	return connectionLost(err)
 }
 
 // take handles one message.

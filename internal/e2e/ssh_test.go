@@ -103,6 +103,29 @@ func TestSSHForwardsAPort(t *testing.T) {
 	}
 }
 
+func TestSSHSaysThatWsdIsGone(t *testing.T) {
+	h, config := sshHouse(t)
+	cmd := exec.Command("ssh", "-F", config, h.host(), "echo ready; sleep 1000")
+	cmd.Env = h.path()
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
+		t.Fatal(err)
+	}
+	h.Kill()
+	_ = cmd.Wait()
+	if !strings.Contains(errs.String(), "the connection to wsd broke [connection_lost]") {
+		t.Errorf("ssh and its ProxyCommand say %q", errs.String())
+	}
+}
+
 func TestSSHWakesAStoppedWorkspace(t *testing.T) {
 	h, config := sshHouse(t)
 	h.ok("stop", "s")
