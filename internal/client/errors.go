@@ -77,11 +77,14 @@ func decodeError(resp *http.Response) error {
 	return e
 }
 
+// retryAfterMax is the longest pause that wsd may ask for; a longer one is no answer.
+const retryAfterMax = time.Hour
+
 // retryAfter reads Retry-After in seconds (RFC 9110, 10.2.3); 0 when absent or odd.
 // The form with a date is not used on a local socket.
 func retryAfter(resp *http.Response) time.Duration {
 	n, err := strconv.Atoi(resp.Header.Get("Retry-After"))
-	if err != nil || n < 0 || n > 3600 {
+	if err != nil || n < 0 || n > int(retryAfterMax/time.Second) {
 		return 0
 	}
 	return time.Duration(n) * time.Second

@@ -268,7 +268,10 @@ func (s *subscription) take(w *wire, f api.Frame) error {
 		if err := json.Unmarshal(f.Payload, &b); err != nil {
 			return badAnswer(err)
 		}
-		w.retry = time.Duration(b.RetryAfterMS) * time.Millisecond
+		w.retry = 0
+		if b.RetryAfterMS > 0 && b.RetryAfterMS <= retryAfterMax.Milliseconds() {
+			w.retry = time.Duration(b.RetryAfterMS) * time.Millisecond
+		}
 		return nil
 	case api.FrameError:
 		return s.problem(f)

@@ -297,3 +297,15 @@ func TestAnInterestIsToldAgainAfterEachConnection(t *testing.T) {
 		}
 	})
 }
+
+func TestOnlyAPauseThatPeopleCanWaitForIsObeyed(t *testing.T) {
+	for given, want := range map[int64]time.Duration{
+		0: 0, 1500: 1500 * time.Millisecond, 3_600_000: time.Hour, 3_600_001: 0, -1: 0, 1 << 62: 0, 9_223_372_036_854_775_807: 0,
+	} {
+		w := &wire{}
+		payload, _ := json.Marshal(api.Bye{RetryAfterMS: given})
+		if err := new(subscription).take(w, api.Frame{Type: api.FrameBye, Payload: payload}); err != nil || w.retry != want {
+			t.Errorf("%d ms are %v, %v; want %v", given, w.retry, err, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"time"
 
@@ -59,14 +60,15 @@ func (s *subscription) look(ctx context.Context) (*api.Frame, error) {
 	if tag != "" && tag == s.etag {
 		return nil, nil
 	}
+	body := io.LimitReader(resp.Body, maxAnswer)
 	var snap api.Snapshot
 	if s.options.Workspace == api.AllRooms {
 		var list api.LiveList
-		err = json.NewDecoder(resp.Body).Decode(&list)
+		err = json.NewDecoder(body).Decode(&list)
 		snap.Workspaces = list.Workspaces
 	} else {
 		snap.Workspace = new(api.Live)
-		err = json.NewDecoder(resp.Body).Decode(snap.Workspace)
+		err = json.NewDecoder(body).Decode(snap.Workspace)
 	}
 	if err != nil {
 		return nil, s.client.connection(ctx, badAnswer(err))

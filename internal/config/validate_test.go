@@ -134,3 +134,38 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+// Whatever the environment says beside a file: it is read or refused, and what is read is
+// written so that it is accepted again.
+func FuzzEnvironment(f *testing.F) {
+	f.Add("[activity.policies.night]\nlike = 'relaxed'\n", uint8(0), "", "WSD_ACTIVITY_POLICIES_NIGHT_HOURS=8:00-9:00")
+	f.Add("", uint8(20), "5m", "WSD_PORTS_FIRST=8100\nWSD_PORTS_FIRST=9\n=x\nWSD_=\nWSD_CONFIG=")
+	f.Add("[activity.policies.a-b]\n[activity.policies.a]\n", uint8(7), "a\x00b", "WSD_ACTIVITY_POLICIES_A_B_IDLE=1h\nHOME=/\nXDG_RUNTIME_DIR=relative")
+	keys := Keys(4)
+	f.Fuzz(func(t *testing.T, file string, key uint8, value, more string) {
+		env := append([]string{keys[int(key)%len(keys)].Env() + "=" + value}, strings.Split(more, "\n")...)
+		src := userSources(t, file+"\n", env...)
+		s, err := Read(src)
+		if err != nil {
+			if !fault.Is(err, fault.Invalid) || s.File != nil {
+				t.Fatalf("not a fault of kind invalid, or half of the settings: %v", err)
+			}
+			return
+		}
+		var said []string
+		for _, o := range s.Origins.Keys {
+			if o.Value != "" && o.Source != FromDefault {
+				said = append(said, o.Env+"="+o.Value)
+			}
+		}
+		again, err := Read(userSources(t, file+"\n", append(said, env...)...)) // the first of equal names counts
+		if err != nil {
+			t.Fatalf("%q is not accepted again: %v", said, err)
+		}
+		for _, o := range s.Origins.Keys {
+			if got := again.Text(o.Key); got != o.Value {
+				t.Errorf("%s was %q and is read back as %q", o.Key, o.Value, got)
+			}
+		}
+	})
+}

@@ -78,6 +78,7 @@ type used struct {
 	over    bool                 // this run has stopped, and that was looked at
 	gift    time.Duration        // what crashes since have given back at most
 	hours   activity.Hours
+	text    string // of hours
 }
 
 type visit struct {
@@ -226,7 +227,10 @@ func (h *useHistory) keepHours(u *used) {
 		h.t.Error(err)
 	}
 	h.note("%s: hours %s", u.name, text)
-	u.hours, u.engaged, u.gift = hours, time.Now(), 0 // who changes it uses it
+	if text == u.text {
+		return
+	}
+	u.hours, u.text, u.engaged, u.gift = hours, text, time.Now(), 0 // who changes it uses it
 }
 
 func (h *useHistory) work(on bool) {
@@ -367,11 +371,10 @@ func (h *useHistory) stoppedRightly(u *used, w workspace.Workspace) {
 	there := len(u.leases) > 0 || u.left.IsZero() || !at.After(u.left) // who left in the very instant of the stop was there when it was decided
 	switch {
 	case outside:
-		free := u.engaged.Add(brisk.Idle)
 		if !there {
-			free = latest(free, u.left.Add(brisk.Grace))
+			early("was left", u.left.Add(brisk.Grace))
 		}
-		end := u.hours.Closes(free)
+		end := u.hours.Closes(u.engaged.Add(brisk.Idle))
 		if end.IsZero() {
 			h.t.Errorf("%s has no hours, and has stopped: %s", u.name, w.Stop.Detail)
 		}

@@ -192,6 +192,20 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
+// The struct has what wsctl reads, also where the environment says it.
+func FuzzEnvironment(f *testing.F) {
+	f.Add("[activity.policies.night]\nidle = '5m'\n", uint8(0), "", "WSD_ACTIVITY_POLICIES_NIGHT_HOURS=8:00-9:00")
+	f.Add("", uint8(4), "07201", "WSD_PORTS_LAST=+7300\nWSD_DEFAULTS_CPUS=15e-1")
+	keys := config.Keys(cores)
+	f.Fuzz(func(t *testing.T, file string, key uint8, value, more string) {
+		env := append([]string{keys[int(key)%len(keys)].Env() + "=" + value}, strings.Split(more, "\n")...)
+		src := source(t, file+"\n", env...)
+		if _, err := config.Read(src); err == nil {
+			agree(t, src)
+		}
+	})
+}
+
 func TestPoliciesOfTheFileAreInTheStructWithAllTheirTimes(t *testing.T) {
 	src := source(t, "[activity.policies.night-shift]\nlike = 'eager'\nidle = '5m'\nmax_lifetime = '8h'\nhours = '8:00-19:00 UTC'\n")
 	src.Env = []string{"WSD_ACTIVITY_POLICIES_NIGHT_SHIFT_GRACE=3s"}
