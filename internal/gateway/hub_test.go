@@ -74,75 +74,6 @@ func TestOneWatchOfTheEngineFeedsEveryClient(t *testing.T) {
 	}
 }
 
-// fill commits n facts of a workspace.
-func (r *rig) fill(id string, n int) {
-	for range n {
-		r.fake.commit(id, event.WorkspaceUpdated, nil)
-	}
-}
-
-func TestWhoComesBackGetsExactlyWhatWasMissed(t *testing.T) {
-	r := newRig(t, Limits{RingFrames: 100})
-	w := r.fake.add("one", alice)
-	stays := r.dial(alice)
-	_, told := stays.join("one", api.Join{})
-	epoch := told[0].Epoch
-	r.fill(w.ID, 150)
-	for seq := uint64(1); seq <= 150; seq++ {
-		if f := stays.until(api.FrameUpdated); f.Seq != seq {
-			t.Fatalf("frame %d has the number %d", seq, f.Seq)
-		}
-	}
-	for _, tt := range []struct {
-		name  string
-		join  api.Join
-		first uint64 // missed frames begin here; 0: a snapshot
-	}{
-		{"nothing was missed", api.Join{Epoch: epoch, Since: 150}, 151},
-		{"ten were missed", api.Join{Epoch: epoch, Since: 140}, 141},
-		{"all that the room remembers", api.Join{Epoch: epoch, Since: 50}, 51},
-		{"more than the room remembers", api.Join{Epoch: epoch, Since: 49}, 0},
-		{"another epoch", api.Join{Epoch: "before", Since: 140}, 0},
-		{"a number of the future", api.Join{Epoch: epoch, Since: 151}, 0},
-		{"no number at all", api.Join{}, 0},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			p := r.dial(alice)
-			joined, told := p.join("one", tt.join)
-			if joined.Recovered != (tt.first > 0) || (told[0].Type == api.FrameSnapshot) != (tt.first == 0) {
-				t.Fatalf("%+v, then %v", joined, typesOf(told))
-			}
-			want := tt.first
-			for _, f := range told {
-				if f.Type == api.FrameUpdated {
-					if f.Seq != want {
-						t.Fatalf("got %d, want %d", f.Seq, want)
-					}
-					want++
-				}
-			}
-			if tt.first > 0 && want != 151 {
-				t.Errorf("the last one is %d", want-1)
-			}
-			if tt.first == 0 && told[0].Seq != 150 {
-				t.Errorf("the snapshot continues at %d", told[0].Seq)
-			}
-		})
-	}
-}
-
-func TestASessionIsResumedByItsID(t *testing.T) {
-	r := newRig(t, Limits{})
-	r.fake.add("one", alice)
-	p := r.dial(alice)
-	joined, _ := p.join("one", api.Join{})
-	_ = p.conn.CloseNow()
-	again, _ := r.dial(alice).join("one", api.Join{Session: joined.Session})
-	if v := r.fake.lease(1).visitor; again.Session != joined.Session || v.Resume != joined.Session || v.Kind != "gateway" {
-		t.Errorf("joined %+v as %+v", again, v)
-	}
-}
-
 func TestAnObserverHasNoLeaseIsNotShownAndGivesNoEvidence(t *testing.T) {
 	r := newRig(t, Limits{})
 	r.fake.add("one", alice)
@@ -270,34 +201,6 @@ func TestTheRoomGoesOnWithoutASessionWhereTheWorkspaceSleeps(t *testing.T) {
 	if e := of[api.FrameProblem](t, p.next()); joined.Session != "" || joined.Member == "" || e.Code != "no_session" {
 		t.Errorf("%+v, then %+v", joined, e)
 	}
-}
-
-func TestWhenTheEnginesNumbersBeginAnewEverybodyJoinsAgain(t *testing.T) {
-	r := newRig(t, Limits{})
-	w := r.fake.add("one", alice)
-	p := r.dial(alice)
-	_, told := p.join("one", api.Join{})
-	r.fill(w.ID, 3)
-	for range 3 {
-		p.until(api.FrameUpdated)
-	}
-	r.fake.mu.Lock()
-	r.fake.epoch, r.fake.events = "restored", nil
-	r.fake.mu.Unlock()
-	r.fake.bus.Close() // every watch ends; later ones end at once, until there is a bus again
-	p.until(api.FrameResync)
-	r.fake.mu.Lock()
-	r.fake.bus = event.Bus[api.Message]{}
-	r.fake.mu.Unlock()
-	joined, again := p.join("one", api.Join{Epoch: told[0].Epoch, Since: 3})
-	if joined.Recovered || again[0].Epoch == told[0].Epoch {
-		t.Errorf("%+v in epoch %s", joined, again[0].Epoch)
-	}
-	eventually(t, "facts arrive again", func() bool {
-		r.fill(w.ID, 1)
-		return r.seq(w.ID) > 0
-	})
-	p.until(api.FrameUpdated)
 }
 
 func TestWhatToolsPublishIsPassedOnAsItIs(t *testing.T) {

@@ -9,29 +9,6 @@ import (
 	"github.com/wsctl/wsctl/internal/api"
 )
 
-// measureTimers looks at how late deadlines are that many workspaces have, and how
-// many commands a second the one writer takes.
-func measureTimers(ctx context.Context, s settings) (rows []Row, err error) {
-	d, err := newDaemon(s, "memory", memoryPorts)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, d.remove()) }()
-	if err := d.start(ctx); err != nil {
-		return nil, err
-	}
-	single, together, err := d.commands(ctx, s.count)
-	if err != nil {
-		return nil, err
-	}
-	rows = append(rows, against(fmt.Sprintf("%d changes, %d clients at once / one after the other", commandCount, commandClients), together, single, 1))
-	late, err := lateness(ctx, s.deadlines)
-	if err != nil {
-		return rows, err
-	}
-	return append(rows, below(fmt.Sprintf("how late a deadline is, 99th of 100, of %d within %s", s.deadlines, dueSpan), late, 20)), nil
-}
-
 // A sample has so many changes, each after a read of what it changes, by so many clients.
 const (
 	commandClients = 64
