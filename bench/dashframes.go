@@ -122,9 +122,12 @@ func (p *pretendedSource) Templates(context.Context) ([]api.Template, error) { r
 func (p *pretendedSource) Do(context.Context, tui.Order) error { return errPretended }
 
 // Create implements tui.Source.
-func (p *pretendedSource) Create(context.Context, api.Create) (workspace.Workspace, error) {
-	return workspace.Workspace{}, errPretended
+func (p *pretendedSource) Create(context.Context, tui.Draft) (tui.Made, error) {
+	return tui.Made{}, errPretended
 }
+
+// Folder implements tui.Source.
+func (p *pretendedSource) Folder(string) (string, error) { return "", errPretended }
 
 // Shell implements tui.Source.
 func (p *pretendedSource) Shell(string) tui.Visit { return func() error { return errPretended } }

@@ -201,12 +201,8 @@ func sayDryRun(f *Factory, out io.Writer, w workspace.Workspace) error {
 	}
 	f.note("nothing was made; this would be:")
 	_, err := fmt.Fprintf(out, "name     %s\nfrom     %s\nport     %d inside\nlimits   %s\nprofile  %s\n",
-		render.Escape(name), render.Escape(source), w.Spec.Port, limitsText(w.Spec.Limits), w.Spec.Profile)
+		render.Escape(name), render.Escape(source), w.Spec.Port, render.Limits(w.Spec.Limits), w.Spec.Profile)
 	return err
-}
-
-func limitsText(l workspace.Limits) string {
-	return fmt.Sprintf("%s CPUs, %s memory, %d processes", render.Number(l.CPUs), render.Bytes(l.Memory), l.Pids)
 }
 
 // nameOrFault checks a reference before wsd is asked, so that a slip costs nothing.

@@ -137,8 +137,3 @@ func (s *dashSource) Do(ctx context.Context, o tui.Order) (err error) {
 	}
 	return err
 }
-
-// Create implements tui.Source.
-func (s *dashSource) Create(ctx context.Context, req api.Create) (workspace.Workspace, error) {
-	return s.client.Create(ctx, req, "")
-}

@@ -20,6 +20,9 @@ import (
 // daemonPatience is how long a wait survives without a wsd.
 const daemonPatience = 30 * time.Second
 
+// workPatience is how long slow work is waited for, unless somebody says otherwise.
+const workPatience = durationValue(15 * time.Minute)
+
 // waitOptions are the flags of every command that starts slow work.
 type waitOptions struct {
 	NoWait  bool
@@ -27,7 +30,7 @@ type waitOptions struct {
 }
 
 func (o *waitOptions) addFlags(cmd *cobra.Command) {
-	o.Timeout = durationValue(15 * time.Minute)
+	o.Timeout = workPatience
 	cmd.Flags().BoolVar(&o.NoWait, "no-wait", false, "return once wsd has accepted the command")
 	cmd.Flags().Var(&o.Timeout, "wait-timeout", "stop waiting after this time; the work goes on")
 }

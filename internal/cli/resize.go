@@ -61,6 +61,6 @@ func runResize(ctx context.Context, f *Factory, o *resizeOptions) error {
 		}
 	}
 	return f.result(viewOf(w), func(io.Writer) error {
-		return f.print("%s may use %s\n", render.Escape(w.Name), limitsText(w.Spec.Limits))
+		return f.print("%s may use %s\n", render.Escape(w.Name), render.Limits(w.Spec.Limits))
 	})
 }

@@ -120,7 +120,7 @@ func (f *Factory) showWorkspace(out io.Writer, l api.Live) error {
 	s.add("image", w.Spec.Image)
 	s.add("command", strings.Join(w.Spec.Command, " "))
 	s.add("port inside", fmt.Sprint(w.Spec.Port))
-	s.add("limits", limitsText(w.Spec.Limits))
+	s.add("limits", render.Limits(w.Spec.Limits))
 	s.add("profile", string(w.Spec.Profile))
 	s.add("labels", labelText(w.Labels))
 	s.add("owner", w.Owner)

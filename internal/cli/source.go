@@ -71,6 +71,10 @@ func (o *sourceOptions) parse(cmd *cobra.Command, r *api.Create) error {
 		return usage(cmd, "--wake: %.20q is neither on nor off", o.Wake)
 	case flags.Changed("from") && o.From == "":
 		return usage(cmd, "--from: the folder is empty")
+	case flags.Changed("worktree"):
+		if err := workspace.ValidateGitRef(o.Worktree); err != nil {
+			return err
+		}
 	}
 	r.Wake, r.Secrets = workspace.Wake(o.Wake), o.Secrets
 	for _, name := range o.Secrets {
@@ -90,8 +94,8 @@ func (o *sourceOptions) parse(cmd *cobra.Command, r *api.Create) error {
 func (o *sourceOptions) ready(ctx context.Context, f *Factory, r *api.Create, waits bool) error {
 	switch {
 	case o.Worktree != "":
-		dir, err := worktree(ctx, f, o.Worktree)
-		if err != nil {
+		dir, err := worktree(ctx, f, o.Worktree, r.DryRun)
+		if err != nil || dir == "" {
 			return err
 		}
 		r.Source = &workspace.Source{Kind: workspace.SourceBind, Path: dir}
@@ -175,8 +179,8 @@ func gitCredential(ctx context.Context, address string) *api.GitCredential {
 }
 
 // worktree makes a git worktree for branch beside the repository of the present folder,
-// or finds the one that is there.
-func worktree(ctx context.Context, f *Factory, branch string) (string, error) {
+// or finds the one that is there. In a dry run it makes none, and returns "" for it.
+func worktree(ctx context.Context, f *Factory, branch string, dryRun bool) (string, error) {
 	root, err := gitHere(ctx, "rev-parse", "--show-toplevel")
 	if err != nil {
 		return "", err
@@ -196,12 +200,13 @@ func worktree(ctx context.Context, f *Factory, branch string) (string, error) {
 		}
 	}
 	dir := root + "-" + strings.ReplaceAll(branch, "/", "-")
+	if dryRun {
+		f.note("note: the worktree %s would be made", render.EscapeLine(dir))
+		return "", nil
+	}
 	args := []string{"worktree", "add", "--quiet", dir, branch}
 	if _, err := gitHere(ctx, "rev-parse", "--verify", "--quiet", "--end-of-options", "refs/heads/"+branch); err != nil {
 		args = []string{"worktree", "add", "--quiet", "-b", branch, dir}
-	}
-	if strings.HasPrefix(branch, "-") {
-		return "", fault.New(fault.Usage, "branch_invalid", "%.60q is not the name of a branch", branch)
 	}
 	if _, err := gitHere(ctx, args...); err != nil {
 		return "", err

@@ -18,7 +18,7 @@ func (d dash) keys(words ...string) dash {
 	d.h.t.Helper()
 	for _, w := range words {
 		switch w {
-		case "Enter", "Escape", "Down", "Left", "Right":
+		case "Enter", "Escape", "Down", "Left", "Right", "C-u", "C-t", "C-c":
 			d.do("send-keys", "-t", "x", w)
 		default:
 			d.do("send-keys", "-t", "x", "-l", w)
@@ -126,7 +126,7 @@ func TestTheDashboard(t *testing.T) {
 	d.types("wsctl")
 	d.sees("No workspaces yet")
 
-	d.keys("n").sees("Static site").keys("Down", "demo").sees("wsctl create demo --template static")
+	d.keys("n").sees("Static site").keys("demo").sees("wsctl create demo --template static")
 	d.keys("Enter").sees("demo is running at http://127.0.0.1:")
 	d.keys("2").sees("following").keys("3").sees("creating → initializing").keys("5").sees("httpd").keys("Escape").sees("enter look")
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // Ago says how long before now t was, in the largest fitting unit: "3 min ago".
@@ -71,6 +73,11 @@ func Bytes(n int64) string {
 		s = s[:len(s)-2]
 	}
 	return s + " " + "KMGTPE"[i-1:i] + "iB"
+}
+
+// Limits says what a workspace may use.
+func Limits(l workspace.Limits) string {
+	return fmt.Sprintf("%s CPUs, %s memory, %d processes", Number(l.CPUs), Bytes(l.Memory), l.Pids)
 }
 
 // Number formats a float without needless zeros.

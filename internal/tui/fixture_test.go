@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -41,7 +42,8 @@ type world struct {
 	refuse  error
 	lines   []workspace.LogLine
 	orders  []Order
-	created []api.Create
+	created []Draft
+	notes   []string
 	asked   []string // what was streamed or fetched
 }
 
@@ -92,11 +94,25 @@ func (w *world) Do(_ context.Context, o Order) error {
 	return w.refuse
 }
 
-func (w *world) Create(_ context.Context, req api.Create) (workspace.Workspace, error) {
+func (w *world) Create(_ context.Context, d Draft) (Made, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.created = append(w.created, req)
-	return workspace.Workspace{ID: "wnew", Name: req.Name, Spec: workspace.Spec{Template: req.Template, Image: "golang"}}, w.refuse
+	w.created = append(w.created, d)
+	spec := ws(d.Name, workspace.Creating).Spec
+	spec.Template, spec.Image = d.Template, cmp.Or(d.Image, "golang")
+	return Made{Workspace: workspace.Workspace{ID: "wnew", Name: d.Name, Spec: spec}, Notes: w.notes}, w.refuse
+}
+
+// Folder knows the folders below /src; "." is /src/here.
+func (w *world) Folder(path string) (string, error) {
+	w.note("folder %s", path)
+	switch {
+	case path == ".":
+		return "/src/here", nil
+	case strings.HasPrefix(path, "/src/"):
+		return path, nil
+	}
+	return "", fault.New(fault.NotFound, "folder_missing", "there is no folder %s", path)
 }
 
 func (w *world) Shell(name string) Visit {

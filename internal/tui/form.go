@@ -2,7 +2,6 @@ package tui
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"strings"
 
@@ -11,28 +10,19 @@ import (
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/render"
-	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // form asks for what a new workspace is made of. Fields are checked as they are typed;
 // the equal command stands below them.
 type form struct {
-	templates []api.Template // nil: not fetched yet
-	template  int
+	templates []api.Template   // nil: not fetched yet
+	inputs    map[string]input // by key, also of fields that are not there now
 	fields    []field
-	at        int    // 0 is the template, then the fields
-	verdict   string // of the dry run
+	at        int
+	folder    folderCheck
+	verdict   string // of the dry run, or what is wrong
 	wrong     bool
 	busy      bool
-}
-
-// field is one line of the form.
-type field struct {
-	name, note string
-	input      input
-	options    []string
-	param      bool // of the template
-	check      func(string) error
 }
 
 type (
@@ -40,8 +30,9 @@ type (
 		list []api.Template
 		err  error
 	}
+	folderMsg  struct{ folderCheck }
 	createdMsg struct {
-		w      workspace.Workspace
+		made   Made
 		dryRun bool
 		line   string
 		err    error
@@ -49,8 +40,12 @@ type (
 )
 
 func (m *Model) openForm() tea.Cmd {
-	m.form = &form{}
-	m.form.build()
+	f := &form{inputs: map[string]input{}}
+	f.preset("from", fromTemplate)
+	f.preset("files", filesOwn)
+	f.preset("folder", ".")
+	f.build()
+	m.form = f
 	ctx, source := m.ctx, m.source
 	return func() tea.Msg {
 		list, err := source.Templates(ctx)
@@ -58,180 +53,159 @@ func (m *Model) openForm() tea.Cmd {
 	}
 }
 
-// build makes the fields for the chosen template and keeps what was typed into fields of
-// the same name.
+// build makes the fields for what is chosen, and keeps what was typed.
 func (f *form) build() {
-	old := map[string]string{}
 	for _, x := range f.fields {
-		old[x.name] = x.input.value()
+		f.inputs[x.key] = x.input
 	}
-	f.fields = []field{{name: "name", note: "empty: one is made up", check: workspace.ValidateName}}
-	if t := f.chosen(); t != nil {
-		for _, p := range t.Params {
-			f.fields = append(f.fields, field{name: p.Name, note: p.Description, options: options(p), param: true, check: checkParam(p)})
-			if _, typed := old[p.Name]; !typed {
-				old[p.Name] = p.Default
-			}
-		}
-	}
-	f.fields = append(f.fields, field{name: "labels", note: "KEY=VALUE, several with spaces", check: checkLabels})
+	f.fields = f.fieldsFor()
 	for i := range f.fields {
-		f.fields[i].input = newInput(old[f.fields[i].name])
-		f.fields[i].input.focus = false
+		f.fields[i].input = f.inputs[f.fields[i].key]
 	}
 	f.focus(f.at)
 }
 
-func options(p api.Param) []string {
-	if p.Type == "bool" && len(p.Options) == 0 {
-		return []string{"true", "false"}
-	}
-	return p.Options
-}
-
-func checkParam(p api.Param) func(string) error {
-	return func(s string) error {
-		if o := options(p); len(o) > 0 && !slices.Contains(o, s) {
-			return fault.New(fault.Usage, "param_invalid", "one of: %s", strings.Join(o, ", "))
-		}
-		if p.Type == "int" && strings.ContainsFunc(s, func(r rune) bool { return (r < '0' || r > '9') && r != '-' }) {
-			return fault.New(fault.Usage, "param_invalid", "a whole number")
-		}
-		return nil
+// preset gives a field what it begins with.
+func (f *form) preset(key, value string) {
+	if _, there := f.inputs[key]; !there {
+		f.inputs[key] = newInput(value)
 	}
 }
 
-func checkLabels(s string) error {
-	for word := range strings.FieldsSeq(s) {
-		k, v, ok := strings.Cut(word, "=")
-		if !ok {
-			return fault.New(fault.Usage, "label_invalid", "%.40q is not KEY=VALUE", word)
-		}
-		if err := workspace.ValidateLabel(k, v); err != nil {
-			return err
-		}
-	}
-	return nil
+// value is what was chosen or typed in a field, as of the last build.
+func (f *form) value(key string) string {
+	in := f.inputs[key]
+	return in.value()
 }
 
 func (f *form) chosen() *api.Template {
-	if f.template < len(f.templates) {
-		return &f.templates[f.template]
+	name := f.value("template")
+	if i := slices.IndexFunc(f.templates, func(t api.Template) bool { return t.Name == name }); i >= 0 {
+		return &f.templates[i]
 	}
 	return nil
 }
 
 func (f *form) focus(i int) {
-	f.at = max(0, min(i, len(f.fields)))
+	f.at = max(0, min(i, len(f.fields)-1))
 	for j := range f.fields {
-		if j+1 == f.at {
-			f.fields[j].input.focus = true
-		} else {
-			f.fields[j].input.focus = false
-		}
+		f.fields[j].input.focus = j == f.at
 	}
 }
 
-// request is what the form asks for, and the first thing that is wrong with it.
-func (f *form) request() (api.Create, error) {
-	req := api.Create{Params: map[string]string{}, Labels: map[string]string{}}
-	t := f.chosen()
-	if t == nil {
-		return req, fault.New(fault.Usage, "no_template", "the templates are not known yet")
+// wrongIn is what is wrong with what stands in a field; nil also of nothing.
+func (x *field) wrongIn() error {
+	if v := strings.TrimSpace(x.input.value()); v != "" && x.check != nil {
+		return x.check(v)
 	}
-	req.Template = t.Name
-	for _, x := range f.fields {
+	return nil
+}
+
+// draft is what the form asks for, and the first thing that is wrong with it.
+func (f *form) draft() (Draft, error) {
+	d := Draft{Create: api.Create{Params: map[string]string{}, Labels: map[string]string{}}}
+	for i := range f.fields {
+		x := &f.fields[i]
 		v := strings.TrimSpace(x.input.value())
-		if v == "" {
-			continue
-		}
-		if err := x.check(v); err != nil {
-			return req, err
-		}
-		switch {
-		case x.param:
-			if i := slices.IndexFunc(t.Params, func(p api.Param) bool { return p.Name == x.name && p.Default == v }); i < 0 {
-				req.Params[x.name] = v
-			}
-		case x.name == "name":
-			req.Name = v
-		default:
-			for word := range strings.FieldsSeq(v) {
-				k, v, _ := strings.Cut(word, "=")
-				req.Labels[k] = v
-			}
+		switch err := x.wrongIn(); {
+		case err != nil:
+			return d, err
+		case v == "" && x.missing != "":
+			return d, fault.New(fault.Usage, "missing", "%s", x.missing)
+		case v != "" && x.put != nil:
+			x.put(&d, v)
 		}
 	}
-	return req, nil
+	return d, nil
 }
 
 func (f *form) key(m *Model, k tea.KeyMsg) tea.Cmd {
 	f.verdict = ""
-	switch name := k.String(); name {
-	case "esc":
+	x := &f.fields[f.at]
+	switch name := k.String(); {
+	case name == "esc":
 		m.form = nil
-	case "up", "shift+tab":
+	case name == "up", name == "shift+tab":
 		f.focus(f.at - 1)
-	case "down", "tab":
+	case name == "down", name == "tab":
 		f.focus(f.at + 1)
-	case "left", "right":
-		if f.turn(map[string]int{"left": -1, "right": 1}[name]) {
-			return nil
-		}
-		return f.typed(k)
-	case "ctrl+t":
+	case name == "ctrl+t":
 		return f.send(m, true)
-	case "enter":
+	case name == "enter":
 		return f.send(m, false)
+	case len(x.choices) > 0:
+		return f.choose(m, k)
 	default:
-		return f.typed(k)
-	}
-	return nil
-}
-
-func (f *form) typed(k tea.KeyMsg) tea.Cmd {
-	if f.at > 0 {
-		x := &f.fields[f.at-1]
 		x.input.key(k)
+		return f.askFolder(m)
 	}
 	return nil
 }
 
-// turn takes the next of several values; false where the field is for typing.
-func (f *form) turn(n int) bool {
-	if f.at == 0 {
-		if len(f.templates) > 0 {
-			f.template = (f.template + n + len(f.templates)) % len(f.templates)
-			f.build()
+// choose turns a field with choices, or goes to the next that begins with what is typed.
+func (f *form) choose(m *Model, k tea.KeyMsg) tea.Cmd {
+	x := &f.fields[f.at]
+	n, at := len(x.choices), max(0, slices.Index(x.choices, x.input.value()))
+	step := 0
+	switch k.String() {
+	case "left":
+		step = n - 1
+	case "right", " ":
+		step = 1
+	default:
+		for i := n - 1; i > 0 && k.Type == tea.KeyRunes; i-- {
+			if strings.HasPrefix(x.choices[(at+i)%n], string(k.Runes)) {
+				step = i
+			}
 		}
-		return true
 	}
-	x := &f.fields[f.at-1]
-	if len(x.options) == 0 {
-		return false
+	x.input.set(x.choices[(at+step)%n])
+	f.build()
+	return f.askFolder(m)
+}
+
+// askFolder asks this machine about the folder, where another one stands there now.
+func (f *form) askFolder(m *Model) tea.Cmd {
+	i := slices.IndexFunc(f.fields, func(x field) bool { return x.key == "folder" })
+	if i < 0 {
+		return nil
 	}
-	i := (slices.Index(x.options, x.input.value()) + n + len(x.options)) % len(x.options)
-	x.input.set(x.options[i])
-	return true
+	text := strings.TrimSpace(f.fields[i].input.value())
+	if text == f.folder.text || text == "" {
+		return nil
+	}
+	f.folder = folderCheck{text: text}
+	source := m.source
+	return func() tea.Msg {
+		full, err := source.Folder(text)
+		return folderMsg{folderCheck{text, full, err}}
+	}
 }
 
 // send creates, or asks what would be created.
 func (f *form) send(m *Model, dryRun bool) tea.Cmd {
-	req, err := f.request()
+	d, err := f.draft()
+	if err != nil {
+		f.verdict, f.wrong = refusal(fault.From(err), false), true
+	}
 	if err != nil || f.busy {
-		if err != nil {
-			f.verdict, f.wrong = fault.From(err).Text, true
-		}
 		return nil
 	}
-	f.busy, req.DryRun = true, dryRun
+	f.busy, d.DryRun = true, dryRun
 	ctx, source := m.ctx, m.source
-	return func() tea.Msg { return create(ctx, source, req) }
+	return func() tea.Msg {
+		made, err := source.Create(ctx, d)
+		return createdMsg{made, dryRun, createLine(d), err}
+	}
 }
 
-func create(ctx context.Context, source Source, req api.Create) tea.Msg {
-	w, err := source.Create(ctx, req)
-	return createdMsg{w, req.DryRun, createLine(req), err}
+// refusal is an error as one text; the code is for what somebody else has refused.
+func refusal(e *fault.Error, code bool) string {
+	text := e.Text
+	if code {
+		text += " [" + e.Code + "]"
+	}
+	return text + suffix(" · ", e.Hint)
 }
 
 // handleForm takes the answers that the form has asked for.
@@ -242,101 +216,47 @@ func (m *Model) handleForm(msg tea.Msg) tea.Cmd {
 		if msg.err != nil {
 			m.fail("templates", msg.err)
 		} else if f != nil {
-			f.templates = msg.list
-			f.template = max(0, slices.IndexFunc(msg.list, func(t api.Template) bool { return t.Name == "static" }))
+			f.takeTemplates(msg.list)
+		}
+	case folderMsg:
+		if f != nil && f.folder.text == msg.text {
+			f.folder = msg.folderCheck
 			f.build()
 		}
 	case createdMsg:
-		if f != nil {
-			f.busy = false
-		}
-		switch {
-		case msg.err != nil && f != nil:
-			e := fault.From(msg.err)
-			f.verdict, f.wrong = e.Text+" ["+e.Code+"]"+suffix(" · ", e.Hint), true
-		case msg.err != nil:
-			m.fail("create", msg.err)
-		case msg.dryRun && f != nil:
-			f.verdict, f.wrong = "this would be "+cmp.Or(msg.w.Name, "a made-up name")+" from "+from(&msg.w), false
-		case !msg.dryRun:
-			m.form = nil
-			m.list.at = msg.w.ID
-			m.pending[msg.w.ID] = Order{ID: msg.w.ID, Name: msg.w.Name}
-			m.say("›", msg.line)
-		}
+		m.takeCreated(msg)
 	}
 	return nil
 }
 
-func (f *form) footer(m *Model) string {
-	return m.keys([][2]string{{"enter", "create"}, {"↑↓", "fields"}, {"←→", "choices"}, {"ctrl+t", "check"}, {"esc", "back"}})
+func (f *form) takeTemplates(list []api.Template) {
+	f.templates = list
+	if len(list) > 0 {
+		usual := max(0, slices.IndexFunc(list, func(t api.Template) bool { return t.Name == "static" }))
+		f.preset("template", list[usual].Name)
+	}
+	f.build()
 }
 
-func (f *form) view(m *Model, width, height int) []string {
-	t := m.theme
-	out := []string{" " + t.bold.paint("New workspace"), ""}
-	name, note := "…", "asking for the templates"
-	if c := f.chosen(); c != nil {
-		name, note = c.Name, cmp.Or(c.Title, c.Description)
+func (m *Model) takeCreated(msg createdMsg) {
+	f := m.form
+	if f != nil {
+		f.busy = false
 	}
-	out = append(out, f.row(m, 0, "template", "‹ "+name+" ›", note, nil, width)...)
-	here := len(out) // below the line of the field that is typed into
-	for i, x := range f.fields {
-		value := x.input.view(m.theme, max(8, min(30, width-20)))
-		if len(x.options) > 0 {
-			value = "‹ " + x.input.value() + " ›"
-		}
-		var err error
-		if v := strings.TrimSpace(x.input.value()); v != "" {
-			err = x.check(v)
-		}
-		out = append(out, f.row(m, i+1, x.name, value, x.note, err, width)...)
-		if i+1 == f.at {
-			here = len(out)
-		}
-	}
-	out = append(out, "")
-	if req, err := f.request(); err == nil {
-		for i, part := range broken(createLine(req), width-4) {
-			out = append(out, map[bool]string{true: " › ", false: "   "}[i == 0]+t.accent.paint(render.Escape(part)))
-		}
-	}
-	if f.verdict != "" {
-		colour, sign := t.good, " ✓ "
-		if f.wrong {
-			colour, sign = t.bad, " ✗ "
-		}
-		out = append(out, "")
-		for i, part := range broken(f.verdict, width-4) {
-			out = append(out, map[bool]string{true: sign, false: "   "}[i == 0]+colour.paint(render.Escape(part)))
-		}
-	}
-	if top := max(0, min(here-height, len(out)-height)); top > 0 {
-		out = out[top:]
-	}
-	return out
-}
-
-// asideWidth is from how many columns the note of a field stands beside it.
-const asideWidth = 64
-
-// row is one field: its name, its value, and what is wrong with it or what it is for. On a
-// narrow terminal that stands below, of the chosen field and of those that are wrong.
-func (f *form) row(m *Model, i int, name, value, note string, err error, width int) []string {
-	pointer, label := "   ", m.theme.faint.paint(cell(name, 12, false))
-	if i == f.at {
-		pointer, label = " ▸ ", m.theme.key.paint(cell(name, 12, false))
-	}
-	line, colour := pointer+label+" "+value, m.theme.faint
-	if err != nil {
-		note, colour = fault.From(err).Text, m.theme.bad
-	}
-	aside := colour.paint(render.Escape(note))
+	w := &msg.made.Workspace
+	notes := strings.Join(msg.made.Notes, "; ")
 	switch {
-	case width >= asideWidth:
-		return []string{cut(pad(line, 40)+"  "+aside, width)}
-	case note == "" || i != f.at && err == nil:
-		return []string{cut(line, width)}
+	case msg.err != nil && f != nil:
+		f.verdict, f.wrong = refusal(fault.From(msg.err), true), true
+	case msg.err != nil:
+		m.fail("create", msg.err)
+	case msg.dryRun && f != nil:
+		f.verdict, f.wrong = "this would be "+cmp.Or(w.Name, "a made-up name")+" from "+from(w)+", "+render.Limits(w.Spec.Limits)+suffix("; ", notes), false
+	case !msg.dryRun:
+		m.form = nil
+		m.list.at = w.ID
+		m.pending[w.ID] = Order{ID: w.ID, Name: w.Name}
+		m.say("›", msg.line)
+		m.toast.hint = notes
 	}
-	return []string{cut(line, width), cut("     "+aside, width)}
 }

@@ -133,7 +133,7 @@ func (m *Model) handle(msg tea.Msg) tea.Cmd {
 		return m.detail.takeLines(m, msg)
 	case detailsMsg:
 		m.detail.take(m, msg)
-	case templatesMsg, createdMsg:
+	case templatesMsg, folderMsg, createdMsg:
 		return m.handleForm(msg)
 	case doneMsg:
 		m.takeDone(msg)

@@ -40,7 +40,7 @@ type Order struct {
 	Labels   map[string]*string
 }
 
-// words is the equal command after "wsctl VERB", for several workspaces of one verb.
+// commandLine is the command that is equal to orders, all of one verb.
 func commandLine(orders []Order) string {
 	if len(orders) == 0 {
 		return ""
@@ -89,30 +89,6 @@ func span(d time.Duration) string {
 		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
-}
-
-// createLine is the command that is equal to a request.
-func createLine(r api.Create) string {
-	words := []string{"wsctl", "create"}
-	if r.Name != "" {
-		words = append(words, render.Quote(r.Name))
-	}
-	if r.Template != "" {
-		words = append(words, "--template", render.Quote(r.Template))
-	}
-	if r.Image != "" {
-		words = append(words, "--image", render.Quote(r.Image))
-	}
-	for _, k := range slices.Sorted(maps.Keys(r.Params)) {
-		words = append(words, "--param", render.Quote(k+"="+r.Params[k]))
-	}
-	for _, k := range slices.Sorted(maps.Keys(r.Labels)) {
-		words = append(words, "--label", render.Quote(k+"="+r.Labels[k]))
-	}
-	if r.Stopped {
-		words = append(words, "--stopped")
-	}
-	return strings.Join(words, " ")
 }
 
 // outcome words what came of orders that are done as soon as they are accepted.

@@ -78,7 +78,7 @@ func (p *page) overview() {
 	p.stages()
 	p.life(why)
 	p.fact("from", from(w))
-	p.fact("limits", fmt.Sprintf("%s CPUs, %s memory, %d processes", render.Number(w.Spec.Limits.CPUs), render.Bytes(w.Spec.Limits.Memory), w.Spec.Limits.Pids))
+	p.fact("limits", render.Limits(w.Spec.Limits))
 	p.fact("forwarded", p.forwardText())
 	p.fact("owner", w.Owner)
 	p.fact("labels", labelText(w.Labels))
@@ -94,6 +94,9 @@ func (p *page) overview() {
 		p.evidence(why)
 	}
 }
+
+// asideWidth is from how many columns the detail of a stage stands beside it.
+const asideWidth = 64
 
 // stages are what is done to it, as the command line shows it.
 func (p *page) stages() {

@@ -29,7 +29,9 @@ type Source interface {
 	// Do sends an order; it returns once that is accepted.
 	Do(ctx context.Context, o Order) error
 	// Create makes a workspace, or with DryRun says what would be made.
-	Create(ctx context.Context, req api.Create) (workspace.Workspace, error)
+	Create(ctx context.Context, d Draft) (Made, error)
+	// Folder is the full path of a folder of this machine, as a person types it.
+	Folder(path string) (string, error)
 	// Shell is a visit of a workspace's terminal.
 	Shell(name string) Visit
 	// Exec is a visit that runs a command inside and waits for a key after it, so that what

@@ -290,7 +290,7 @@ func (m *Model) emptyView() []string {
 	}
 	return []string{
 		"", "  " + t.bold.paint("No workspaces yet."), "",
-		"  " + t.key.paint("n") + "  creates one: choose a template", "",
+		"  " + t.key.paint("n") + "  creates one: of a template, an image, git", "",
 		"  or from a shell:", "",
 		"    " + t.accent.paint("wsctl create demo"),
 		"    " + t.accent.paint("wsctl create app --git URL"),

@@ -212,8 +212,27 @@ func screens() map[string]func(*driver) {
 			d.world.details = everything()
 			d.keys("F", "15432:5432", "<enter>").shows("leads to").keys("5").shows("server")
 		},
-		"form":       func(d *driver) { d.keys("n").shows("Static").keys("<up>", "<left>") },
-		"form-wrong": func(d *driver) { d.keys("n").shows("Static").keys("<down>", "Not a name", "<enter>") },
+		"form":       func(d *driver) { d.keys("n").shows("static ›").keys("shop", "<down>", "<down>", "<left>", "<down>") },
+		"form-wrong": func(d *driver) { d.keys("n").shows("static ›").keys("Not a name", "<enter>") },
+		"form-image": func(d *driver) {
+			d.keys("n").shows("static ›").keys("<down>", "<right>", "<down>", "python:3.12-slim", "<down>", "80801")
+		},
+		"form-folder": func(d *driver) {
+			d.keys("n").shows("static ›").keys("<down>", "<down>", "<down>").keys("<right>", "<down>").shows("/src/here")
+		},
+		"form-missing": func(d *driver) {
+			d.keys("n").shows("static ›").keys("<down>", "<down>", "<down>").keys("<right>", "<down>", "x").shows("there is no folder")
+		},
+		"form-git": func(d *driver) {
+			d.keys("n").shows("static ›").keys("<down>", "<down>", "<down>").keys("g", "<down>", "https://git.example.org/team/a-long-name-of-a-repository.git", "<down>", "main")
+		},
+		"form-git-bad": func(d *driver) {
+			d.keys("n").shows("static ›").keys("<down>", "<down>", "<down>").keys("g", "<down>", "file:///etc", "<enter>")
+		},
+		"form-worktree": func(d *driver) {
+			d.keys("n").shows("static ›").keys("<down>", "<down>", "<down>").keys("<left>", "<down>")
+		},
+		"form-checked": func(d *driver) { d.keys("n").shows("static ›").keys("shop", "<ctrl+t>").shows("this would be") },
 		"refused": func(d *driver) {
 			d.world.refuse = errDenied
 			d.keys("t").shows("✗")

@@ -53,8 +53,8 @@ func validateGit(s Source) error {
 	switch {
 	case s.Depth < 0 || s.Depth > maxDepth:
 		return sourceFault("depth", "%d is not a depth of history", s.Depth).WithHint("give the number of commits, or 0 for all")
-	case s.Branch != "" && !isGitRef(s.Branch):
-		return sourceFault("branch", "%.80q is not the name of a branch, tag or ref", s.Branch)
+	case s.Branch != "" && ValidateGitRef(s.Branch) != nil:
+		return ValidateGitRef(s.Branch)
 	case s.SSHAgent || s.KnownHosts != "":
 		return validateSSH(s)
 	}
@@ -147,6 +147,14 @@ func isPlain(s string) bool {
 // isHost is isPlain, or the address of IPv6.
 func isHost(s string) bool {
 	return isPlain(s) || strings.Contains(s, ":") && strings.Trim(s, "0123456789abcdefABCDEF:.") == ""
+}
+
+// ValidateGitRef checks the name of a branch, a tag or another ref.
+func ValidateGitRef(s string) error {
+	if s == "" || !isGitRef(s) {
+		return sourceFault("branch", "%.80q is not the name of a branch, tag or ref", s)
+	}
+	return nil
 }
 
 // isGitRef follows git-check-ref-format(1), and allows less.

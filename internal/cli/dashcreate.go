@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/wsctl/wsctl/internal/tui"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// aside is a factory whose notes go to errs, and which neither asks nor shows progress:
+// the screen belongs to the dashboard.
+func (f *Factory) aside(errs io.Writer) *Factory {
+	g := newFactory(Streams{In: strings.NewReader(""), Out: io.Discard, Err: errs, Env: f.Streams.Env, Version: f.Streams.Version})
+	g.Now, g.ConfigFile, g.flags, g.settings, g.client = f.Now, f.ConfigFile, f.flags, f.settings, f.client
+	return g
+}
+
+// Create implements tui.Source. It does what wsctl create does; an ssh agent is lent until
+// the workspace has its files, or the dashboard ends.
+func (s *dashSource) Create(ctx context.Context, d tui.Draft) (made tui.Made, err error) {
+	var notes bytes.Buffer
+	f := s.f.aside(&notes)
+	o, req := sourceOptions{From: d.Folder, Copy: d.Copy, Worktree: d.Worktree}, d.Create
+	if d.Source != nil {
+		source := *d.Source
+		req.Source, o.Git, o.Branch = &source, source.URL, source.Branch
+	}
+	if err := o.ready(ctx, f, &req, true); err != nil {
+		return made, err
+	}
+	made.Workspace, err = o.create(ctx, f, s.client, nil, &req)
+	if err != nil {
+		return made, err
+	}
+	if source := made.Workspace.Spec.Source; source != nil && source.SSHAgent && !req.DryRun {
+		lend := f.newFollower(s.client, waitOptions{Timeout: workPatience})
+		go func() { _, _ = lend.settle(ctx, made.Workspace, workspace.WantRunning) }()
+	}
+	made.Notes = notesOf(notes.String())
+	return made, nil
+}
+
+// notesOf are the notes that a command has printed.
+func notesOf(printed string) (notes []string) {
+	for line := range strings.Lines(printed) {
+		notes = append(notes, strings.TrimPrefix(strings.TrimSpace(line), "note: "))
+	}
+	return notes
+}
+
+// Folder implements tui.Source. A ~ is the person's home, as in a shell.
+func (s *dashSource) Folder(path string) (string, error) {
+	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || rest[0] == '/') {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", here(err)
+		}
+		path = filepath.Join(home, rest)
+	}
+	return folder(path)
+}

@@ -1,0 +1,119 @@
+package tui
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+func TestOrders(t *testing.T) {
+	for name, tt := range map[string]struct {
+		keys []string
+		want []string // verb and name
+		line string
+	}{
+		"a running one stops":          {[]string{"t"}, []string{"stop api"}, "wsctl stop api"},
+		"only what fits is sent":       {[]string{"a", "t"}, []string{"stop api", "stop new", "stop night-build", "stop shop"}, "wsctl stop api new night-build shop"},
+		"a start is not for what runs": {[]string{"s"}, nil, ""},
+		"marked ones":                  {[]string{"/", "docs", "<enter>", " ", "s"}, []string{"start docs"}, "wsctl start docs"},
+		"a deletion is typed":          {[]string{"d", "api", "<enter>"}, []string{"delete api force"}, "wsctl delete api --force"},
+		"another name deletes nothing": {[]string{"d", "shop", "<enter>"}, nil, ""},
+		"esc deletes nothing":          {[]string{"d", "api", "<esc>"}, nil, ""},
+		"a new name":                   {[]string{"m", "-two", "<enter>"}, []string{"rename api"}, "wsctl rename api api-two"},
+		"a wrong name is not sent":     {[]string{"m", "_", "<enter>"}, nil, ""},
+		"labels":                       {[]string{"L", "team=ops tier-", "<enter>"}, []string{"label api"}, "wsctl label api team=ops tier-"},
+		"a hold with its reason":       {[]string{"h", "a demo", "<enter>"}, []string{"hold api"}, "wsctl hold api --for 1h --reason 'a demo'"},
+		"extended":                     {[]string{"e"}, []string{"extend api"}, "wsctl extend api"},
+		"the palette does the same":    {[]string{":", "restart", "<enter>"}, []string{"restart api"}, "wsctl restart api"},
+		"paused ones resume":           {[]string{"/", "night", "<enter>", "P"}, []string{"resume night-build"}, "wsctl resume night-build"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, 100, 24).snapshot(some()...).known().keys(tt.keys...)
+			var got []string
+			sent := func() bool {
+				d.world.mu.Lock()
+				defer d.world.mu.Unlock()
+				got = nil
+				for _, o := range d.world.orders {
+					words := string(o.Verb) + " " + o.Name
+					if o.Force {
+						words += " force"
+					}
+					got = append(got, words)
+				}
+				slices.Sort(got)
+				return len(got) >= len(tt.want)
+			}
+			if tt.line != "" {
+				d.shows(tt.line)
+			}
+			d.until("the orders are sent", sent)
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("sent %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestTheEndOfAnOrderIsTold(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...).keys("t").shows("› wsctl stop api")
+	d.world.tell(Change{Put: []workspace.Workspace{ws("api", workspace.Stopping)}})
+	d.shows("stopping")
+	d.world.tell(Change{Put: []workspace.Workspace{ws("api", workspace.Stopped)}})
+	d.shows("✓ api is stopped")
+	d.time = d.time.Add(toastTime + time.Second)
+	d.send(tickMsg{})
+	if strings.Contains(d.View(), "✓") {
+		t.Errorf("the toast stays:\n%s", d.View())
+	}
+}
+
+func TestRefusalsAreTold(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	d.world.refuse = errDenied
+	d.keys("a", "t").shows("4 of 4 refused").shows("[state]").shows("wait until it has stopped")
+	if len(d.pending) != 0 {
+		t.Errorf("still waits for %v", d.pending)
+	}
+}
+
+func TestAHoldIsEndedWhereItIsSeen(t *testing.T) {
+	d := drive(t, 80, 24)
+	d.world.details = everything()
+	d.snapshot(some()...).known()
+	if strings.Contains(d.footer(), "release") {
+		t.Error("a hold is offered that nobody sees")
+	}
+	d.keys("1").shows("demo for the team").keys("H").shows("not held by that any more: api")
+	if len(d.world.orders) != 1 || d.world.orders[0].Verb != Release || d.world.orders[0].Text != "h1" {
+		t.Errorf("sent %+v", d.world.orders)
+	}
+	if got := commandLine(d.world.orders); got != "wsctl hold api --rm h1" {
+		t.Errorf("the equal command is %s", got)
+	}
+}
+
+func TestKeysOfADaemonThatIsAway(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	d.world.tell(Change{Link: &Link{Why: "gone", Since: noon}})
+	d.shows("wsd is away").keys("t")
+	if strings.Contains(d.footer(), "stop") || len(d.world.orders) > 0 {
+		t.Errorf("orders are offered: %s", d.footer())
+	}
+}
+
+func TestCommandLines(t *testing.T) {
+	got := createLine(Draft{Create: api.Create{Name: "a", Image: "x y", Labels: map[string]string{"k": "it's"}, Command: []string{"sh", "-c", "a b"}}})
+	if want := `wsctl create a --image 'x y' --label 'k=it'\''s' -- sh -c 'a b'`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	for d, want := range map[time.Duration]string{time.Hour: "1h", 90 * time.Minute: "1h30m", 30 * time.Minute: "30m", 90 * time.Second: "1m30s", 10 * time.Second: "10s"} {
+		if got := span(d); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}

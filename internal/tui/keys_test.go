@@ -1,0 +1,90 @@
+package tui
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+func TestKeysThatComeTogether(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("jj/label:team=web state:run")})
+	if got := names(d); got != "api shop" || d.prompt == nil {
+		t.Errorf("shown are %s", got)
+	}
+	d.keys("<esc>").send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("td"), Paste: true})
+	if d.prompt != nil || len(d.pending) > 0 {
+		t.Error("pasted text is taken for keys")
+	}
+	d.keys("/").send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("shop"), Paste: true})
+	if got := names(d); got != "shop" {
+		t.Errorf("after pasting a filter shown are %s", got)
+	}
+}
+
+func TestQuestionsFitEveryTerminal(t *testing.T) {
+	for _, size := range [][2]int{{20, 5}, {40, 12}, {80, 24}} {
+		for _, keys := range []string{"d", "m", "L", "h", "X", "F", "/", "ad"} {
+			d := drive(t, size[0], size[1]).snapshot(some()...).known().keys(keys, "漢字 1234567890")
+			fits(t, d.View(), size[0], size[1])
+			if last := d.View(); size[0] >= 40 && !strings.Contains(last, "67890") {
+				t.Errorf("%s at %v: what was typed is not seen:\n%s", keys, size, last)
+			}
+		}
+	}
+}
+
+func TestTheHelpIsReadToItsEndOnASmallTerminal(t *testing.T) {
+	d := drive(t, 40, 12).snapshot(some()...).keys("?").shows("↑↓ more")
+	seen := map[string]bool{}
+	for range 60 {
+		for line := range strings.Lines(d.View()) {
+			seen[strings.TrimSpace(line)] = true
+		}
+		d.keys("<down>")
+	}
+	for _, line := range d.helpLines() {
+		if !seen[strings.TrimSpace(line)] {
+			t.Errorf("never seen: %s", line)
+		}
+	}
+	if d.keys("x"); d.help {
+		t.Error("another key does not end it")
+	}
+}
+
+func TestEscapeIsNotSpentOnGoodNews(t *testing.T) {
+	for bad, want := range map[bool]string{false: "", true: "api"} {
+		d := drive(t, 80, 24).snapshot(some()...).keys("/", "api", "<enter>")
+		d.toast = &toast{sign: "·", text: "news", bad: bad, until: noon.Add(time.Hour)}
+		d.keys("<esc>")
+		if d.list.filter.text != want {
+			t.Errorf("bad %v: the filter is %q, want %q", bad, d.list.filter.text, want)
+		}
+	}
+}
+
+func TestMouse(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	click := func(x, y int) {
+		d.send(tea.MouseMsg{X: x, Y: y, Button: tea.MouseButtonLeft, Action: tea.MouseActionPress})
+	}
+	click(5, 4)
+	if got := d.list.selected().w.Name; got != "docs" || d.inside {
+		t.Fatalf("a click chose %s", got)
+	}
+	click(5, 4)
+	if !d.inside {
+		t.Fatal("a click on what is chosen does not enter it")
+	}
+	click(strings.Index(d.detail.tabs(d.Model, 80), "6Jobs"), 2)
+	if d.detail.pane != Jobs {
+		t.Errorf("a click on a tab shows %s", d.detail.pane)
+	}
+	d.keys("<esc>").send(tea.MouseMsg{X: 1, Y: 3, Button: tea.MouseButtonWheelDown, Action: tea.MouseActionPress})
+	if got := d.list.cursor; got != 5 {
+		t.Errorf("the wheel moved to %d", got)
+	}
+}
