@@ -14,8 +14,12 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// statsEvery is the time between samples of stats -f.
-const statsEvery = 2 * time.Second
+// statsEvery is the time between rounds of stats -f, as wsd measures; statsLag is by how much
+// a round comes after the samples that it shows.
+const (
+	statsEvery = 2 * time.Second
+	statsLag   = 300 * time.Millisecond
+)
 
 // statsOptions are the flags of stats.
 type statsOptions struct {
@@ -41,7 +45,9 @@ func newStatsCmd(f *Factory, runF func(context.Context, *statsOptions) error) *c
 		Short: "Show what workspaces use",
 		Long: `Shows CPU time, memory, processes and the bytes that went over network and disk, of
 running workspaces, once or, with -f, every two seconds with the cores in use. Without
-names it shows every running one. What the engine cannot tell is -.`,
+names it shows every running one. What the engine cannot tell is -. With -f wsd measures
+for as long as somebody looks, at most 128 workspaces; while it is away, what was last
+known is shown as old.`,
 		Example: `  wsctl stats
   wsctl stats demo -f
   wsctl stats --json | jq '.samples[] | {workspace, memory}'`,
@@ -58,6 +64,7 @@ names it shows every running one. What the engine cannot tell is -.`,
 // statsResult is what stats --json prints.
 type statsResult struct {
 	Samples []sample `json:"samples"`
+	Stale   bool     `json:"stale,omitempty"` // wsd is away: they are as old as their times say
 }
 
 func runStats(ctx context.Context, f *Factory, o *statsOptions) error {
@@ -70,26 +77,38 @@ func runStats(ctx context.Context, f *Factory, o *statsOptions) error {
 	if err != nil {
 		return err
 	}
-	before, err := o.take(ctx, c, nil)
+	now, err := o.take(ctx, c, nil)
 	if err != nil {
 		return err
 	}
-	if !o.Follow {
-		return f.result(statsResult{before}, func(out io.Writer) error { return f.writeStats(out, before) })
+	if o.Follow {
+		return f.followStats(ctx, c, o, now)
 	}
-	tick := time.NewTicker(statsEvery)
-	defer tick.Stop()
+	return f.result(statsResult{Samples: now}, func(out io.Writer) error { return f.writeStats(out, reading{samples: now}) })
+}
+
+// followStats shows a first round and then, as often as wsd measures, what it has pushed.
+func (f *Factory) followStats(ctx context.Context, c *client.Client, o *statsOptions, first []sample) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g := newGauge(c, first, len(o.Names) > 0)
+	ended := g.start(ctx)
+	w := &watched{f: f}
+	next := time.NewTimer(statsEvery + statsLag)
+	defer next.Stop()
+	now := reading{samples: first}
 	for {
-		if err := f.tellStats(before); err != nil {
+		r := now
+		p := picture{statsResult{r.samples, r.lost()}, func(out io.Writer) error { return f.writeStats(out, r) }}
+		if err := w.draw(p); err != nil {
 			return err
 		}
 		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
-		}
-		if before, err = o.take(ctx, c, before); err != nil {
+		case err := <-ended:
 			return err
+		case <-next.C:
+			next.Reset(statsEvery)
+			now = g.read()
 		}
 	}
 }
@@ -137,13 +156,14 @@ func cores(id string, now workspace.Usage, before []sample) *float64 {
 	return nil
 }
 
-func (f *Factory) writeStats(out io.Writer, samples []sample) error {
-	if len(samples) == 0 {
+func (f *Factory) writeStats(out io.Writer, r reading) error {
+	f.sayReading(r)
+	if len(r.samples) == 0 {
 		f.note("no workspace is running; see `wsctl list`, or start one with `wsctl start NAME`")
 		return nil
 	}
 	t := f.table("NAME", "CPU", "CPU TIME", "MEMORY", "LIMIT", "PEAK", "PROCESSES", "NET IN", "NET OUT", "DISK READ", "WRITTEN")
-	for _, s := range samples {
+	for _, s := range r.samples {
 		cpu, peak := "-", "-"
 		if s.CPU != nil {
 			cpu = fmt.Sprintf("%.0f %%", *s.CPU*100)
@@ -165,21 +185,4 @@ func trafficCells(t *workspace.Traffic) (in, out string) {
 		return "-", "-"
 	}
 	return render.Bytes(t.In), render.Bytes(t.Out)
-}
-
-// tellStats shows one round of stats -f, in place on a terminal.
-func (f *Factory) tellStats(samples []sample) error {
-	if f.JSON {
-		if err := render.JSONLine(f.Streams.Out, statsResult{samples}); err != nil {
-			return err
-		}
-		return f.flush()
-	}
-	if f.Streams.OutTTY && !f.Streams.dumb() {
-		_ = f.print("\x1b[H\x1b[2J")
-	}
-	if err := f.writeStats(f.Streams.Out, samples); err != nil {
-		return err
-	}
-	return f.flush()
 }

@@ -44,6 +44,7 @@ type topResult struct {
 	Time       time.Time               `json:"time"`
 	Counts     map[workspace.State]int `json:"counts"`
 	Workspaces []topRow                `json:"workspaces"`
+	Stale      bool                    `json:"stale,omitempty"` // wsd is away: this is how it was
 }
 
 func newTopCmd(f *Factory, runF func(context.Context, *topOptions) error) *cobra.Command {
@@ -55,8 +56,10 @@ func newTopCmd(f *Factory, runF func(context.Context, *topOptions) error) *cobra
 		Use:   "top",
 		Short: "Show which workspaces use most, as plain text",
 		Long: `Shows how many workspaces there are and which of those that run use most, once or
--n times. It measures for a second. It draws nothing in place and needs no terminal:
-for scripts, narrow terminals and logs. On a terminal wsctl dash shows more.`,
+-n times. It measures for a second; after the first round it shows what wsd goes on to
+measure, every two seconds and at most 128 workspaces. It draws nothing in place and
+needs no terminal: for scripts, narrow terminals and logs. On a terminal wsctl dash
+shows more.`,
 		Example: `  wsctl top
   wsctl top --sort memory
   wsctl top -n 3 --every 10s
@@ -96,31 +99,56 @@ func runTop(ctx context.Context, f *Factory, o *topOptions) error {
 	if err != nil {
 		return err
 	}
-	wait := topBetween
-	for round := range o.Rounds {
+	if err := rest(ctx, topBetween); err != nil {
+		return err
+	}
+	samples, err := stats.take(ctx, c, before)
+	if err != nil {
+		return err
+	}
+	list, err := c.Brief(ctx, api.Filter{})
+	if err != nil {
+		return err
+	}
+	if err := o.show(f, list.Workspaces, reading{samples: samples}, false); err != nil || o.Rounds == 1 {
+		return err
+	}
+	return o.follow(ctx, f, c, samples)
+}
+
+// follow shows the rounds after the first, of what wsd pushes.
+func (o *topOptions) follow(ctx context.Context, f *Factory, c *client.Client, first []sample) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g := newGauge(c, first, false)
+	ended := g.start(ctx)
+	tick := time.NewTicker(time.Duration(o.Every))
+	defer tick.Stop()
+	for range o.Rounds - 1 {
 		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(wait):
-		}
-		wait = time.Duration(o.Every)
-		if before, err = stats.take(ctx, c, before); err != nil {
+		case err := <-ended:
 			return err
+		case <-tick.C:
 		}
-		if err := o.round(ctx, f, c, before, round > 0); err != nil {
+		if err := o.show(f, g.all(), g.read(), true); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// round shows one round.
-func (o *topOptions) round(ctx context.Context, f *Factory, c *client.Client, samples []sample, again bool) error {
-	list, err := c.Brief(ctx, api.Filter{})
-	if err != nil {
-		return err
+func rest(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
 	}
-	result := o.result(f.Now(), list.Workspaces, samples)
+}
+
+// show shows one round.
+func (o *topOptions) show(f *Factory, all []api.Brief, r reading, again bool) error {
+	result := o.result(f.Now(), all, r)
 	if f.JSON {
 		if err := render.JSONLine(f.Streams.Out, result); err != nil {
 			return err
@@ -132,6 +160,7 @@ func (o *topOptions) round(ctx context.Context, f *Factory, c *client.Client, sa
 			return err
 		}
 	}
+	f.sayReading(r)
 	if err := f.writeTop(f.Streams.Out, result); err != nil {
 		return err
 	}
@@ -139,8 +168,9 @@ func (o *topOptions) round(ctx context.Context, f *Factory, c *client.Client, sa
 }
 
 // result joins the list with the samples and sorts what uses most to the front.
-func (o *topOptions) result(now time.Time, all []api.Brief, samples []sample) topResult {
-	r := topResult{Time: now.UTC(), Counts: map[workspace.State]int{}, Workspaces: []topRow{}}
+func (o *topOptions) result(now time.Time, all []api.Brief, from reading) topResult {
+	samples := from.samples
+	r := topResult{Stale: from.lost(), Time: now.UTC(), Counts: map[workspace.State]int{}, Workspaces: []topRow{}}
 	for _, w := range all {
 		r.Counts[w.State]++
 		i := slices.IndexFunc(samples, func(s sample) bool { return s.ID == w.ID })

@@ -328,19 +328,25 @@ func TestStreamsFollow(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
+			t.Cleanup(func() { _ = cmd.Process.Kill() })
 			found := make(chan bool, 1)
 			go func() { found <- finds(t, out, tt.want) }()
-			h.must(t, "pause", "demo")
-			h.must(t, "resume", "demo")
-			h.must(t, "create", "second", "--stopped")
-			h.must(t, "delete", "second")
-			select {
-			case ok := <-found:
-				if !ok {
-					t.Errorf("the stream ended without %s", tt.want)
+			// What happens before the stream has begun is not told, so it happens again.
+			for limit, told := time.Now().Add(30*time.Second), false; !told; {
+				h.must(t, "pause", "demo")
+				h.must(t, "resume", "demo")
+				h.must(t, "create", "second", "--stopped")
+				h.must(t, "delete", "second")
+				select {
+				case told = <-found:
+					if !told {
+						t.Fatalf("the stream ended without %s", tt.want)
+					}
+				default:
+					if time.Now().After(limit) {
+						t.Fatalf("the stream never said %s", tt.want)
+					}
 				}
-			case <-time.After(20 * time.Second):
-				t.Errorf("the stream never said %s", tt.want)
 			}
 			_ = cmd.Process.Signal(os.Interrupt)
 			_ = cmd.Wait()

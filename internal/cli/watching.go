@@ -143,9 +143,11 @@ func (w *watched) text(p picture) (string, error) {
 		return string(b) + "\n", err
 	}
 	var b bytes.Buffer
-	errs := w.f.Streams.Err
-	defer func() { w.f.Streams.Err = errs }()
-	w.f.Streams.Err = &b // notes are part of the picture, not lines that stay
+	if w.redraws() {
+		errs := w.f.Streams.Err
+		defer func() { w.f.Streams.Err = errs }()
+		w.f.Streams.Err = &b // notes are part of the picture, not lines that stay
+	}
 	err := p.human(&b)
 	return b.String(), err
 }

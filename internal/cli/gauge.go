@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/client"
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+const (
+	gaugeMost = 128         // workspaces that wsd measures for one subscription; docs/gateway.md
+	gaugeSpan = time.Second // between two counts whose difference is told: the processor's are coarse
+)
+
+// gauge knows what workspaces use, as wsd pushes it over one subscription. wsd measures
+// them while the gauge runs, and it asks for nothing itself. It is safe for concurrent use.
+type gauge struct {
+	client *client.Client
+	only   map[string]bool // ids that are measured; nil: all that run
+	seen   *client.Interest
+
+	mu      sync.Mutex
+	known   map[string]workspace.Workspace
+	heard   bool // a snapshot has come: what is not known is not there
+	meters  map[string]*meterOf
+	link    client.Update // without a frame
+	skipped int           // that run and are not measured
+}
+
+// meterOf is what one workspace used last, and the count with which the next is compared.
+type meterOf struct {
+	last sample
+	base workspace.Usage
+}
+
+// reading is what a gauge shows at one time.
+type reading struct {
+	samples []sample  // by name
+	away    time.Time // since when wsd is away; zero: it is not
+	skipped int
+}
+
+func (r reading) lost() bool { return !r.away.IsZero() }
+
+// newGauge returns a gauge that begins with samples and, with only, measures no others.
+func newGauge(c *client.Client, first []sample, only bool) *gauge {
+	g := &gauge{client: c, seen: client.NewInterest(), known: map[string]workspace.Workspace{}, meters: map[string]*meterOf{}}
+	if only {
+		g.only = map[string]bool{}
+	}
+	for _, s := range first {
+		g.meters[s.ID] = &meterOf{s, s.Usage}
+		if only {
+			g.only[s.ID] = true
+		}
+	}
+	return g
+}
+
+// start follows wsd until ctx ends, over as many connections as it takes.
+func (g *gauge) start(ctx context.Context) (ended <-chan error) {
+	over := make(chan error, 1)
+	types := []string{api.FrameState, api.FrameUpdated, api.FrameDeleted, api.FrameSample}
+	go func() {
+		for u, err := range g.client.Subscribe(ctx, client.SubscribeOptions{Samples: g.seen, Types: types}) {
+			if err != nil {
+				over <- err
+				return
+			}
+			if g.take(u); g.over() {
+				over <- fault.New(fault.Gone, "deleted", "what was to be measured was deleted")
+				return
+			}
+		}
+	}()
+	return over
+}
+
+func (g *gauge) take(u client.Update) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.link = client.Update{Link: u.Link, Since: u.Since}
+	if u.Frame == nil {
+		return
+	}
+	c, ok := changeOf(*u.Frame)
+	if !ok {
+		return
+	}
+	if c.Reset {
+		g.heard = true
+		clear(g.known)
+	}
+	for _, w := range c.Put {
+		g.known[w.ID] = w
+	}
+	for _, id := range c.Gone {
+		delete(g.known, id)
+	}
+	if c.Sample != nil {
+		g.count(c.Sample.Workspace, c.Sample.Usage)
+	}
+	if len(c.Put)+len(c.Gone) > 0 || c.Reset {
+		g.look()
+	}
+}
+
+// over reports whether none of those that alone are measured is there any more.
+func (g *gauge) over() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.only == nil || !g.heard {
+		return false
+	}
+	for id := range g.only {
+		if _, there := g.known[id]; there {
+			return false
+		}
+	}
+	return true
+}
+
+// count takes one sample. Counters that fell began anew.
+func (g *gauge) count(id string, u workspace.Usage) {
+	m := g.meters[id]
+	if m == nil || u.CPUSeconds < m.base.CPUSeconds {
+		g.meters[id] = &meterOf{sample{ID: id, Usage: u}, u}
+		return
+	}
+	m.last.Usage = u
+	if d := u.Time.Sub(m.base.Time); d >= gaugeSpan {
+		v := (u.CPUSeconds - m.base.CPUSeconds) / d.Seconds()
+		m.last.CPU, m.base = &v, u
+	}
+}
+
+// look tells wsd whom to measure, and forgets the others.
+func (g *gauge) look() {
+	var ids []string
+	for id, w := range g.known {
+		if (w.State == workspace.Running || w.State == workspace.Paused) && (g.only == nil || g.only[id]) {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(a, b string) int { return cmp.Compare(g.known[a].Name, g.known[b].Name) })
+	for id := range g.meters {
+		if !slices.Contains(ids, id) {
+			delete(g.meters, id)
+		}
+	}
+	g.skipped = max(0, len(ids)-gaugeMost)
+	g.seen.Set(ids[:len(ids)-g.skipped])
+}
+
+// read is what is known now.
+func (g *gauge) read() reading {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := reading{samples: []sample{}, skipped: g.skipped}
+	if g.link.Link == client.Lost {
+		r.away = g.link.Since
+	}
+	for id, m := range g.meters {
+		s := m.last
+		if w, ok := g.known[id]; ok {
+			s.Workspace = w.Name
+		}
+		r.samples = append(r.samples, s)
+	}
+	slices.SortFunc(r.samples, func(a, b sample) int { return cmp.Compare(a.Workspace, b.Workspace) })
+	return r
+}
+
+// all are the workspaces that are known, as a table shows them.
+func (g *gauge) all() []api.Brief {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	list := make([]api.Brief, 0, len(g.known))
+	for _, w := range g.known {
+		list = append(list, api.BriefOf(w))
+	}
+	return list
+}
+
+// sayReading tells what a reading is not.
+func (f *Factory) sayReading(r reading) {
+	if r.lost() {
+		f.note("wsd is away; this is as of %s", render.Ago(f.Now(), r.away))
+	}
+	if r.skipped > 0 {
+		f.note("%d more run than are measured; name those that you want", r.skipped)
+	}
+}
