@@ -55,20 +55,40 @@ func newDaemonStartCmd(f *Factory) *cobra.Command {
 }
 
 func newDaemonStatusCmd(f *Factory) *cobra.Command {
-	return &cobra.Command{
-		Use:     "status",
-		Short:   "Show whether wsd runs and how it is",
-		Long:    `Shows whether wsd runs, its engine, and counts. Exit status 5 says that it does not run.`,
-		Example: "  wsctl daemon status\n  wsctl daemon status --json | jq .engine.reachable",
+	var watch bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show whether wsd runs and how it is",
+		Long: `Shows whether wsd runs, its engine, and counts. Exit status 5 says that it does not run.
+With --watch it goes on while wsd is away, and says so.`,
+		Example: "  wsctl daemon status\n  wsctl daemon status --watch\n  wsctl daemon status --json | jq .engine.reachable",
 		Args:    takes(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := f.impatient()
 			if err != nil {
 				return err
 			}
+			if watch {
+				return f.watch(cmd.Context(), c, client.WatchOptions{}, func(ctx context.Context) (picture, error) { return f.statusOrAway(ctx, c) })
+			}
 			return f.tellStatus(cmd.Context(), c)
 		},
 	}
+	addWatchFlag(cmd, &watch)
+	return cmd
+}
+
+// statusOrAway is how wsd is, or that it is away.
+func (f *Factory) statusOrAway(ctx context.Context, c *client.Client) (picture, error) {
+	st, err := c.Status(ctx)
+	if !fault.Is(err, fault.Unavailable) {
+		return picture{st, func(out io.Writer) error { return f.writeStatus(out, st) }}, err
+	}
+	e := fault.From(err)
+	return picture{errorBody{render.ProblemOf(e, "")}, func(out io.Writer) error {
+		_, err := fmt.Fprintf(out, "%s\n", render.EscapeLine(e.Text))
+		return err
+	}}, nil
 }
 
 // impatient returns a client that takes no for an answer at once.

@@ -372,6 +372,22 @@ func TestAWatchedListIsDrawnInPlace(t *testing.T) {
 	}
 }
 
+func TestTheStatusOfWsdIsWatched(t *testing.T) {
+	h := testHost(t)
+	s := onTerminal(t, h, 100, 20, nil, "daemon", "status", "--watch")
+	s.shows("wsd does not answer")
+	h.must(t, "create", "w", "--stopped")
+	s.shows(`(?s)process \d+, up.*stopped\S* +1`)
+	h.stop()
+	s.shows(`(?s)process.*wsd does not answer`)
+	h.must(t, "list")
+	s.shows(`(?s)process.*wsd does not answer.*process \d+, up`)
+	s.types("\x03")
+	if status := s.ends(); status != 130 {
+		t.Errorf("status %d, want 130", status)
+	}
+}
+
 // finds reads lines of JSON until one matches, and goes on reading in the background
 // so that the writer does not block.
 func finds(t *testing.T, r io.Reader, pattern string) bool {

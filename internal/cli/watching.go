@@ -40,14 +40,19 @@ func addWatchFlag(cmd *cobra.Command, watch *bool) {
 // wsd tells of the workspace ref, "" for all. Nothing is asked for without a change.
 func (f *Factory) show(ctx context.Context, c *client.Client, ref string, watch bool, take func(context.Context) (picture, error)) error {
 	if watch {
-		w := &watched{f: f, take: take}
-		return w.run(ctx, c, ref)
+		return f.watch(ctx, c, client.WatchOptions{Workspace: ref, GiveUp: daemonPatience}, take)
 	}
 	p, err := take(ctx)
 	if err != nil {
 		return err
 	}
 	return f.result(p.v, p.human)
+}
+
+// watch shows a picture after each change that wsd tells of, and after each loss of wsd.
+func (f *Factory) watch(ctx context.Context, c *client.Client, o client.WatchOptions, take func(context.Context) (picture, error)) error {
+	w := &watched{f: f, take: take}
+	return w.run(ctx, c, o)
 }
 
 // watched is a picture that is kept up to date. It belongs to one goroutine.
@@ -57,10 +62,10 @@ type watched struct {
 	last string // as it was drawn
 }
 
-func (w *watched) run(ctx context.Context, c *client.Client, ref string) error {
+func (w *watched) run(ctx context.Context, c *client.Client, o client.WatchOptions) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	changed, ended := changesOf(ctx, c, ref)
+	changed, ended := changesOf(ctx, c, o)
 	aging := time.NewTicker(watchAging)
 	defer aging.Stop()
 	var p picture
@@ -95,10 +100,17 @@ func (w *watched) run(ctx context.Context, c *client.Client, ref string) error {
 }
 
 // changesOf gives a token when something has changed, and the error that ends it.
-func changesOf(ctx context.Context, c *client.Client, ref string) (changed <-chan struct{}, ended <-chan error) {
+func changesOf(ctx context.Context, c *client.Client, o client.WatchOptions) (changed <-chan struct{}, ended <-chan error) {
 	tokens, over := make(chan struct{}, 1), make(chan error, 1)
+	put := func() {
+		select {
+		case tokens <- struct{}{}:
+		default:
+		}
+	}
+	o.OnLost = func(error) { put() }
 	go func() {
-		for m, err := range c.Watch(ctx, client.WatchOptions{Workspace: ref, GiveUp: daemonPatience}) {
+		for m, err := range c.Watch(ctx, o) {
 			if err != nil {
 				over <- err
 				return
@@ -106,10 +118,7 @@ func changesOf(ctx context.Context, c *client.Client, ref string) (changed <-cha
 			if m.Signal != nil && (m.Signal.Kind == event.Progress || m.Signal.Kind == event.FileChanged) {
 				continue
 			}
-			select {
-			case tokens <- struct{}{}:
-			default:
-			}
+			put()
 		}
 	}()
 	return tokens, over
