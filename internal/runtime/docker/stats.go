@@ -69,8 +69,9 @@ func (d *Driver) askStats(ctx context.Context, id string) (workspace.Usage, erro
 	}, nil
 }
 
-// networkOf sums the interfaces. The engine names none for a container that shares the
-// network of another, which every workspace with a sandbox does.
+// networkOf sums the interfaces. For a container that shares the network of another, as a
+// workspace does that of its sandbox, the engine counts that one's. An engine that names
+// none does not tell: nil, not nothing.
 func networkOf(interfaces map[string]container.NetworkStats) *workspace.Traffic {
 	if len(interfaces) == 0 {
 		return nil

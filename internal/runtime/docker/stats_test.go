@@ -153,6 +153,36 @@ func TestFilesAndEngineAgreeOnUsage(t *testing.T) {
 	}
 }
 
+// TestTheNetworkOfAnEngineElsewhere: where no files of the engine can be read, its own word has the network too.
+func TestTheNetworkOfAnEngineElsewhere(t *testing.T) {
+	d := newDriver(t)
+	c := testContainer("elsewhere", "wait")
+	up(t, d, c)
+	d.link.local = false
+	u, err := d.Stats(t.Context(), c.Ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := d.inspect(t.Context(), c.Ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.Network == nil || u.Memory <= 0 {
+		t.Fatalf("the engine's word is %+v", u)
+	}
+	if _, ok := d.cgs.get(c.Ref); ok {
+		t.Fatal("files were read")
+	}
+	g, err := findCgroup("/proc", in.State.Pid, in.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := g.usage(time.Now())
+	if err != nil || files.Network == nil || u.Network.In > files.Network.In || u.Network.Out > files.Network.Out {
+		t.Errorf("the engine tells %+v, and later the files %+v, %v", u.Network, files.Network, err)
+	}
+}
+
 func FuzzCgroups(f *testing.F) {
 	f.Add("0::/docker/x\n", "31 30 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
 	f.Add("3:cpu,cpuacct:/docker/x\n", "35 30 0:31 / /c rw - cgroup cgroup rw,cpu,cpuacct\n")
