@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/wsctl/wsctl/internal/config"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -23,7 +22,7 @@ func (v *sizeValue) String() string { return v.text }
 func (v *sizeValue) Type() string   { return "SIZE" }
 
 func (v *sizeValue) Set(s string) error {
-	n, err := config.ParseSize(s)
+	n, err := workspace.ParseSize(s)
 	if err != nil || n < workspace.MinMemory || n > workspace.MaxMemory {
 		return fault.New(fault.Usage, "memory_invalid", "%.40q is not an amount of memory that is allowed", s).
 			WithHint("give 16MiB to 4TiB with the unit: 512MiB and 2GiB count in 1024s, 512MB and 2GB in 1000s")

@@ -84,7 +84,7 @@ func minutes(n int) workspace.Duration { return workspace.Duration(time.Duration
 // Limits returns the limits of a workspace that names none. It fails only on
 // values that Load would have refused.
 func (d Defaults) Limits() (workspace.Limits, error) {
-	memory, err := ParseSize(d.Memory)
+	memory, err := workspace.ParseSize(d.Memory)
 	if err != nil {
 		return workspace.Limits{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 
 	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // maxFile bounds the file, in bytes: a wrong path must not be read into memory.
@@ -39,7 +40,7 @@ func readFile(path string, named bool) (data []byte, found bool, err error) {
 	defer f.Close()
 	data, err = io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("it is larger than %s", FormatSize(maxFile))
+		err = fmt.Errorf("it is larger than %s", workspace.FormatSize(maxFile))
 	}
 	if err != nil {
 		return nil, false, unreadable(path, err)

@@ -98,9 +98,9 @@ func oneOf(words ...string) rule {
 }
 
 func size(lo, hi int64) rule {
-	return textRule(fmt.Sprintf("a size with a unit from %s to %s, such as 512MiB or 2GiB", FormatSize(lo), FormatSize(hi)),
+	return textRule(fmt.Sprintf("a size with a unit from %s to %s, such as 512MiB or 2GiB", workspace.FormatSize(lo), workspace.FormatSize(hi)),
 		func(s string) bool {
-			n, err := ParseSize(s)
+			n, err := workspace.ParseSize(s)
 			return err == nil && n >= lo && n <= hi
 		})
 }

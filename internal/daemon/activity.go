@@ -9,6 +9,7 @@ import (
 	"github.com/wsctl/wsctl/internal/config"
 	"github.com/wsctl/wsctl/internal/engine"
 	"github.com/wsctl/wsctl/internal/gateway"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // usage is how the engine decides by use, as the configuration says.
@@ -69,7 +70,7 @@ func gatewayLimits(c config.Gateway) (gateway.Limits, error) {
 		text string
 		to   *int
 	}{{c.Message, &l.MessageBytes}, {c.QueueSize, &l.QueueBytes}, {c.RingSize, &l.RingBytes}} {
-		n, err := config.ParseSize(size.text)
+		n, err := workspace.ParseSize(size.text)
 		if err != nil {
 			return l, err
 		}

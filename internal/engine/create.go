@@ -220,7 +220,7 @@ func (e *Engine) checkLimits(l workspace.Limits) error {
 			WithHint("give at most %d", info.CPUs).WithField("/limits/cpus", "cpus_exceed_host", "")
 	}
 	if up && info.Memory > 0 && l.Memory > info.Memory {
-		return fault.New(fault.Invalid, "memory_exceeds_host", "%s of memory are asked for, this host has %s", workspace.FormatSize(l.Memory), workspace.FormatSize(info.Memory)).
+		return fault.New(fault.Invalid, "memory_exceeds_host", "more memory is asked for than the %s of this host", workspace.FormatSize(info.Memory)).
 			WithHint("give less than the host has").WithField("/limits/memory", "memory_exceeds_host", "")
 	}
 	return nil

@@ -4,9 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
-
-	"github.com/docker/go-units"
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
@@ -102,7 +99,7 @@ func (e *Engine) checkDisk() api.Check {
 	if err != nil {
 		return api.Check{Name: "disk", Status: "warn", Detail: "cannot tell how much room is left"}
 	}
-	c := api.Check{Name: "disk", Status: "ok", Detail: units.BytesSize(float64(free)) + " free for the daemon's state"}
+	c := api.Check{Name: "disk", Status: "ok", Detail: workspace.FormatSize(free) + " free for the daemon's state"}
 	switch {
 	case free < diskFail:
 		c.Status, c.Hint = "fail", "make room: nothing can be written soon"
@@ -124,30 +121,45 @@ func checkInotify() api.Check {
 }
 
 func (e *Engine) checkJobs(a workspace.Actor) api.Check {
-	failed, err := e.failedJobs(a)
-	if err != nil {
+	failed, past, err := e.failedJobs(a)
+	switch {
+	case err != nil:
 		return api.Check{Name: "jobs", Status: "warn", Detail: "cannot read which have failed"}
-	}
-	if len(failed) == 0 {
+	case len(failed) == 0 && past == 0:
 		return api.Check{Name: "jobs", Status: "ok", Detail: "none has failed"}
+	case len(failed) == 0:
+		return api.Check{Name: "jobs", Status: "ok", Detail: fmt.Sprintf("none needs a look; %d failed before, which is history", past)}
 	}
 	return api.Check{Name: "jobs", Status: "warn", Detail: fmt.Sprintf("%d failed, the newest: %s of %s: %s",
 		len(failed), failed[0].Kind, failed[0].Name, failed[0].Error), Hint: "see `wsctl jobs ls --state failed`"}
 }
 
-// failedJobs are those that somebody can still do something about: with a workspace that
-// is deleted its failures are history.
-func (e *Engine) failedJobs(a workspace.Actor) ([]workspace.Job, error) {
-	failed, err := e.jobs(a, []workspace.JobState{workspace.JobFailed}, "")
+// failedJobs are those that somebody can still do something about. The others are history:
+// their workspace is deleted, or a later job of it has ended well.
+func (e *Engine) failedJobs(a workspace.Actor) (failed []workspace.Job, past int, err error) {
+	all, err := e.jobs(a, nil, "")
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
+	over := map[string]bool{} // workspaces of which an older failure is history
 	err = e.cfg.Store.View(func(tx *store.Tx) error {
-		failed = slices.DeleteFunc(failed, func(j workspace.Job) bool {
-			_, err := tx.Workspace(j.Workspace)
-			return fault.Is(err, fault.Gone) || fault.Is(err, fault.NotFound)
-		})
+		for _, j := range all { // newest first
+			gone := false
+			if j.State == workspace.JobFailed {
+				_, err := tx.Workspace(j.Workspace)
+				gone = fault.Is(err, fault.Gone) || fault.Is(err, fault.NotFound)
+			}
+			switch {
+			case j.State == workspace.JobCompleted:
+				over[j.Workspace] = true
+			case j.State != workspace.JobFailed:
+			case gone || over[j.Workspace]:
+				past++
+			default:
+				failed = append(failed, j)
+			}
+		}
 		return nil
 	})
-	return failed, err
+	return failed, past, err
 }

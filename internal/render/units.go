@@ -58,22 +58,8 @@ func Elapsed(d time.Duration) string {
 	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 }
 
-// Bytes says a size in binary units with at most one decimal: "512 MiB".
-func Bytes(n int64) string {
-	const unit = 1024
-	if n < unit && n > -unit {
-		return strconv.FormatInt(n, 10) + " B"
-	}
-	v, i := float64(n), 0
-	for ; (v >= unit || v <= -unit) && i < 6; i++ {
-		v /= unit
-	}
-	s := strconv.FormatFloat(v, 'f', 1, 64)
-	if s[len(s)-2:] == ".0" {
-		s = s[:len(s)-2]
-	}
-	return s + " " + "KMGTPE"[i-1:i] + "iB"
-}
+// Bytes says a size: "512 MiB".
+func Bytes(n int64) string { return workspace.FormatSize(n) }
 
 // Limits says what a workspace may use.
 func Limits(l workspace.Limits) string {

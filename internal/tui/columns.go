@@ -34,9 +34,9 @@ func columns() []column {
 	return []column{
 		{title: "NAME", width: 14, rank: 0, cell: nameCell, less: byName},
 		{title: "STATE", width: 12, rank: 1, cell: stateCell, less: byState},
-		{title: "LEVEL", width: 10, rank: 6, cell: levelCell, less: byLevel, life: true},
+		{title: "LEVEL", width: 12, rank: 6, cell: levelCell, less: byLevel, life: true},
 		{title: "CONN", width: 5, rank: 7, right: true, cell: connCell, less: byConns, life: true},
-		{title: "CPU", width: 11, rank: 4, cell: cpuCell, less: byCPU},
+		{title: "CPU", width: 9, rank: 4, cell: cpuCell, less: byCPU},
 		{title: "MEMORY", width: 10, rank: 5, cell: memoryCell, less: byMemory},
 		{title: "PORT", width: 5, rank: 3, right: true, cell: portCell},
 		{title: "URL", width: 23, rank: 9, cell: urlCell, instead: "PORT"},
@@ -110,7 +110,7 @@ func levelCell(m *Model, r *row) (string, ink) {
 	case activity.Active:
 		return string(r.act.Level), m.theme.good
 	case activity.Disconnected:
-		return "away", m.theme.faint // the word itself is too long for a column
+		return string(r.act.Level), m.theme.faint
 	}
 	return string(r.act.Level), m.theme.plain
 }
@@ -148,7 +148,7 @@ func cpuCell(m *Model, r *row) (string, ink) {
 	}
 	top := cmp.Or(r.w.Spec.Limits.CPUs, 1)
 	last := r.use.cpu[len(r.use.cpu)-1]
-	return spark(r.use.cpu, 6, top) + fmt.Sprintf("%4.0f%%", last*100), m.heat(last / top)
+	return spark(r.use.cpu, 4, top) + fmt.Sprintf("%4.0f%%", last*100), m.heat(last / top)
 }
 
 func memoryCell(m *Model, r *row) (string, ink) {

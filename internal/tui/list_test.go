@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -91,5 +93,26 @@ func TestColumnsAreChosen(t *testing.T) {
 	d.keys("C", "jjjjjjjjjjjj", " ").shows("no room for it").keys("a", "<esc>").shows("columns as they fit")
 	if got := heading(d); got != "NAME↓ STATE STOPS IN" {
 		t.Errorf("without a choice the columns are %s", got)
+	}
+}
+
+// The list says levels and states in the words of wsctl list; a column that cut one would
+// need another word.
+func TestTheWordsOfColumnsFit(t *testing.T) {
+	m := drive(t, 80, 24).Model
+	width := map[string]int{}
+	for _, c := range columns() {
+		width[c.title] = c.width
+	}
+	for _, level := range []activity.Level{activity.Active, activity.Idle, activity.Background, activity.Disconnected} {
+		r := &row{w: ws("a", workspace.Running), act: &api.Activity{Level: level}}
+		if word, _ := levelCell(m, r); word != string(level) || len(word) > width["LEVEL"] {
+			t.Errorf("the level %s is shown as %q in %d columns", level, word, width["LEVEL"])
+		}
+	}
+	for _, state := range workspace.States() {
+		if len(state) > width["STATE"] {
+			t.Errorf("the state %s does not fit", state)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/docker/go-units"
@@ -63,5 +64,16 @@ func sizeFault(s string) error {
 		WithHint("write a number with a unit: 512MiB and 2GiB count in 1024s, 512MB and 2GB in 1000s")
 }
 
-// FormatSize writes n bytes as people read them, rounded to four digits: 1.5GiB.
-func FormatSize(n int64) string { return units.BytesSize(float64(n)) }
+// FormatSize writes n bytes as people read them, everywhere: binary units with at most one
+// decimal, "1.5 GiB".
+func FormatSize(n int64) string {
+	const unit = 1024
+	if n < unit && n > -unit {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	v, i := float64(n), 0
+	for ; (v >= unit || v <= -unit) && i < 6; i++ {
+		v /= unit
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") + " " + "KMGTPE"[i-1:i] + "iB"
+}
