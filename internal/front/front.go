@@ -138,7 +138,9 @@ func (d *Door) Close(port int) {
 func (d *Door) Run(ctx context.Context, to House, names string) error {
 	d.mu.Lock()
 	d.running = ctx
-	d.serve = func(port int, l net.Listener) { d.accept(ctx, to, port, l) }
+	d.serve = func(port int, l net.Listener) {
+		d.accept(ctx, l, func(conn net.Conn) { d.carry(ctx, to, port, conn) })
+	}
 	for port, l := range d.ports {
 		d.group.Go(func() { d.serve(port, l) })
 	}
@@ -162,7 +164,9 @@ func (d *Door) Run(ctx context.Context, to House, names string) error {
 // left, so that neither it nor the log spins.
 const acceptRest = time.Second
 
-func (d *Door) accept(ctx context.Context, to House, port int, l net.Listener) {
+// accept has carry serve each connection that comes to l, in a goroutine of its own, until
+// ctx ends or l is closed.
+func (d *Door) accept(ctx context.Context, l net.Listener, carry func(net.Conn)) {
 	rest := time.Millisecond
 	for {
 		conn, err := l.Accept()
@@ -173,7 +177,7 @@ func (d *Door) accept(ctx context.Context, to House, port int, l net.Listener) {
 			}
 			return
 		case err != nil:
-			d.log.Warn("cannot accept a connection", "port", port, "err", err, "again_in", rest)
+			d.log.Warn("cannot accept a connection", "address", l.Addr(), "err", err, "again_in", rest)
 			select {
 			case <-ctx.Done():
 			case <-time.After(rest):
@@ -186,10 +190,10 @@ func (d *Door) accept(ctx context.Context, to House, port int, l net.Listener) {
 		case d.places <- struct{}{}:
 			d.group.Go(func() {
 				defer func() { <-d.places }()
-				d.carry(ctx, to, port, conn)
+				carry(conn)
 			})
 		default:
-			d.log.Debug("too many connections", "port", port, "limit", cap(d.places))
+			d.log.Debug("too many connections", "address", l.Addr(), "limit", cap(d.places))
 			_ = conn.Close()
 		}
 	}
@@ -226,7 +230,7 @@ func (d *Door) welcome(ctx context.Context, to House, port int, outer, inner net
 	if err != nil {
 		return nil // it is being deleted
 	}
-	return d.guests.enter(ctx, to, w, activity.TCP, outer.RemoteAddr(), func() {
+	return d.guests.enter(ctx, to, w, activity.TCP, hostOf(outer.RemoteAddr()), func() {
 		abort(outer)
 		abort(inner)
 	})

@@ -14,8 +14,8 @@ import (
 const halfOpen = 5 * time.Minute
 
 // relay copies both ways until both sides have ended, one has failed, or one has ended
-// and the other is silent for longer than linger. heard sees every byte that comes from a;
-// what goes to a is moved by the kernel alone, where it can.
+// and the other is silent for longer than linger. heard, if there is one, sees every byte
+// that comes from a; what nobody sees is moved by the kernel alone, where it can.
 func relay(a, b net.Conn, heard func([]byte), linger time.Duration) {
 	ends := make(chan error, 2)
 	oneWay := func(dst, src net.Conn) {
@@ -31,7 +31,11 @@ func relay(a, b net.Conn, heard func([]byte), linger time.Duration) {
 		ends <- err
 	}
 	go oneWay(a, b)
-	oneWay(b, overheard{a, heard})
+	var from net.Conn = a
+	if heard != nil {
+		from = overheard{a, heard}
+	}
+	oneWay(b, from)
 	_, _ = <-ends, <-ends
 }
 

@@ -1,0 +1,278 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/intent"
+	"github.com/wsctl/wsctl/internal/preview"
+)
+
+// ask sends r inside and returns the head of its answer. A request that met the end of a
+// connection that was kept is sent again over a new one, if it may be.
+func (c *caller) ask(r *http.Request, to destination) (*http.Response, error) {
+	if c.owed {
+		c.alone() // in is read here
+	}
+	upgrade := ""
+	if r.ContentLength == 0 && r.ProtoAtLeast(1, 1) {
+		upgrade = upgradeOf(r.Header)
+	}
+	c.head = appendRequest(c.head, r, c.from, upgrade)
+	if err := c.appendBody(r); err != nil {
+		return nil, err
+	}
+	for {
+		kept, err := c.reach(to)
+		if err != nil {
+			return nil, err
+		}
+		var res *http.Response
+		if err = c.send(r); err == nil {
+			if res, err = c.hear(r, upgrade); err == nil {
+				return res, nil
+			}
+		}
+		if !kept || c.inner.got || !isSafe(r.Method) || r.ContentLength != 0 || c.ctx.Err() != nil {
+			return nil, err
+		}
+		c.drop()
+	}
+}
+
+// isSafe reports whether a request of this method may be made twice (RFC 9110, 9.2.1).
+func isSafe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions || method == http.MethodTrace
+}
+
+// appendBody lets a body that has come whole go with its head.
+func (c *caller) appendBody(r *http.Request) error {
+	n := r.ContentLength
+	if n <= 0 || n > int64(c.in.Buffered()) {
+		return nil
+	}
+	at := len(c.head)
+	c.head = append(c.head, make([]byte, n)...)
+	_, err := io.ReadFull(r.Body, c.head[at:])
+	c.owed = err != nil
+	return err
+}
+
+// reach has inner lead to to. kept: it did before.
+func (c *caller) reach(to destination) (kept bool, err error) {
+	if c.inner != nil && c.inner.to.is(to) && c.inner.isQuiet() {
+		c.inner.begin()
+		return true, nil
+	}
+	c.drop()
+	conn, err := c.house.Reach(c.ctx, to.workspace.ID, to.workspace.Run, to.port)
+	if err != nil {
+		return false, err
+	}
+	i := newInner(conn, to, c.watch)
+	i.begin()
+	c.mu.Lock()
+	c.inner = i
+	c.mu.Unlock()
+	if c.ctx.Err() != nil { // cut may not have seen it
+		c.drop()
+		return false, context.Cause(c.ctx)
+	}
+	return false, nil
+}
+
+// drop closes the connection inside, if there is one.
+func (c *caller) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inner != nil {
+		_ = c.inner.Close()
+		c.inner = nil
+	}
+}
+
+// send sends the head, and has the body follow.
+func (c *caller) send(r *http.Request) error {
+	if _, err := c.inner.Write(c.head); err != nil {
+		return err
+	}
+	if c.owed {
+		c.upload(r, c.inner.Conn)
+	}
+	return nil
+}
+
+// hear reads heads until that of the final answer. Those before it are passed on.
+func (c *caller) hear(r *http.Request, upgrade string) (*http.Response, error) {
+	for {
+		res, err := http.ReadResponse(c.inner.in, r)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case res.StatusCode == http.StatusSwitchingProtocols:
+			if upgrade == "" || !strings.EqualFold(upgrade, upgradeOf(res.Header)) {
+				return nil, errors.New("the server switches to a protocol that nobody asked for")
+			}
+			return res, nil
+		case res.StatusCode < 100 || res.StatusCode > 999:
+			return nil, fmt.Errorf("the server answers with status %d", res.StatusCode)
+		case res.StatusCode >= 200:
+			c.inner.headEnds()
+			return res, nil
+		case r.ProtoAtLeast(1, 1): // others do not know them
+			removeHopByHop(res.Header)
+			statusLine(c.out, r, res.StatusCode)
+			_ = res.Header.WriteSubset(c.out, framing)
+			line(c.out)
+			if err := c.out.Flush(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// answer passes res on, which is the answer to r.
+func (c *caller) answer(r *http.Request, res *http.Response) bool {
+	c.begun.Store(true)
+	empty := r.Method == http.MethodHead || res.StatusCode == http.StatusNoContent || res.StatusCode == http.StatusNotModified
+	endless := !empty && res.ContentLength < 0 && !r.ProtoAtLeast(1, 1) // it ends with the connection
+	goesOn := !r.Close && !endless
+	c.answerHead(r, res, empty, goesOn)
+	var err error
+	switch {
+	case empty:
+		err = c.out.Flush()
+	case res.ContentLength >= 0:
+		err = c.measured(res.ContentLength)
+	case endless:
+		err = errors.Join(pour(atOnce(c.out, asItIs(c.out)), res.Body))
+	default:
+		err = errors.Join(pour(atOnce(c.out, inChunks(c.out, func() http.Header { return res.Trailer })), res.Body))
+	}
+	if err != nil {
+		c.door.log.Debug("an answer is not whole", "workspace", c.inner.to.workspace.ID, "port", c.inner.to.port, "err", err)
+		abort(c.outer)
+		return false
+	}
+	c.begun.Store(false)
+	if res.Close {
+		c.drop()
+	}
+	return c.over(goesOn)
+}
+
+// answerHead writes the head of an answer. Its body is framed by the door, whatever the
+// server said, so that a client cannot take it for another than the door does.
+func (c *caller) answerHead(r *http.Request, res *http.Response, empty, goesOn bool) {
+	removeHopByHop(res.Header)
+	statusLine(c.out, r, res.StatusCode)
+	_ = res.Header.WriteSubset(c.out, framing)
+	switch {
+	case r.Method == http.MethodHead && res.ContentLength >= 0, !empty && res.ContentLength >= 0:
+		line(c.out, "Content-Length: ", strconv.FormatInt(res.ContentLength, 10))
+	case !empty && r.ProtoAtLeast(1, 1):
+		line(c.out, "Transfer-Encoding: chunked")
+		for name := range res.Trailer {
+			line(c.out, "Trailer: ", name)
+		}
+	}
+	connection(c.out, r, goesOn)
+	line(c.out)
+}
+
+// measured passes on a body of n bytes. What has not come yet is moved by the kernel alone,
+// where it can.
+func (c *caller) measured(n int64) error {
+	i := c.inner
+	here := int(min(n, int64(i.in.Buffered())))
+	p, _ := i.in.Peek(here)
+	_, _ = c.out.Write(p)
+	_, _ = i.in.Discard(here)
+	if err := c.out.Flush(); err != nil || n == int64(here) {
+		return err
+	}
+	i.await()
+	_, err := io.CopyN(c.outer, i.Conn, n-int64(here))
+	return err
+}
+
+// over ends an exchange whose answer is whole.
+func (c *caller) over(goesOn bool) bool {
+	c.alone()
+	if c.owed {
+		c.drop()
+		return c.finish()
+	}
+	return goesOn
+}
+
+// switches carries what follows an answer that agrees to another protocol.
+func (c *caller) switches(res *http.Response) bool {
+	c.alone()
+	c.begun.Store(true)
+	i, protocol := c.inner, upgradeOf(res.Header)
+	removeHopByHop(res.Header)
+	line(c.out, "HTTP/1.1 101 Switching Protocols")
+	_ = res.Header.WriteSubset(c.out, framing)
+	line(c.out, "Connection: Upgrade")
+	line(c.out, "Upgrade: ", protocol)
+	line(c.out)
+	said, _ := i.in.Peek(i.in.Buffered())
+	_, _ = c.out.Write(said)
+	err := c.out.Flush()
+	if err == nil {
+		said, _ = c.in.Peek(c.in.Buffered())
+		_, err = i.Write(said)
+	}
+	if err == nil {
+		err = errors.Join(c.outer.SetReadDeadline(time.Time{}), i.SetReadDeadline(time.Time{}))
+	}
+	if err == nil {
+		relay(c.outer, i.Conn, nil, c.door.linger)
+	}
+	return false
+}
+
+// failed answers a request that could not be carried.
+func (c *caller) failed(r *http.Request, to destination, err error) bool {
+	c.door.log.Debug("cannot carry a request", "workspace", to.workspace.ID, "port", to.port, "err", err)
+	c.drop()
+	page := problem(to.workspace, err)
+	switch {
+	case errors.Is(context.Cause(c.ctx), errKicked):
+		page.Status, page.Text, page.Hint = http.StatusServiceUnavailable, errKicked.Error(), "ask again for a new one"
+	case c.ctx.Err() != nil:
+		return false // nobody is there to be told
+	case errors.Is(err, syscall.ECONNREFUSED):
+		page = unheard(c.ctx, c.house, to.workspace, to.port)
+	}
+	return c.show(r, page)
+}
+
+// show answers r with a page.
+func (c *caller) show(r *http.Request, page *preview.Page) bool {
+	c.alone()
+	goesOn := !r.Close && !c.owed && c.ctx.Err() == nil
+	h, body := page.Answer(intent.Navigates(r))
+	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	statusLine(c.out, r, page.Status)
+	_ = h.Write(c.out)
+	line(c.out, "Content-Length: ", strconv.Itoa(len(body)))
+	connection(c.out, r, goesOn)
+	line(c.out)
+	if r.Method != http.MethodHead {
+		_, _ = c.out.Write(body)
+	}
+	if c.out.Flush() != nil {
+		return false
+	}
+	return c.over(goesOn)
+}
