@@ -76,7 +76,7 @@ func (c *caller) reach(to destination) (kept bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	i := newInner(conn, to, c.watch)
+	i := newInner(conn, to, c.watch, c.buffers.answer)
 	i.begin()
 	c.mu.Lock()
 	c.inner = i

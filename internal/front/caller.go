@@ -43,10 +43,8 @@ type caller struct {
 	outer net.Conn
 	from  string // the client's address, as X-Forwarded-For has it
 
-	limit *io.LimitedReader // of outer, for heads
-	in    *bufio.Reader     // of limit
-	out   *bufio.Writer     // to outer
-	head  []byte            // of the request that is sent, kept for its memory
+	*buffers
+	limit io.LimitedReader // of outer, for heads
 	aside *aside            // who else reads in now; nil: nobody
 	visit *visit
 	asked bool        // there has been a request
@@ -60,13 +58,32 @@ type caller struct {
 	inner *inner // nil: none
 }
 
+// buffers are the memory of a caller. The next one has it when all its goroutines have ended.
+type buffers struct {
+	in     *bufio.Reader // of what the client sends
+	out    *bufio.Writer // to the client
+	head   []byte        // of the request that is sent, with as much of its body as had come
+	answer *bufio.Reader // of what the server says
+}
+
+// answerRoom is for a head and what a buffer holds of a body, so that they go in one piece.
+const answerRoom = 8 << 10
+
+func newBuffers() *buffers {
+	return &buffers{in: bufio.NewReader(nil), out: bufio.NewWriterSize(nil, answerRoom), answer: bufio.NewReader(nil)}
+}
+
 // call serves a connection by name until it ends.
 func (d *Door) call(ctx context.Context, house House, outer net.Conn) {
-	limit := &io.LimitedReader{R: outer}
-	c := &caller{
-		door: d, house: house, outer: outer, from: hostOf(outer.RemoteAddr()),
-		limit: limit, in: bufio.NewReader(limit), out: bufio.NewWriterSize(outer, 8<<10),
+	b, _ := d.buffers.Get().(*buffers)
+	if b == nil {
+		b = newBuffers()
 	}
+	defer d.buffers.Put(b)
+	c := &caller{door: d, house: house, outer: outer, from: hostOf(outer.RemoteAddr()), buffers: b}
+	c.limit.R = outer
+	b.in.Reset(&c.limit)
+	b.out.Reset(outer)
 	c.ctx, c.end = context.WithCancelCause(ctx)
 	defer c.end(nil)
 	defer context.AfterFunc(c.ctx, c.cut)()

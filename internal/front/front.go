@@ -40,15 +40,16 @@ type Dialer interface {
 
 // Door holds leased ports on 127.0.0.1, and the address for names.
 type Door struct {
-	log    *slog.Logger
-	keeper Keeper
-	places chan struct{} // one for each connection that is carried
-	linger time.Duration
-	again  time.Duration      // until an address that is taken is tried again
-	starts singleflight.Group // by id of the workspace
-	budget budget
-	guests guests
-	names  atomic.Pointer[net.TCPAddr] // where names are served; nil: nowhere
+	log     *slog.Logger
+	keeper  Keeper
+	places  chan struct{} // one for each connection that is carried
+	linger  time.Duration
+	again   time.Duration      // until an address that is taken is tried again
+	starts  singleflight.Group // by id of the workspace
+	budget  budget
+	guests  guests
+	buffers sync.Pool                   // of callers
+	names   atomic.Pointer[net.TCPAddr] // where names are served; nil: nowhere
 
 	running context.Context //nolint:containedctx // of Run: a start outlives the request that asked for it
 	mu      sync.Mutex

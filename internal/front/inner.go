@@ -45,9 +45,9 @@ type inner struct {
 	left    int64  // bytes of heads
 }
 
-func newInner(conn net.Conn, to destination, late func()) *inner {
-	i := &inner{Conn: conn, to: to, late: late}
-	i.in = bufio.NewReader(i)
+func newInner(conn net.Conn, to destination, late func(), in *bufio.Reader) *inner {
+	i := &inner{Conn: conn, to: to, late: late, in: in}
+	in.Reset(i)
 	if c, ok := conn.(syscall.Conn); ok {
 		i.raw, _ = c.SyscallConn()
 	}
