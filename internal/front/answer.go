@@ -29,6 +29,7 @@ func (c *caller) ask(r *http.Request, to destination) (*http.Response, error) {
 	if err := c.appendBody(r); err != nil {
 		return nil, err
 	}
+	c.await()
 	for {
 		kept, err := c.reach(to)
 		if err != nil {
@@ -76,7 +77,7 @@ func (c *caller) reach(to destination) (kept bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	i := newInner(conn, to, c.watch, c.buffers.answer)
+	i := newInner(conn, to, c.answer)
 	i.begin()
 	c.mu.Lock()
 	c.inner = i
@@ -139,13 +140,13 @@ func (c *caller) hear(r *http.Request, upgrade string) (*http.Response, error) {
 	}
 }
 
-// answer passes res on, which is the answer to r.
-func (c *caller) answer(r *http.Request, res *http.Response) bool {
+// reply passes res on, which is the answer to r.
+func (c *caller) reply(r *http.Request, res *http.Response) bool {
 	c.begun.Store(true)
 	empty := r.Method == http.MethodHead || res.StatusCode == http.StatusNoContent || res.StatusCode == http.StatusNotModified
 	endless := !empty && res.ContentLength < 0 && !r.ProtoAtLeast(1, 1) // it ends with the connection
 	goesOn := !r.Close && !endless
-	c.answerHead(r, res, empty, goesOn)
+	c.replyHead(r, res, empty, goesOn)
 	var err error
 	switch {
 	case empty:
@@ -169,9 +170,9 @@ func (c *caller) answer(r *http.Request, res *http.Response) bool {
 	return c.over(goesOn)
 }
 
-// answerHead writes the head of an answer. Its body is framed by the door, whatever the
+// replyHead writes the head of an answer. Its body is framed by the door, whatever the
 // server said, so that a client cannot take it for another than the door does.
-func (c *caller) answerHead(r *http.Request, res *http.Response, empty, goesOn bool) {
+func (c *caller) replyHead(r *http.Request, res *http.Response, empty, goesOn bool) {
 	removeHopByHop(res.Header)
 	statusLine(c.out, r, res.StatusCode)
 	_ = res.Header.WriteSubset(c.out, framing)
@@ -199,7 +200,6 @@ func (c *caller) measured(n int64) error {
 	if err := c.out.Flush(); err != nil || n == int64(here) {
 		return err
 	}
-	i.await()
 	_, err := io.CopyN(c.outer, i.Conn, n-int64(here))
 	return err
 }
@@ -233,7 +233,7 @@ func (c *caller) switches(res *http.Response) bool {
 		_, err = i.Write(said)
 	}
 	if err == nil {
-		err = errors.Join(c.outer.SetReadDeadline(time.Time{}), i.SetReadDeadline(time.Time{}))
+		err = c.outer.SetReadDeadline(time.Time{})
 	}
 	if err == nil {
 		relay(c.outer, i.Conn, nil, c.door.linger)

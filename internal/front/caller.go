@@ -45,7 +45,6 @@ type caller struct {
 
 	*buffers
 	limit io.LimitedReader // of outer, for heads
-	aside *aside            // who else reads in now; nil: nobody
 	visit *visit
 	asked bool        // there has been a request
 	owed  bool        // of the last request a part of the body has not been read
@@ -56,6 +55,8 @@ type caller struct {
 
 	mu    sync.Mutex
 	inner *inner // nil: none
+	aside *aside // who else reads in now; nil: nobody
+	late  late
 }
 
 // buffers are the memory of a caller. The next one has it when all its goroutines have ended.
@@ -132,7 +133,7 @@ func (c *caller) exchange() bool {
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return c.switches(res)
 	}
-	return c.answer(r, res)
+	return c.reply(r, res)
 }
 
 // next reads the head of the next request. It returns a page for one that is none, and
@@ -185,8 +186,63 @@ type aside struct {
 	over chan struct{}
 }
 
-// watch has somebody notice when the client goes away. It does nothing when somebody does.
+// soon is how long an answer may take before somebody looks whether the client still
+// waits: until then that would cost more than the answer.
+const soon = 50 * time.Millisecond
+
+// late finds the exchanges that take long. Its timer is not set for each of them, which
+// would wake the poller each time, but goes on by itself while there are any.
+type late struct {
+	timer    *time.Timer // nil: there was no exchange yet
+	running  bool
+	exchange uint64 // the number of the last one
+	seen     uint64 // what the timer saw of it
+	awaited  bool   // its answer is not whole
+}
+
+// await begins to wait for an answer. Until alone is called, in is read aside only.
+func (c *caller) await() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := &c.late
+	l.exchange++
+	l.awaited = true
+	switch {
+	case l.running:
+		return
+	case l.timer == nil:
+		l.timer = time.AfterFunc(soon, c.tick)
+	default:
+		l.timer.Reset(soon)
+	}
+	l.running = true
+}
+
+// tick looks whether the exchange that it saw last time goes on still.
+func (c *caller) tick() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l := &c.late
+	if l.seen != l.exchange {
+		l.seen = l.exchange
+		l.timer.Reset(soon)
+		return
+	}
+	l.running = false
+	if l.awaited {
+		c.watching()
+	}
+}
+
+// watch has somebody notice when the client goes away.
 func (c *caller) watch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watching()
+}
+
+// watching is watch for who holds mu. It does nothing when somebody looks already.
+func (c *caller) watching() {
 	if c.aside != nil {
 		return
 	}
@@ -209,7 +265,9 @@ func (c *caller) lookOut() {
 // upload sends the body of r aside.
 func (c *caller) upload(r *http.Request, to net.Conn) {
 	a := &aside{over: make(chan struct{}), sent: make(chan struct{})}
+	c.mu.Lock()
 	c.aside = a
+	c.mu.Unlock()
 	_ = c.outer.SetReadDeadline(time.Time{})
 	go func() {
 		defer close(a.over)
@@ -235,11 +293,13 @@ func (c *caller) upload(r *http.Request, to net.Conn) {
 
 // alone ends what is done aside. A body that is on its way is owed then.
 func (c *caller) alone() {
+	c.mu.Lock()
 	a := c.aside
+	c.aside, c.late.awaited = nil, false
+	c.mu.Unlock()
 	if a == nil {
 		return
 	}
-	c.aside = nil
 	if a.sent != nil {
 		late := time.NewTimer(lateBody)
 		defer late.Stop()
