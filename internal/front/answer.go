@@ -154,9 +154,9 @@ func (c *caller) reply(r *http.Request, res *http.Response) bool {
 	case res.ContentLength >= 0:
 		err = c.measured(res.ContentLength)
 	case endless:
-		err = errors.Join(pour(atOnce(c.out, asItIs(c.out)), res.Body))
+		err = c.unmeasured(asItIs(c.out), res.Body)
 	default:
-		err = errors.Join(pour(atOnce(c.out, inChunks(c.out, func() http.Header { return res.Trailer })), res.Body))
+		err = c.unmeasured(inChunks(c.out, func() http.Header { return res.Trailer }), res.Body)
 	}
 	if err != nil {
 		c.door.log.Debug("an answer is not whole", "workspace", c.inner.to.workspace.ID, "port", c.inner.to.port, "err", err)
@@ -189,19 +189,35 @@ func (c *caller) replyHead(r *http.Request, res *http.Response, empty, goesOn bo
 	line(c.out)
 }
 
-// measured passes on a body of n bytes. What has not come yet is moved by the kernel alone,
-// where it can.
+// measured passes on a body of n bytes. What is there already goes with the head; the rest
+// is moved by the kernel alone, where it can.
 func (c *caller) measured(n int64) error {
 	i := c.inner
 	here := int(min(n, int64(i.in.Buffered())))
 	p, _ := i.in.Peek(here)
 	_, _ = c.out.Write(p)
 	_, _ = i.in.Discard(here)
-	if err := c.out.Flush(); err != nil || n == int64(here) {
+	n -= int64(here)
+	if room := c.out.AvailableBuffer(); n > 0 && cap(room) > 0 {
+		p = room[:i.glance(room[:min(n, int64(cap(room)))])]
+		_, _ = c.out.Write(p)
+		n -= int64(len(p))
+	}
+	if err := c.out.Flush(); err != nil || n == 0 {
 		return err
 	}
-	_, err := io.CopyN(c.outer, i.Conn, n-int64(here))
+	_, err := io.CopyN(c.outer, i.Conn, n)
 	return err
+}
+
+// unmeasured passes on a body as it comes. Its head does not wait for it.
+func (c *caller) unmeasured(to pieceWriter, body io.Reader) error {
+	if c.inner.in.Buffered() == 0 {
+		if err := c.out.Flush(); err != nil {
+			return err
+		}
+	}
+	return errors.Join(pour(atOnce(c.out, to), body))
 }
 
 // over ends an exchange whose answer is whole.

@@ -65,15 +65,28 @@ func (i *inner) headEnds() { i.left = math.MaxInt64 }
 // isQuiet reports whether the connection stands and nothing has come over it, as it has to
 // be between two exchanges.
 func (i *inner) isQuiet() bool {
-	if i.raw == nil || i.in.Buffered() > 0 {
-		return false
+	var b [1]byte
+	_, err := i.look(b[:], syscall.MSG_PEEK)
+	return i.in.Buffered() == 0 && errors.Is(err, syscall.EAGAIN)
+}
+
+// glance reads what has come into p, if anything has. Nothing of it is buffered.
+func (i *inner) glance(p []byte) int {
+	n, err := i.look(p, 0)
+	if err != nil {
+		return 0 // who reads next meets it again
 	}
-	quiet := false
-	err := i.raw.Read(func(fd uintptr) bool {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT) //nolint:gosec // a file descriptor
-		quiet = errors.Is(err, syscall.EAGAIN)
+	return n
+}
+
+// look receives without waiting.
+func (i *inner) look(p []byte, flags int) (n int, err error) {
+	if i.raw == nil {
+		return 0, errors.ErrUnsupported
+	}
+	rerr := i.raw.Read(func(fd uintptr) bool {
+		n, _, err = syscall.Recvfrom(int(fd), p, flags|syscall.MSG_DONTWAIT) //nolint:gosec // a file descriptor
 		return true
 	})
-	return err == nil && quiet
+	return n, errors.Join(rerr, err)
 }
