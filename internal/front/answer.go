@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -66,17 +67,35 @@ func (c *caller) appendBody(r *http.Request) error {
 	return err
 }
 
-// reach has inner lead to to. kept: it did before.
+// reach has inner lead to to. kept: it has been used before, and may end at any time.
 func (c *caller) reach(to destination) (kept bool, err error) {
 	if c.inner != nil && c.inner.to.is(to) && c.inner.isQuiet() {
 		c.inner.begin()
 		return true, nil
 	}
 	c.drop()
+	for {
+		conn := c.door.spares.take(keyOf(to, c.from))
+		if conn == nil {
+			break
+		}
+		if err := c.hold(conn, to); err != nil {
+			return false, err
+		}
+		if c.inner.isQuiet() {
+			return true, nil
+		}
+		c.drop()
+	}
 	conn, err := c.house.Reach(c.ctx, to.workspace.ID, to.workspace.Run, to.port)
 	if err != nil {
 		return false, err
 	}
+	return false, c.hold(conn, to)
+}
+
+// hold makes conn the connection inside.
+func (c *caller) hold(conn net.Conn, to destination) error {
 	i := newInner(conn, to, c.answer)
 	i.begin()
 	c.mu.Lock()
@@ -84,19 +103,32 @@ func (c *caller) reach(to destination) (kept bool, err error) {
 	c.mu.Unlock()
 	if c.ctx.Err() != nil { // cut may not have seen it
 		c.drop()
-		return false, context.Cause(c.ctx)
+		return context.Cause(c.ctx)
 	}
-	return false, nil
+	return nil
 }
 
 // drop closes the connection inside, if there is one.
 func (c *caller) drop() {
+	if i := c.release(); i != nil {
+		_ = i.Close()
+	}
+}
+
+// spare leaves the connection inside to the next of the client's.
+func (c *caller) spare() {
+	if i := c.release(); i != nil {
+		c.door.spares.put(keyOf(i.to, c.from), i.Conn)
+	}
+}
+
+// release takes the connection inside away, out of the reach of cut.
+func (c *caller) release() *inner {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.inner != nil {
-		_ = c.inner.Close()
-		c.inner = nil
-	}
+	i := c.inner
+	c.inner = nil
+	return i
 }
 
 // send sends the head, and has the body follow.
@@ -159,6 +191,7 @@ func (c *caller) reply(r *http.Request, res *http.Response) bool {
 		err = c.unmeasured(inChunks(c.out, func() http.Header { return res.Trailer }), res.Body)
 	}
 	if err != nil {
+		defer c.drop()
 		c.door.log.Debug("an answer is not whole", "workspace", c.inner.to.workspace.ID, "port", c.inner.to.port, "err", err)
 		abort(c.outer)
 		return false
@@ -224,7 +257,7 @@ func (c *caller) unmeasured(to pieceWriter, body io.Reader) error {
 func (c *caller) over(goesOn bool) bool {
 	c.alone()
 	if c.owed {
-		c.drop()
+		c.drop() // it waits for the rest
 		return c.finish()
 	}
 	return goesOn
@@ -254,6 +287,7 @@ func (c *caller) switches(res *http.Response) bool {
 	if err == nil {
 		relay(c.outer, i.Conn, nil, c.door.linger)
 	}
+	c.drop()
 	return false
 }
 

@@ -91,7 +91,7 @@ func (d *Door) call(ctx context.Context, house House, outer net.Conn) {
 	defer outer.Close()
 	for c.exchange() {
 	}
-	c.drop()
+	c.spare()
 }
 
 // cut ends both connections at once. Of a kicked client only the inside is cut while it can

@@ -48,6 +48,7 @@ type Door struct {
 	starts  singleflight.Group // by id of the workspace
 	budget  budget
 	guests  guests
+	spares  spares
 	buffers sync.Pool                   // of callers
 	names   atomic.Pointer[net.TCPAddr] // where names are served; nil: nowhere
 
@@ -158,6 +159,7 @@ func (d *Door) Run(ctx context.Context, to House, names string) error {
 	d.mu.Unlock()
 	d.group.Wait()
 	d.guests.close()
+	d.spares.close()
 	return nil
 }
 

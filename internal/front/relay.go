@@ -53,6 +53,24 @@ func (o overheard) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// WriteTo implements io.WriterTo: a connection that says little needs no memory of its own.
+func (o overheard) WriteTo(w io.Writer) (n int64, err error) {
+	p := pieces.Get().(*piece)
+	defer pieces.Put(p)
+	for {
+		m, err := o.Read(p[:])
+		if m > 0 {
+			if _, err := w.Write(p[:m]); err != nil {
+				return n, err
+			}
+			n += int64(m)
+		}
+		if err != nil {
+			return n, whole(err)
+		}
+	}
+}
+
 // abort closes c so that the other side learns that something failed, and does not take
 // what it has for all there is.
 func abort(c net.Conn) {
