@@ -117,8 +117,13 @@ func (c *caller) drop() {
 
 // spare leaves the connection inside to the next of the client's.
 func (c *caller) spare() {
-	if i := c.release(); i != nil {
+	i := c.release()
+	switch {
+	case i == nil:
+	case i.isQuiet():
 		c.door.spares.put(keyOf(i.to, c.from), i.Conn)
+	default:
+		_ = i.Close()
 	}
 }
 
@@ -145,7 +150,7 @@ func (c *caller) send(r *http.Request) error {
 // hear reads heads until that of the final answer. Those before it are passed on.
 func (c *caller) hear(r *http.Request, upgrade string) (*http.Response, error) {
 	for {
-		res, err := http.ReadResponse(c.inner.in, r)
+		res, err := http.ReadResponse(c.inner.in, r) //nolint:bodyclose // it is read to its end, or the connection is closed
 		if err != nil {
 			return nil, err
 		}

@@ -20,7 +20,7 @@ import (
 
 // Time-outs of the door for names. There is none on a whole request: streams last.
 const (
-	headTime    = 10 * time.Second       // for a request's head once it has begun, and of a new connection until then
+	headTime    = 10 * time.Second       // for a request's head once it has begun, and for a new connection until then
 	idleTime    = 2 * time.Minute        // between two requests
 	unread      = 500 * time.Millisecond // how long what a client still sends is taken after an answer that ends the connection
 	unreadBytes = 256 << 10              // and how much of it
@@ -91,6 +91,7 @@ func (d *Door) call(ctx context.Context, house House, outer net.Conn) {
 	defer outer.Close()
 	for c.exchange() {
 	}
+	c.late.stop()
 	c.spare()
 }
 
@@ -139,7 +140,7 @@ func (c *caller) exchange() bool {
 // next reads the head of the next request. It returns a page for one that is none, and
 // neither when there is no more.
 func (c *caller) next() (*http.Request, *preview.Page) {
-	wait := headTime
+	wait := c.door.headTime
 	if c.asked {
 		wait = idleTime
 	}
@@ -149,7 +150,7 @@ func (c *caller) next() (*http.Request, *preview.Page) {
 		return nil, nil
 	}
 	if c.asked && !wholeHead(c.in) {
-		_ = c.outer.SetReadDeadline(time.Now().Add(headTime))
+		_ = c.outer.SetReadDeadline(time.Now().Add(c.door.headTime))
 	}
 	c.asked = true
 	r, err := http.ReadRequest(c.in)
@@ -198,6 +199,12 @@ type late struct {
 	exchange uint64 // the number of the last one
 	seen     uint64 // what the timer saw of it
 	awaited  bool   // its answer is not whole
+}
+
+func (l *late) stop() {
+	if l.timer != nil {
+		l.timer.Stop()
+	}
 }
 
 // await begins to wait for an answer. Until alone is called, in is read aside only.

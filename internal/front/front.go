@@ -40,17 +40,18 @@ type Dialer interface {
 
 // Door holds leased ports on 127.0.0.1, and the address for names.
 type Door struct {
-	log     *slog.Logger
-	keeper  Keeper
-	places  chan struct{} // one for each connection that is carried
-	linger  time.Duration
-	again   time.Duration      // until an address that is taken is tried again
-	starts  singleflight.Group // by id of the workspace
-	budget  budget
-	guests  guests
-	spares  spares
-	buffers sync.Pool                   // of callers
-	names   atomic.Pointer[net.TCPAddr] // where names are served; nil: nowhere
+	log      *slog.Logger
+	keeper   Keeper
+	places   chan struct{} // one for each connection that is carried
+	linger   time.Duration
+	headTime time.Duration
+	again    time.Duration      // until an address that is taken is tried again
+	starts   singleflight.Group // by id of the workspace
+	budget   budget
+	guests   guests
+	spares   spares
+	buffers  sync.Pool                   // of callers
+	names    atomic.Pointer[net.TCPAddr] // where names are served; nil: nowhere
 
 	running context.Context //nolint:containedctx // of Run: a start outlives the request that asked for it
 	mu      sync.Mutex
@@ -83,7 +84,10 @@ func New(log *slog.Logger, connections int, keeper Keeper) *Door {
 	if keeper == nil {
 		keeper = noKeeper{}
 	}
-	return &Door{log: log, keeper: keeper, places: make(chan struct{}, connections), linger: halfOpen, again: tryAgain, ports: make(map[int]net.Listener), guests: guests{log: log, stayOn: stayOn, of: make(map[guestKey]*guest)}}
+	return &Door{
+		log: log, keeper: keeper, places: make(chan struct{}, connections), linger: halfOpen, again: tryAgain, headTime: headTime,
+		ports: make(map[int]net.Listener), guests: guests{log: log, stayOn: stayOn, of: make(map[guestKey]*guest)},
+	}
 }
 
 // Open holds port. It fails when another program does; it does nothing when the
