@@ -183,8 +183,9 @@ func (c *caller) attend(w workspace.Workspace) {
 
 // aside is the goroutine that reads a caller's connection while the other awaits an answer.
 type aside struct {
-	sent chan struct{} // closed once the whole body is sent; nil: there is none
-	over chan struct{}
+	sent  chan struct{} // closed once the whole body is sent; nil: there is none
+	over  chan struct{}
+	whole bool // sent is closed; to be read once over is
 }
 
 // soon is how long an answer may take before somebody looks whether the client still
@@ -292,6 +293,7 @@ func (c *caller) upload(r *http.Request, to net.Conn) {
 			c.end(errGone)
 			return
 		default:
+			a.whole = true
 			close(a.sent)
 		}
 		c.lookOut()
@@ -312,13 +314,15 @@ func (c *caller) alone() {
 		defer late.Stop()
 		select {
 		case <-a.sent:
-			c.owed = false
 		case <-late.C:
 		case <-a.over:
 		}
 	}
 	_ = c.outer.SetReadDeadline(time.Unix(1, 0))
 	<-a.over
+	if a.whole {
+		c.owed = false
+	}
 }
 
 // finish takes what the client still sends, for a while: closing before would take the

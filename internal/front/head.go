@@ -63,7 +63,7 @@ func wrong(r *http.Request) *preview.Page {
 		return malformed(http.StatusMethodNotAllowed, "CONNECT leads nowhere here")
 	case r.Host == "" && r.ProtoAtLeast(1, 1):
 		return malformed(http.StatusBadRequest, "the request names no host")
-	case r.Header.Get("Expect") != "" && !hasToken(r.Header["Expect"][:1], "100-continue"):
+	case len(r.Header["Expect"]) > 0 && !hasToken(r.Header["Expect"], "100-continue"):
 		return malformed(http.StatusExpectationFailed, "the request expects what nobody here knows")
 	case r.URL.Opaque != "" || !strings.HasPrefix(r.URL.Path, "/") && r.URL.Path != "*" && (r.URL.Path != "" || r.URL.Host == ""):
 		return malformed(http.StatusBadRequest, "the target of the request is none")
