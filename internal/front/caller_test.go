@@ -158,6 +158,7 @@ func TestWhatIsNoRequestIsRefusedAndEndsTheConnection(t *testing.T) {
 		"an empty line":               {"\r\nGET / HTTP/1.1\r\n" + host + "\r\n", 400},
 		"no host":                     {"GET / HTTP/1.1\r\n\r\n", 400},
 		"two hosts":                   {"GET / HTTP/1.1\r\n" + host + host + "\r\n", 400},
+		"a host with a space":         {"GET / HTTP/1.1\r\nHost: demo.localhost x\r\n\r\n", 400},
 		"a space before a colon":      {"POST / HTTP/1.1\r\n" + host + "Content-Length : 3\r\n\r\nabc", 400},
 		"a fold before all":           {"GET / HTTP/1.1\r\n " + host + "\r\n", 400},
 		"no colon":                    {"GET / HTTP/1.1\r\n" + host + "Field\r\n\r\n", 400},

@@ -63,6 +63,8 @@ func wrong(r *http.Request) *preview.Page {
 		return malformed(http.StatusMethodNotAllowed, "CONNECT leads nowhere here")
 	case r.Host == "" && r.ProtoAtLeast(1, 1):
 		return malformed(http.StatusBadRequest, "the request names no host")
+	case strings.ContainsFunc(r.Host, isNoHost):
+		return malformed(http.StatusBadRequest, "the host of the request is none")
 	case len(r.Header["Expect"]) > 0 && !hasToken(r.Header["Expect"], "100-continue"):
 		return malformed(http.StatusExpectationFailed, "the request expects what nobody here knows")
 	case r.URL.Opaque != "" || !strings.HasPrefix(r.URL.Path, "/") && r.URL.Path != "*" && (r.URL.Path != "" || r.URL.Host == ""):
@@ -74,6 +76,11 @@ func wrong(r *http.Request) *preview.Page {
 		}
 	}
 	return nil
+}
+
+// isNoHost reports whether no name or address has c (RFC 3986, 3.2.2).
+func isNoHost(c rune) bool {
+	return (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && !strings.ContainsRune("-._~!$&'()*+,;=:%[]", c)
 }
 
 func malformed(status int, text string) *preview.Page {
