@@ -102,7 +102,7 @@ type strict struct {
 
 var (
 	firstLine = regexp.MustCompile("^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ((?:/|\\*)[^\x00-\x20\x7f]*) HTTP/1\\.1\r\n$")
-	fieldLine = regexp.MustCompile("^([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\\t\\x20-\\x7e\\x80-\\xff]*)\r\n$")
+	fieldLine = regexp.MustCompile("^([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([^\x00-\x08\x0a-\x1f\x7f]*)\r\n$")
 )
 
 func (s *strict) Reach(context.Context, string, string, int) (net.Conn, error) {
