@@ -47,9 +47,8 @@ func (c *caller) reply(r *http.Request, res *http.Response) bool {
 // replyHead writes the head of an answer. Its body is framed by the door, whatever the
 // server said, so that a client cannot take it for another than the door does.
 func (c *caller) replyHead(r *http.Request, res *http.Response, empty, goesOn bool) {
-	removeHopByHop(res.Header)
 	statusLine(c.out, r, res.StatusCode)
-	_ = res.Header.WriteSubset(c.out, framing)
+	writeFields(c.out, res.Header, ofAnswer)
 	switch {
 	case r.Method == http.MethodHead && res.ContentLength >= 0, !empty && res.ContentLength >= 0:
 		line(c.out, "Content-Length: ", strconv.FormatInt(res.ContentLength, 10))
@@ -109,9 +108,8 @@ func (c *caller) switches(res *http.Response) bool {
 	c.alone()
 	c.begun.Store(true)
 	i, protocol := c.inner, upgradeOf(res.Header)
-	removeHopByHop(res.Header)
 	line(c.out, "HTTP/1.1 101 Switching Protocols")
-	_ = res.Header.WriteSubset(c.out, framing)
+	writeFields(c.out, res.Header, ofAnswer)
 	line(c.out, "Connection: Upgrade")
 	line(c.out, "Upgrade: ", protocol)
 	line(c.out)

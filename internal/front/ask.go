@@ -160,9 +160,8 @@ func (c *caller) hear(r *http.Request, upgrade string) (*http.Response, error) {
 			c.inner.headEnds()
 			return res, nil
 		case r.ProtoAtLeast(1, 1): // others do not know them
-			removeHopByHop(res.Header)
 			statusLine(c.out, r, res.StatusCode)
-			_ = res.Header.WriteSubset(c.out, framing)
+			writeFields(c.out, res.Header, ofAnswer)
 			line(c.out)
 			if err := c.out.Flush(); err != nil {
 				return nil, err

@@ -58,10 +58,7 @@ func inChunks(w io.Writer, trailer func() http.Header) pieceWriter {
 		if _, err := w.Write(p[from:to]); err != nil || len(end) == 0 {
 			return err
 		}
-		removeHopByHop(end)
-		if err := end.WriteSubset(w, framing); err != nil {
-			return err
-		}
+		writeFields(w, end, ofAnswer)
 		_, err := io.WriteString(w, "\r\n")
 		return err
 	}

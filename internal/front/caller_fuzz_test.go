@@ -79,14 +79,9 @@ func (s *script) RemoteAddr() net.Addr               { return &net.TCPAddr{IP: n
 
 // request is what a server sees of one.
 func request(method, target, host string, h http.Header, body []byte) string {
-	h = h.Clone()
-	removeHopByHop(h)
-	for _, name := range append(forwarded, "Content-Length", "Te") {
-		delete(h, name)
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %s\n", method, target, host)
-	_ = h.Write(&b)
+	writeFields(&b, h.Clone(), ofRequest)
 	fmt.Fprintf(&b, "%q\n", body)
 	return b.String()
 }

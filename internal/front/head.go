@@ -3,6 +3,8 @@ package front
 import (
 	"bufio"
 	"bytes"
+	"io"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"strconv"
@@ -11,26 +13,35 @@ import (
 	"github.com/wsctl/wsctl/internal/preview"
 )
 
-// hopByHop are the fields that concern one connection alone (RFC 9110, 7.6.1), those that
-// frame a body, and what the door alone says of a request's way.
+// Fields that are not passed on, for http.Header.WriteSubset.
 var (
-	hopByHop = []string{
-		"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	// ofAnswer are those that concern one connection alone (RFC 9110, 7.6.1) and those that
+	// frame a message.
+	ofAnswer = map[string]bool{
+		"Connection": true, "Proxy-Connection": true, "Keep-Alive": true, "Proxy-Authenticate": true, "Proxy-Authorization": true,
+		"Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Host": true, "Content-Length": true,
 	}
-	framing   = map[string]bool{"Host": true, "Content-Length": true, "Transfer-Encoding": true}
-	forwarded = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}
+	// ofRequest are also what the door alone says of a request's way.
+	ofRequest = with(ofAnswer, "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto")
 )
 
-// removeHopByHop takes out of h what is not passed on, and what Connection names.
-func removeHopByHop(h http.Header) {
-	for _, line := range h["Connection"] {
-		for name := range strings.SplitSeq(line, ",") {
+func with(names map[string]bool, more ...string) map[string]bool {
+	all := maps.Clone(names)
+	for _, name := range more {
+		all[name] = true
+	}
+	return all
+}
+
+// writeFields writes h without the fields of except and those that Connection names, which
+// it takes out of h.
+func writeFields(w io.Writer, h http.Header, except map[string]bool) {
+	for _, list := range h["Connection"] {
+		for name := range strings.SplitSeq(list, ",") {
 			h.Del(textproto.TrimString(name))
 		}
 	}
-	for _, name := range hopByHop {
-		delete(h, name)
-	}
+	_ = h.WriteSubset(w, except) // who writes more meets an error of w again
 }
 
 // hasToken reports whether a list of tokens holds one, in any case of its letters.
@@ -92,14 +103,10 @@ func malformed(status int, text string) *preview.Page {
 func appendRequest(head []byte, r *http.Request, from, upgrade string) []byte {
 	h := r.Header
 	trailers := hasToken(h["Te"], "trailers")
-	removeHopByHop(h)
-	for _, name := range forwarded {
-		delete(h, name)
-	}
 	b := bytes.NewBuffer(head[:0])
 	line(b, r.Method, " ", r.URL.RequestURI(), " HTTP/1.1")
 	line(b, "Host: ", r.Host)
-	_ = h.WriteSubset(b, framing)
+	writeFields(b, h, ofRequest)
 	line(b, "X-Forwarded-For: ", from)
 	line(b, "X-Forwarded-Host: ", r.Host)
 	line(b, "X-Forwarded-Proto: http")

@@ -34,6 +34,10 @@ type inner struct {
 	raw  syscall.RawConn // nil: there is none
 	got  bool            // a byte has come since the exchange began
 	left int64           // bytes of heads that may still come
+
+	looked  looked
+	receive func(fd uintptr) bool // of looked
+	one     [1]byte               // that is peeked at
 }
 
 func newInner(conn net.Conn, to destination, in *bufio.Reader) *inner {
@@ -41,6 +45,7 @@ func newInner(conn net.Conn, to destination, in *bufio.Reader) *inner {
 	in.Reset(i)
 	if c, ok := conn.(syscall.Conn); ok {
 		i.raw, _ = c.SyscallConn()
+		i.receive = i.looked.receive
 	}
 	return i
 }
@@ -65,8 +70,7 @@ func (i *inner) headEnds() { i.left = math.MaxInt64 }
 // isQuiet reports whether the connection stands and nothing has come over it, as it has to
 // be between two exchanges.
 func (i *inner) isQuiet() bool {
-	var b [1]byte
-	_, err := i.look(b[:], syscall.MSG_PEEK)
+	_, err := i.look(i.one[:], syscall.MSG_PEEK)
 	return i.in.Buffered() == 0 && errors.Is(err, syscall.EAGAIN)
 }
 
@@ -80,13 +84,26 @@ func (i *inner) glance(p []byte) int {
 }
 
 // look receives without waiting.
-func (i *inner) look(p []byte, flags int) (n int, err error) {
+func (i *inner) look(p []byte, flags int) (int, error) {
 	if i.raw == nil {
 		return 0, errors.ErrUnsupported
 	}
-	rerr := i.raw.Read(func(fd uintptr) bool {
-		n, _, err = syscall.Recvfrom(int(fd), p, flags|syscall.MSG_DONTWAIT) //nolint:gosec // a file descriptor
-		return true
-	})
-	return n, errors.Join(rerr, err)
+	i.looked.into, i.looked.flags = p, flags
+	if err := i.raw.Read(i.receive); err != nil {
+		return 0, err
+	}
+	return i.looked.n, i.looked.err
+}
+
+// looked is what receive takes and gives: a closure would be made anew for each look.
+type looked struct {
+	into  []byte
+	flags int
+	n     int
+	err   error
+}
+
+func (l *looked) receive(fd uintptr) bool {
+	l.n, _, l.err = syscall.Recvfrom(int(fd), l.into, l.flags|syscall.MSG_DONTWAIT) //nolint:gosec // a file descriptor
+	return true
 }
