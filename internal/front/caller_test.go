@@ -288,6 +288,19 @@ func TestAServerLearnsThatItsClientHasGone(t *testing.T) {
 	n.eventually("nothing is carried", func() bool { return n.carried() == 0 })
 }
 
+// Nobody waits for the start any more, and nothing is kept for that.
+func TestAClientMayLeaveWhileItsWorkspaceStarts(t *testing.T) {
+	n := openNames(t, tell)
+	n.asleep()
+	n.behind.slow = make(chan struct{})
+	defer close(n.behind.slow)
+	k := n.call()
+	k.send("GET / HTTP/1.1\r\nHost: demo.localhost\r\n\r\n")
+	n.eventually("it is woken", func() bool { return len(n.behind.woken()) == 1 })
+	_ = k.Close()
+	n.eventually("nothing is carried", func() bool { return n.carried() == 0 })
+}
+
 func TestAnUploadGoesAsItComes(t *testing.T) {
 	pieces := make(chan string)
 	n := openNames(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
