@@ -220,13 +220,15 @@ func TestABodyIsFramedByTheDoor(t *testing.T) {
 }
 
 func TestAHeadThatComesSlowlyIsNotAwaitedForEver(t *testing.T) {
-	n := openNames(t, tell)
-	k := n.call()
+	h := open(t, 10, answerer(new([]string), new(sync.Mutex), short))
+	h.headTime = 200 * time.Millisecond
+	h.run("127.0.0.1:0")
+	h.eventually("names are served", func() bool { return h.NamesAddress() != "" })
+	k := h.call()
 	k.get("/")
-	n.headTime = 20 * time.Millisecond
 	k.send("GET / HTTP/1.1\r\nHost: demo")
 	k.ends()
-	n.call().ends() // nor is one that never begins
+	h.call().ends() // nor is one that never begins
 }
 
 // The server refuses the upgrade: what the client sends next is a request, and no stream.
@@ -411,6 +413,16 @@ func TestLargeBodiesComeWholeBothWays(t *testing.T) {
 	}
 }
 
+// count is how many visits there are.
+func (g *guests) count() (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, one := range g.of {
+		n += len(one.visits)
+	}
+	return n
+}
+
 func TestAKickEndsWhatIsUnderWay(t *testing.T) {
 	asked := make(chan struct{}, 1)
 	n := openNames(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -432,6 +444,7 @@ func TestAKickEndsWhatIsUnderWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.eventually("the first exchange is over", func() bool { return n.guests.count() == 2 })
 	close(n.behind.leases[0].kicked)
 	if res, body := waiting.hear("GET"); res.StatusCode != 503 || !strings.Contains(body, "--kick") || !res.Close {
 		t.Errorf("who waits is told %d %s", res.StatusCode, body)
