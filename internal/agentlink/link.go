@@ -245,9 +245,17 @@ func (l *Link) upgrade(ctx context.Context, path string, query url.Values, proto
 }
 
 // Dial connects to a port on the loopback of the workspace. The connection can half-close
-// and is the agent's own socket: no bytes are copied on this side. ctx bounds the opening.
+// and is the agent's own socket, itself where the server has not spoken first: no bytes are
+// copied on this side. ctx bounds the opening.
 func (l *Link) Dial(ctx context.Context, port int) (net.Conn, error) {
-	return l.upgrade(ctx, agentapi.PathDial, url.Values{"port": {fmt.Sprint(port)}}, agentapi.UpgradeRaw)
+	c, err := l.upgrade(ctx, agentapi.PathDial, url.Values{"port": {fmt.Sprint(port)}}, agentapi.UpgradeRaw)
+	if err != nil {
+		return nil, err
+	}
+	if c.in.Buffered() == 0 {
+		return c.Conn, nil
+	}
+	return c, nil
 }
 
 // SSH opens a connection whose server is the agent.

@@ -111,6 +111,9 @@ type Engine struct {
 	hours       hours
 	heart       heart
 	checks      checks
+	byName      glance[string]
+	byPort      glance[int]
+	byID        glance[string]
 	compared    atomic.Int64 // when the list was last asked for that was compared, in ns since 1970
 
 	// Owned by the loop.

@@ -40,15 +40,18 @@ type Dialer interface {
 
 // Door holds leased ports on 127.0.0.1, and the address for names.
 type Door struct {
-	log    *slog.Logger
-	keeper Keeper
-	places chan struct{} // one for each connection that is carried
-	linger time.Duration
-	again  time.Duration      // until an address that is taken is tried again
-	starts singleflight.Group // by id of the workspace
-	budget budget
-	guests guests
-	names  atomic.Pointer[net.TCPAddr] // where names are served; nil: nowhere
+	log      *slog.Logger
+	keeper   Keeper
+	places   chan struct{} // one for each connection that is carried
+	linger   time.Duration
+	headTime time.Duration
+	again    time.Duration      // until an address that is taken is tried again
+	starts   singleflight.Group // by id of the workspace
+	budget   budget
+	guests   guests
+	spares   spares
+	buffers  sync.Pool                   // of callers
+	names    atomic.Pointer[net.TCPAddr] // where names are served; nil: nowhere
 
 	running context.Context //nolint:containedctx // of Run: a start outlives the request that asked for it
 	mu      sync.Mutex
@@ -81,7 +84,10 @@ func New(log *slog.Logger, connections int, keeper Keeper) *Door {
 	if keeper == nil {
 		keeper = noKeeper{}
 	}
-	return &Door{log: log, keeper: keeper, places: make(chan struct{}, connections), linger: halfOpen, again: tryAgain, ports: make(map[int]net.Listener), guests: guests{log: log, stayOn: stayOn, of: make(map[guestKey]*guest)}}
+	return &Door{
+		log: log, keeper: keeper, places: make(chan struct{}, connections), linger: halfOpen, again: tryAgain, headTime: headTime,
+		ports: make(map[int]net.Listener), guests: guests{log: log, stayOn: stayOn, of: make(map[guestKey]*guest)},
+	}
 }
 
 // Open holds port. It fails when another program does; it does nothing when the
@@ -138,7 +144,9 @@ func (d *Door) Close(port int) {
 func (d *Door) Run(ctx context.Context, to House, names string) error {
 	d.mu.Lock()
 	d.running = ctx
-	d.serve = func(port int, l net.Listener) { d.accept(ctx, to, port, l) }
+	d.serve = func(port int, l net.Listener) {
+		d.accept(ctx, l, func(conn net.Conn) { d.carry(ctx, to, port, conn) })
+	}
 	for port, l := range d.ports {
 		d.group.Go(func() { d.serve(port, l) })
 	}
@@ -155,6 +163,7 @@ func (d *Door) Run(ctx context.Context, to House, names string) error {
 	d.mu.Unlock()
 	d.group.Wait()
 	d.guests.close()
+	d.spares.close()
 	return nil
 }
 
@@ -162,7 +171,9 @@ func (d *Door) Run(ctx context.Context, to House, names string) error {
 // left, so that neither it nor the log spins.
 const acceptRest = time.Second
 
-func (d *Door) accept(ctx context.Context, to House, port int, l net.Listener) {
+// accept has carry serve each connection that comes to l, in a goroutine of its own, until
+// ctx ends or l is closed.
+func (d *Door) accept(ctx context.Context, l net.Listener, carry func(net.Conn)) {
 	rest := time.Millisecond
 	for {
 		conn, err := l.Accept()
@@ -173,7 +184,7 @@ func (d *Door) accept(ctx context.Context, to House, port int, l net.Listener) {
 			}
 			return
 		case err != nil:
-			d.log.Warn("cannot accept a connection", "port", port, "err", err, "again_in", rest)
+			d.log.Warn("cannot accept a connection", "address", l.Addr(), "err", err, "again_in", rest)
 			select {
 			case <-ctx.Done():
 			case <-time.After(rest):
@@ -186,10 +197,10 @@ func (d *Door) accept(ctx context.Context, to House, port int, l net.Listener) {
 		case d.places <- struct{}{}:
 			d.group.Go(func() {
 				defer func() { <-d.places }()
-				d.carry(ctx, to, port, conn)
+				carry(conn)
 			})
 		default:
-			d.log.Debug("too many connections", "port", port, "limit", cap(d.places))
+			d.log.Debug("too many connections", "address", l.Addr(), "limit", cap(d.places))
 			_ = conn.Close()
 		}
 	}
@@ -226,7 +237,7 @@ func (d *Door) welcome(ctx context.Context, to House, port int, outer, inner net
 	if err != nil {
 		return nil // it is being deleted
 	}
-	return d.guests.enter(ctx, to, w, activity.TCP, outer.RemoteAddr(), func() {
+	return d.guests.enter(ctx, to, w, activity.TCP, hostOf(outer.RemoteAddr()), func() {
 		abort(outer)
 		abort(inner)
 	})

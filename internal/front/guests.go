@@ -42,7 +42,8 @@ type guest struct {
 	known   chan struct{}  // closed once lease is set
 	lease   activity.Lease // nil: there is none
 	visits  map[*visit]struct{}
-	leaving *time.Timer // nil while somebody is there
+	left    time.Time   // when the last visit ended
+	leaving *time.Timer // looks whether somebody came back since; nil: nobody has left yet
 	over    chan struct{}
 }
 
@@ -57,10 +58,10 @@ type visit struct {
 
 var doorActor = workspace.Actor{ID: workspace.FrontDoor, Admin: true}
 
-// enter begins a visit of the client at peer; cut ends it when the session is ended. Its
+// enter begins a visit of the client whose address is peer; cut ends it when the session is ended. Its
 // leave has to be called.
-func (g *guests) enter(ctx context.Context, house House, w workspace.Workspace, kind activity.ClientKind, peer net.Addr, cut func()) *visit {
-	v := &visit{guests: g, cut: cut, key: guestKey{w.ID, w.Run, hostOf(peer), kind}}
+func (g *guests) enter(ctx context.Context, house House, w workspace.Workspace, kind activity.ClientKind, peer string, cut func()) *visit {
+	v := &visit{guests: g, cut: cut, key: guestKey{w.ID, w.Run, peer, kind}}
 	g.mu.Lock()
 	if g.closed {
 		g.mu.Unlock()
@@ -71,10 +72,6 @@ func (g *guests) enter(ctx context.Context, house House, w workspace.Workspace, 
 		one = &guest{known: make(chan struct{}), visits: make(map[*visit]struct{}), over: make(chan struct{})}
 		g.of[v.key] = one
 	}
-	if one.leaving != nil {
-		one.leaving.Stop()
-		one.leaving = nil
-	}
 	one.visits[v] = struct{}{}
 	v.guest = one
 	g.mu.Unlock()
@@ -84,6 +81,22 @@ func (g *guests) enter(ctx context.Context, house House, w workspace.Workspace, 
 	}
 	g.attend(ctx, house, v)
 	return v
+}
+
+// again begins another visit of the same connection, as enter does, if its session goes on
+// and is of that run.
+func (v *visit) again(workspace, run string) bool {
+	if v == nil || v.guest.lease == nil || v.key.workspace != workspace || v.key.run != run {
+		return false
+	}
+	g := v.guests
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.of[v.key] != v.guest {
+		return false
+	}
+	v.guest.visits[v] = struct{}{}
+	return true
 }
 
 // attend gets the session of a guest that is new.
@@ -145,18 +158,31 @@ func (v *visit) leave() {
 	if len(one.visits) > 0 || g.of[v.key] != one {
 		return
 	}
-	one.leaving = time.AfterFunc(g.stayOn, func() {
-		g.mu.Lock()
-		gone := g.of[v.key] == one && len(one.visits) == 0
-		if gone {
-			delete(g.of, v.key)
-		}
-		g.mu.Unlock()
-		if gone {
-			close(one.over)
-			one.lease.Close()
-		}
-	})
+	one.left = time.Now()
+	if one.leaving == nil {
+		one.leaving = time.AfterFunc(g.stayOn, func() { g.expire(v.key, one) })
+	}
+}
+
+// expire ends a session that nobody has used for as long as it stays on, and looks again
+// later where somebody has.
+func (g *guests) expire(key guestKey, one *guest) {
+	g.mu.Lock()
+	rest := g.stayOn - time.Since(one.left)
+	gone := g.of[key] == one && len(one.visits) == 0 && rest <= 0
+	switch {
+	case gone:
+		delete(g.of, key)
+	case len(one.visits) > 0:
+		one.leaving = nil // who leaves last asks for the next look
+	case g.of[key] == one:
+		one.leaving.Reset(rest)
+	}
+	g.mu.Unlock()
+	if gone {
+		close(one.over)
+		one.lease.Close()
+	}
 }
 
 // close ends every session: the door is going down.

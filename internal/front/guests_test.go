@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/activity"
@@ -218,4 +220,36 @@ func TestTheDoorEndsItsSessions(t *testing.T) {
 	if !slices.ContainsFunc(n.behind.leases, func(l *lease) bool { return l.closed }) {
 		t.Error("a session outlives the door")
 	}
+}
+
+// A session stays on for as long after its last visit, whenever the clock was first set.
+func TestASessionStaysOnAfterEachVisit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		house := &inside{row: demo()}
+		g := &guests{log: slog.New(slog.DiscardHandler), stayOn: stayOn, of: make(map[guestKey]*guest)}
+		over := func() bool {
+			synctest.Wait()
+			return strings.HasSuffix(house.story(), ", over\n")
+		}
+		v := g.enter(t.Context(), house, house.row, activity.HTTP, "127.0.0.1", func() {})
+		v.leave()
+		time.Sleep(stayOn - time.Second)
+		if !v.again(house.row.ID, house.row.Run) {
+			t.Fatal("it is over early")
+		}
+		v.leave()
+		time.Sleep(stayOn - time.Second)
+		if over() || !v.again(house.row.ID, house.row.Run) {
+			t.Error("it is over before its time")
+		}
+		time.Sleep(3 * stayOn)
+		if over() {
+			t.Error("it is over during a visit")
+		}
+		v.leave()
+		time.Sleep(stayOn + time.Second)
+		if !over() || v.again(house.row.ID, house.row.Run) {
+			t.Error("it goes on without a visit")
+		}
+	})
 }

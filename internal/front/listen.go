@@ -2,22 +2,14 @@ package front
 
 import (
 	"context"
-	"log/slog"
 	"net"
-	"net/http"
 	"strconv"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
-// Time-outs of the door for names. There is none on a whole request: streams last.
-const (
-	headTime = 10 * time.Second
-	idleTime = 2 * time.Minute
-	tryAgain = 5 * time.Second // until the address is free
-)
+// tryAgain is after how long an address that is taken is tried again.
+const tryAgain = 5 * time.Second
 
 // serveNames serves names on address until ctx ends. While another program has the
 // address it waits for it; leased ports work meanwhile.
@@ -26,7 +18,7 @@ func (d *Door) serveNames(ctx context.Context, address string, house House) {
 	for ctx.Err() == nil {
 		listeners, err := d.listenNames(ctx, address)
 		if err == nil {
-			err = d.serveHTTP(ctx, listeners, house)
+			d.serveHTTP(ctx, listeners, house)
 		}
 		if err != nil && ctx.Err() == nil && !told {
 			d.log.Warn("cannot serve names; workspaces are reached by their ports until it can", "address", address, "err", err)
@@ -68,31 +60,19 @@ func (d *Door) listenKept(ctx context.Context, name, address string) (net.Listen
 	return l, err
 }
 
-// serveHTTP serves names on listeners until ctx ends or one of them fails.
-func (d *Door) serveHTTP(ctx context.Context, listeners []net.Listener, house House) error {
-	server := &http.Server{
-		Handler:           newNames(d, house),
-		ReadHeaderTimeout: headTime,
-		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    maxHead,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
-	}
+// serveHTTP serves names on listeners until ctx ends.
+func (d *Door) serveHTTP(ctx context.Context, listeners []net.Listener, house House) {
 	at, _ := listeners[0].Addr().(*net.TCPAddr)
 	d.names.Store(at)
 	defer d.names.Store(nil)
 	d.log.Info("names are served", "address", at.String())
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // what was upgraded ends with ctx by itself
-	defer stop()
-	var group errgroup.Group
+	var group sync.WaitGroup
 	for _, l := range listeners {
-		group.Go(func() error {
-			err := server.Serve(&counted{Listener: l, places: d.places})
-			_ = server.Close() // one without the other is not what was asked for
-			return err
-		})
+		stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+		defer stop()
+		group.Go(func() { d.accept(ctx, l, func(conn net.Conn) { d.call(ctx, house, conn) }) })
 	}
-	return group.Wait()
+	group.Wait()
 }
 
 // NamesAddress is where names are served now; "" is nowhere.
@@ -101,37 +81,4 @@ func (d *Door) NamesAddress() string {
 		return at.String()
 	}
 	return ""
-}
-
-// counted takes a place for each connection; one more than there are is closed at once.
-type counted struct {
-	net.Listener
-	places chan struct{}
-}
-
-func (c *counted) Accept() (net.Conn, error) {
-	for {
-		conn, err := c.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case c.places <- struct{}{}:
-			return &placed{Conn: conn, places: c.places}, nil
-		default:
-			_ = conn.Close()
-		}
-	}
-}
-
-// placed gives its place back when it is closed.
-type placed struct {
-	net.Conn
-	places chan struct{}
-	once   sync.Once
-}
-
-func (p *placed) Close() error {
-	p.once.Do(func() { <-p.places })
-	return p.Conn.Close()
 }

@@ -1,34 +1,20 @@
 package front
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httputil"
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
-	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
-	"github.com/wsctl/wsctl/internal/intent"
 	"github.com/wsctl/wsctl/internal/preview"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
-
-// Names is the door for names, an http.Handler.
-type Names struct {
-	door  *Door
-	house House
-	proxy *httputil.ReverseProxy
-}
 
 // route is where a Host leads; port 0 is the workspace's own.
 type route struct {
@@ -38,8 +24,9 @@ type route struct {
 
 // parseHost reads NAME.localhost[:N] and PORT.NAME.localhost[:N].
 func parseHost(host string) (route, error) {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+	host, number, _ := strings.Cut(host, ":")
+	if strings.Trim(number, "0123456789") != "" {
+		return route{}, errNoSuchHost
 	}
 	name, ok := strings.CutSuffix(strings.TrimSuffix(strings.ToLower(host), "."), api.NameSuffix)
 	if !ok {
@@ -65,113 +52,13 @@ var (
 	errNoSuchHost  = errors.New("the host is neither NAME" + api.NameSuffix + " nor PORT.NAME" + api.NameSuffix)
 )
 
-// newNames returns the door for names before house.
-func newNames(d *Door, house House) *Names {
-	n := &Names{door: d, house: house}
-	n.proxy = &httputil.ReverseProxy{
-		Rewrite: func(p *httputil.ProxyRequest) {
-			to := target(p.In.Context())
-			p.Out.URL.Scheme, p.Out.URL.Host = "http", to.address()
-			p.Out.Host = p.In.Host // dev servers compare it with Origin, and make links of it
-			p.SetXForwarded()
-		},
-		Transport: &http.Transport{
-			DialContext:         n.dial,
-			DisableCompression:  true, // the client's own wishes are passed on
-			MaxIdleConnsPerHost: 32,
-			MaxIdleConns:        256,
-			IdleConnTimeout:     time.Minute,
-			ForceAttemptHTTP2:   false,
-		},
-		// Events and bodies of unknown length go on as they come, whatever stands here; one of a
-		// known length that comes slowly is not held back for longer than this.
-		FlushInterval: 10 * time.Millisecond,
-		BufferPool:    &buffers{},
-		ErrorLog:      slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
-		ErrorHandler:  n.failed,
-	}
-	return n
-}
-
-// buffers are those of bodies on their way. Without them each answer makes one of its own.
-type buffers struct{ pool sync.Pool }
-
-// bodyBuffer is what io.Copy uses too, in bytes.
-const bodyBuffer = 32 << 10
-
-func (b *buffers) Get() []byte {
-	if p, ok := b.pool.Get().(*[]byte); ok {
-		return *p
-	}
-	return make([]byte, bodyBuffer)
-}
-
-func (b *buffers) Put(p []byte) { b.pool.Put(&p) }
-
-// destination is a port of one run of a workspace.
-type destination struct {
-	workspace workspace.Workspace
-	port      int
-}
-
-// address names the destination in the pool of connections. Another run is another
-// address, so no connection of an earlier one is used again.
-func (d destination) address() string {
-	return d.workspace.ID + "." + d.workspace.Run + ":" + strconv.Itoa(d.port)
-}
-
-type destinationKey struct{}
-
-func target(ctx context.Context) destination {
-	to, _ := ctx.Value(destinationKey{}).(destination)
-	return to
-}
-
-// dial connects to what destination.address has named.
-func (n *Names) dial(ctx context.Context, _, address string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		return nil, err
-	}
-	id, run, _ := strings.Cut(host, ".")
-	return n.house.Reach(ctx, id, run, number)
-}
-
-// ServeHTTP carries one request.
-func (n *Names) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	to, page := n.find(r)
-	if page != nil {
-		write(rw, r, page)
-		return
-	}
-	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), destinationKey{}, to))
-	defer cancel(nil)
-	v := n.door.guests.enter(ctx, n.house, to.workspace, activity.HTTP, peerOf(r), func() { cancel(errKicked) })
-	defer v.leave()
-	v.request(r)
-	n.proxy.ServeHTTP(rw, r.WithContext(ctx))
-}
-
-// peerOf is where r comes from.
-func peerOf(r *http.Request) net.Addr {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return &net.TCPAddr{}
-	}
-	return net.TCPAddrFromAddrPort(at)
-}
-
 // find is where r goes, or what to say instead.
-func (n *Names) find(r *http.Request) (destination, *preview.Page) {
+func (c *caller) find(r *http.Request) (destination, *preview.Page) {
 	to, err := parseHost(r.Host)
 	if err != nil {
-		return destination{}, n.astray(r, err)
+		return destination{}, c.astray(r, err)
 	}
-	w, err := n.house.Named(to.name)
+	w, err := c.house.Named(to.name)
 	if fault.Is(err, fault.NotFound) {
 		return destination{}, &preview.Page{
 			Status: http.StatusNotFound, Title: "No workspace " + to.name,
@@ -181,9 +68,12 @@ func (n *Names) find(r *http.Request) (destination, *preview.Page) {
 	if err != nil {
 		return destination{}, problem(workspace.Workspace{Name: to.name}, err)
 	}
-	if w.State != workspace.Initializing || !n.answers(r.Context(), w, to.port) {
+	if w.State != workspace.Running {
+		c.watch() // the rest may take long
+	}
+	if w.State != workspace.Initializing || !c.answers(w, to.port) {
 		var page *preview.Page
-		if w, page = n.door.rouse(r.Context(), n.house, w, r); page != nil {
+		if w, page = c.door.rouse(c.ctx, c.house, w, r); page != nil {
 			return destination{}, page
 		}
 	}
@@ -193,7 +83,7 @@ func (n *Names) find(r *http.Request) (destination, *preview.Page) {
 	if to.port == 0 {
 		return destination{}, &preview.Page{
 			Status: http.StatusBadGateway, Title: w.Name + " has no port of its own",
-			Text: fmt.Sprintf("workspace %s names no port", w.Name), Items: items(n.house.Offers(r.Context(), w.ID)),
+			Text: fmt.Sprintf("workspace %s names no port", w.Name), Items: items(c.house.Offers(c.ctx, w.ID)),
 			Hint: "ask for one as PORT." + w.Name + api.NameSuffix,
 		}
 	}
@@ -202,22 +92,22 @@ func (n *Names) find(r *http.Request) (destination, *preview.Page) {
 
 // answers reports whether something inside listens already, though the workspace still
 // prepares itself: its lifecycle commands may take long.
-func (n *Names) answers(ctx context.Context, w workspace.Workspace, port int) bool {
+func (c *caller) answers(w workspace.Workspace, port int) bool {
 	if port == 0 {
 		port = w.Spec.Port
 	}
-	c, err := n.house.Reach(ctx, w.ID, w.Run, port)
+	conn, err := c.house.Reach(c.ctx, w.ID, w.Run, port)
 	if err != nil {
 		return false
 	}
-	_ = c.Close()
+	_ = conn.Close()
 	return true
 }
 
 // astray answers hosts that lead nowhere. Those of others are refused: a page from
 // elsewhere could have its own name lead to this machine.
-func (n *Names) astray(r *http.Request, err error) *preview.Page {
-	hint := "open " + api.NameURL(n.door.NamesAddress(), "NAME", 1, 1) + " with a name of `wsctl list`"
+func (c *caller) astray(r *http.Request, err error) *preview.Page {
+	hint := "open " + api.NameURL(c.door.NamesAddress(), "NAME", 1, 1) + " with a name of `wsctl list`"
 	if errors.Is(err, errForeignHost) && !isHere(r.Host) {
 		return &preview.Page{
 			Status: http.StatusMisdirectedRequest, Title: "Not served here",
@@ -234,25 +124,6 @@ func isHere(host string) bool {
 	}
 	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return strings.EqualFold(host, "localhost") || strings.HasSuffix(strings.ToLower(host), api.NameSuffix) || err == nil && addr.IsLoopback()
-}
-
-// errKicked is why a request whose session was ended is not answered.
-var errKicked = errors.New("the session of this client was ended with wsctl sessions --kick")
-
-// failed answers a request that could not be carried.
-func (n *Names) failed(rw http.ResponseWriter, r *http.Request, err error) {
-	to := target(r.Context())
-	n.door.log.Debug("cannot carry a request", "workspace", to.workspace.ID, "port", to.port, "err", err)
-	page := problem(to.workspace, err)
-	switch {
-	case errors.Is(context.Cause(r.Context()), errKicked):
-		page.Status, page.Text, page.Hint = http.StatusServiceUnavailable, errKicked.Error(), "ask again for a new one"
-	case r.Context().Err() != nil:
-		return // nobody is there to be told
-	case errors.Is(err, syscall.ECONNREFUSED):
-		page = unheard(r.Context(), n.house, to.workspace, to.port)
-	}
-	write(rw, r, page)
 }
 
 // young is how long after its start a workspace's own servers may still be on their way.
@@ -280,13 +151,4 @@ func items(offers []api.Listening) []preview.Item {
 		out = append(out, preview.Item{Name: "port " + strconv.Itoa(o.Port), URL: o.URL, About: about})
 	}
 	return out
-}
-
-func write(rw http.ResponseWriter, r *http.Request, p *preview.Page) {
-	h, body := p.Answer(intent.Navigates(r))
-	for k, v := range h {
-		rw.Header()[k] = v
-	}
-	rw.WriteHeader(p.Status)
-	_, _ = rw.Write(body)
 }

@@ -14,8 +14,8 @@ import (
 const halfOpen = 5 * time.Minute
 
 // relay copies both ways until both sides have ended, one has failed, or one has ended
-// and the other is silent for longer than linger. heard sees every byte that comes from a;
-// what goes to a is moved by the kernel alone, where it can.
+// and the other is silent for longer than linger. heard, if there is one, sees every byte
+// that comes from a; what nobody sees is moved by the kernel alone, where it can.
 func relay(a, b net.Conn, heard func([]byte), linger time.Duration) {
 	ends := make(chan error, 2)
 	oneWay := func(dst, src net.Conn) {
@@ -31,7 +31,11 @@ func relay(a, b net.Conn, heard func([]byte), linger time.Duration) {
 		ends <- err
 	}
 	go oneWay(a, b)
-	oneWay(b, overheard{a, heard})
+	var from net.Conn = a
+	if heard != nil {
+		from = overheard{a, heard}
+	}
+	oneWay(b, from)
 	_, _ = <-ends, <-ends
 }
 
@@ -47,6 +51,24 @@ func (o overheard) Read(p []byte) (int, error) {
 		o.heard(p[:n])
 	}
 	return n, err
+}
+
+// WriteTo implements io.WriterTo: a connection that says little needs no memory of its own.
+func (o overheard) WriteTo(w io.Writer) (n int64, err error) {
+	p := pieces.Get().(*piece)
+	defer pieces.Put(p)
+	for {
+		m, err := o.Read(p[:])
+		if m > 0 {
+			if _, err := w.Write(p[:m]); err != nil {
+				return n, err
+			}
+			n += int64(m)
+		}
+		if err != nil {
+			return n, whole(err)
+		}
+	}
 }
 
 // abort closes c so that the other side learns that something failed, and does not take

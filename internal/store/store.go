@@ -37,7 +37,8 @@ type Store struct {
 	db       *bbolt.DB
 	file     *os.File
 
-	cache *cache
+	cache  *cache
+	writes atomic.Uint64
 
 	// failed is set once by the first write whose outcome is unknown.
 	failed atomic.Pointer[fault.Error]
@@ -98,6 +99,10 @@ func (s *Store) View(fn func(*Tx) error) error {
 	return err
 }
 
+// Writes counts the transactions that may have changed something. What a View has read
+// after a look at the count is still so while the count is the same.
+func (s *Store) Writes() uint64 { return s.writes.Load() }
+
 var errNothing = errors.New("nothing was written")
 
 // Update runs fn and commits what it wrote, or nothing if fn fails; then it
@@ -122,6 +127,9 @@ func (s *Store) Update(fn func(*Tx) error) error {
 			return inner
 		})
 	})
+	if !errors.Is(err, errNothing) {
+		s.writes.Add(1)
+	}
 	switch {
 	case err == nil:
 		s.reserveSpace()
