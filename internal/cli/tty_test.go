@@ -330,16 +330,21 @@ func TestStreamsFollow(t *testing.T) {
 			}
 			found := make(chan bool, 1)
 			go func() { found <- finds(t, out, tt.want) }()
-			h.must(t, "pause", "demo")
-			h.must(t, "resume", "demo")
-			h.must(t, "create", "second", "--stopped")
-			h.must(t, "delete", "second")
-			select {
-			case ok := <-found:
-				if !ok {
-					t.Errorf("the stream ended without %s", tt.want)
+			said := false
+			for end := time.Now().Add(20 * time.Second); !said && time.Now().Before(end); { // again: the stream may not have begun when it happens
+				h.must(t, "pause", "demo")
+				h.must(t, "resume", "demo")
+				h.must(t, "create", "second", "--stopped")
+				h.must(t, "delete", "second")
+				select {
+				case ok := <-found:
+					if said = true; !ok {
+						t.Errorf("the stream ended without %s", tt.want)
+					}
+				default:
 				}
-			case <-time.After(20 * time.Second):
+			}
+			if !said {
 				t.Errorf("the stream never said %s", tt.want)
 			}
 			_ = cmd.Process.Signal(os.Interrupt)
