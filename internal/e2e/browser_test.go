@@ -24,14 +24,15 @@ import (
 	"github.com/wsctl/wsctl/internal/wstest"
 )
 
-// browse opens an address in a Chromium of its own until the test ends.
-func browse(t *testing.T, urls ...string) {
+// browse opens an address in a Chromium of its own until the test ends. It returns the
+// folder of its profile.
+func browse(t *testing.T, urls ...string) (dir string) {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatal("chromium is missing; `make test` installs it")
 	}
-	dir, err := os.MkdirTemp("", "wsd-browser-")
+	dir, err = os.MkdirTemp("", "wsd-browser-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +50,7 @@ func browse(t *testing.T, urls ...string) {
 		for end := time.Now().Add(patience); os.RemoveAll(dir) != nil && time.Now().Before(end); time.Sleep(50 * time.Millisecond) { // its children end a little later
 		}
 	})
+	return dir
 }
 
 // site serves a page and, on the same origin, the API of a daemon, as a server of the user's

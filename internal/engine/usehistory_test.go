@@ -249,6 +249,9 @@ func (h *useHistory) work(on bool) {
 }
 
 func (h *useHistory) startAgain(u *used) {
+	if u.left.Equal(time.Now()) {
+		return // whether who leaves in the very instant of a start has seen it is open
+	}
 	before := h.get(u.name)
 	if before.State != workspace.Stopped && before.State != workspace.Failed {
 		return

@@ -1,0 +1,227 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/client"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// A real Vite in a real browser's tab: saving files in an editor and clicking keep the
+// workspace running; hot replacement of what a program writes, its socket and its
+// heartbeats do not, nor does the tab bring it back.
+func TestATabOfViteIsUsedByWhoSavesAndClicks(t *testing.T) {
+	t.Parallel() // it mostly waits
+	h, door := lived(t)
+	w, tab := h.vite(t, door)
+	edit := make(chan api.Frame)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	go func() {
+		for range client.New(client.Options{Socket: h.Socket}).Subscribe(ctx, client.SubscribeOptions{Workspace: w.Name, Send: edit}) { //nolint:revive // it only sends
+		}
+	}()
+	version := 0
+	replaced := func() {
+		version++
+		h.writes(w, fmt.Sprintf("export const version = %d;", version))
+		tab.shows("version " + fmt.Sprint(version))
+	}
+	replaced()
+	load := tab.load()
+	h.ok("hold", w.Name, "--rm", h.why(w.Name).Holds[0].ID)
+
+	saved, _ := json.Marshal(api.FileChange{Paths: []string{"site/version.js"}, Kind: "saved"})
+	h.every(t, w.Name, time.Second, background+2*time.Second, func() {
+		select {
+		case edit <- api.Frame{V: 1, Type: api.FrameFileChange, Workspace: w.ID, Payload: saved}:
+		case <-time.After(patience):
+			t.Fatal("the editor is not connected")
+		}
+		replaced()
+	})
+	h.lastUsedBy(t, w.Name, activity.FileSaved, "site/version.js")
+	if got := tab.load(); got != load {
+		t.Error("a module was not replaced in place: the page was loaded anew")
+	}
+	h.every(t, w.Name, time.Second, background+2*time.Second, func() { tab.click() })
+	h.lastUsedBy(t, w.Name, activity.Navigation, "GET /next")
+	leave()
+
+	used := h.why(w.Name).Facts.Engaged
+	for range 3 {
+		replaced() // nobody has said that this is a person's
+	}
+	if got := h.why(w.Name).Facts.Engaged; got.After(used.Add(time.Second)) {
+		t.Errorf("what a program wrote counts as use, %v after the last click", got.Sub(used))
+	}
+	if got := tab.text(); strings.HasPrefix(got, "sockets 0 ") { // there may be more: the browser keeps the page before
+		t.Fatalf("the tab holds %q", got)
+	}
+	h.wantEnd(t, w.Name, background)
+	time.Sleep(3 * time.Second) // Vite's client asks every second whether the server is back
+	if w := h.why(w.Name).Workspace; w.State != workspace.Stopped {
+		t.Errorf("a tab that was left open made it %s", w.State)
+	}
+}
+
+// vite makes a workspace with a Vite project, held for now, and a tab in which it is open.
+func (h *house) vite(t *testing.T, door string) (workspace.Workspace, *viteTab) {
+	t.Helper()
+	script, err := os.ReadFile(filepath.Join("testdata", "vite.sh"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := h.ordinary("vite", "--port", "5173", "--env", "NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt", "--memory", "1g")
+	h.ok("hold", w.Name, "--for", "10m")
+	h.ok("exec", w.Name, "--", "sh", "-ec", string(script))
+	_, port, _ := net.SplitHostPort(door)
+	tab := &viteTab{t: t, door: door, host: w.Name + ".localhost:" + port}
+	for end := time.Now().Add(patience); !strings.HasPrefix(tab.text(), "sockets 0"); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("vite does not answer: %s", h.ok("exec", w.Name, "--", "cat", "/tmp/vite.log"))
+		}
+	}
+	tab.profile = browse(t, "http://"+tab.host+"/")
+	tab.shows("version 0")
+	return w, tab
+}
+
+// writes changes the module from outside of wsd, as a program inside would.
+func (h *house) writes(w workspace.Workspace, text string) {
+	h.t.Helper()
+	id := h.docker.Run("ps", "-q", "--filter", "label=wsd.workspace="+w.ID, "--filter", "label=wsd.role=workspace")
+	h.docker.Run("exec", id, "sh", "-c", `echo "$1" >/workspace/site/.new && mv /workspace/site/.new /workspace/site/version.js`, "sh", text)
+}
+
+func (h *house) lastUsedBy(t *testing.T, name string, kind activity.Evidence, what string) {
+	t.Helper()
+	ledger := h.why(name).Ledger
+	var last activity.Entry
+	for _, e := range ledger {
+		if e.Kind.Engages() && !e.Last.Before(last.Last) {
+			last = e
+		}
+	}
+	if last.Kind != kind || last.What != what {
+		t.Errorf("it was last used by %+v, want %s %s", last, kind, what)
+	}
+}
+
+// viteTab is a tab of a browser, and what the dev server knows of it.
+type viteTab struct {
+	t                   *testing.T
+	door, host, profile string
+	devtools            *websocket.Conn
+	sent                int
+}
+
+// text is asked for as a page asks, which is no use.
+func (v *viteTab) text() string { return answerTo(v.t, v.door, v.host, "/tab", "Sec-Fetch-Mode: cors") }
+
+func (v *viteTab) shows(want string) {
+	v.t.Helper()
+	got := ""
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if got = v.text(); strings.HasSuffix(got, " "+want) {
+			return
+		}
+	}
+	v.t.Fatalf("the tab tells %q, want %q", got, want)
+}
+
+// load is which load of the page the tab shows.
+func (v *viteTab) load() string {
+	v.t.Helper()
+	words := strings.Fields(v.text())
+	if len(words) < 4 {
+		v.t.Fatalf("the tab tells %q", words)
+	}
+	return words[3]
+}
+
+// click presses the mouse on the link that fills the page.
+func (v *viteTab) click() {
+	v.t.Helper()
+	if v.devtools == nil {
+		v.devtools = v.attach()
+	}
+	for _, kind := range []string{"mousePressed", "mouseReleased"} {
+		v.sent++
+		v.say(fmt.Sprintf(`{"id": %d, "method": "Input.dispatchMouseEvent", "params": {"type": %q, "x": 50, "y": 50, "button": "left", "clickCount": 1}}`, v.sent, kind))
+	}
+}
+
+// say sends a command of the DevTools protocol and waits for its answer.
+func (v *viteTab) say(command string) {
+	v.t.Helper()
+	ctx, cancel := context.WithTimeout(v.t.Context(), patience)
+	defer cancel()
+	if err := v.devtools.Write(ctx, websocket.MessageText, []byte(command)); err != nil {
+		v.t.Fatal(err)
+	}
+	for {
+		_, data, err := v.devtools.Read(ctx)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		var m struct {
+			ID    int
+			Error json.RawMessage
+		}
+		if json.Unmarshal(data, &m) == nil && m.ID == v.sent {
+			if m.Error != nil {
+				v.t.Fatalf("the browser answers %s", m.Error)
+			}
+			return
+		}
+	}
+}
+
+// attach connects to the browser's DevTools of the tab.
+func (v *viteTab) attach() *websocket.Conn {
+	v.t.Helper()
+	raw, err := os.ReadFile(filepath.Join(v.profile, "DevToolsActivePort"))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	port, _, _ := strings.Cut(string(raw), "\n")
+	req, err := http.NewRequestWithContext(v.t.Context(), http.MethodGet, "http://127.0.0.1:"+port+"/json/list", nil)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var pages []struct{ URL, WebSocketDebuggerURL string }
+	if err := json.NewDecoder(res.Body).Decode(&pages); err != nil {
+		v.t.Fatal(err)
+	}
+	for _, p := range pages {
+		if strings.Contains(p.URL, v.host) {
+			conn, _, err := websocket.Dial(v.t.Context(), p.WebSocketDebuggerURL, nil)
+			if err != nil {
+				v.t.Fatal(err)
+			}
+			v.t.Cleanup(func() { _ = conn.CloseNow() })
+			return conn
+		}
+	}
+	v.t.Fatalf("the browser shows %+v", pages)
+	return nil
+}
