@@ -66,6 +66,8 @@ func (e *Engine) reconcile(ctx context.Context) bool {
 		st, ok := found[ref(w)]
 		if differs(w, st, ok) {
 			e.report(ctx, w, seen{status: st, gone: !ok})
+		} else if _, told := w.Condition(workspace.NetworkLost); told != st.Cut && w.Job == "" {
+			e.noteCut(ctx, w, st.Cut)
 		}
 		if w.Job == "" {
 			current[w.ID] = w.Generation
@@ -81,6 +83,28 @@ func (e *Engine) reconcile(ctx context.Context) bool {
 	}
 	e.compared.Store(asked.UnixNano())
 	return true
+}
+
+// noteCut records whether a workspace that runs is without its network, which nothing but a
+// new start brings back: its processes cannot be given another one.
+func (e *Engine) noteCut(ctx context.Context, asked workspace.Workspace, cut bool) {
+	err := e.do(ctx, func(t *turn) error {
+		w, err := t.Workspace(asked.ID)
+		if err != nil || w.Revision != asked.Revision { // it has changed: the next look decides
+			return nil
+		}
+		w = w.Clone()
+		if !cut {
+			return t.unnote(&w, workspace.NetworkLost)
+		}
+		return t.note(&w, workspace.Condition{
+			Type: workspace.NetworkLost, Status: true, Reason: "removed_outside",
+			Detail: "its network was removed with the engine's own tools: it is not reached and reaches nothing; a restart of the workspace brings a new one",
+		})
+	})
+	if err != nil && ctx.Err() == nil {
+		e.log.Warn("cannot record what was seen", "workspace", asked.Name, "err", err)
+	}
 }
 
 func (e *Engine) list(ctx context.Context) ([]rt.Status, error) {

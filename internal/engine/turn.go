@@ -105,6 +105,7 @@ func (t *turn) move(w *workspace.Workspace, trigger workspace.Trigger, actor str
 	if to == workspace.Stopped || to == workspace.Failed { // nothing is missed any more
 		w.DropCondition(workspace.AgentUnreachable)
 		w.DropCondition(workspace.AgentOutdated)
+		w.DropCondition(workspace.NetworkLost)
 	}
 	if err := t.put(w); err != nil {
 		return err

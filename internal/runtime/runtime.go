@@ -74,6 +74,7 @@ type Status struct {
 	FinishedAt time.Time
 	Spec       string   // value of the spec-hash label
 	Warnings   []string // limits that the engine discarded, at Ensure only
+	Cut        bool     // it runs and its network is gone; told by List only
 }
 
 // Info tells about the engine.

@@ -24,10 +24,11 @@ func (d *Driver) Inspect(ctx context.Context, r runtime.Ref) (runtime.Status, er
 // List returns the containers of all workspaces of this instance. One that vanishes
 // while the list is made is left out.
 func (d *Driver) List(ctx context.Context) ([]runtime.Status, error) {
-	all, err := d.containers(ctx, labelRole+"="+roleWorkspace)
+	every, err := d.containers(ctx)
 	if err != nil {
 		return nil, err
 	}
+	all, connected := apart(d, every)
 	out := make([]runtime.Status, len(all))
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
@@ -39,6 +40,7 @@ func (d *Driver) List(ctx context.Context) ([]runtime.Status, error) {
 			in, err := d.inspectID(ctx, c.ID) // the list itself has neither times nor exit status
 			if err == nil {
 				out[i] = status(in)
+				out[i].Cut = in.State.Running && !connected[sandboxOf(string(in.HostConfig.NetworkMode))]
 			}
 			errs[i] = err
 		})
@@ -54,6 +56,22 @@ func (d *Driver) List(ctx context.Context) ([]runtime.Status, error) {
 		}
 	}
 	return kept, nil
+}
+
+// apart returns the containers of workspaces, and which sandboxes have a network.
+func apart(d *Driver, every []container.Summary) (workspaces []container.Summary, connected map[string]bool) {
+	connected = map[string]bool{}
+	for _, c := range every {
+		switch {
+		case d.ours(c.Labels, roleWorkspace):
+			workspaces = append(workspaces, c)
+		case d.ours(c.Labels, roleSandbox) && c.State == container.StateRunning && c.NetworkSettings != nil:
+			for _, n := range c.NetworkSettings.Networks {
+				connected[c.ID] = connected[c.ID] || n.IPAddress != ""
+			}
+		}
+	}
+	return workspaces, connected
 }
 
 // containers lists our containers of every role, running or not.

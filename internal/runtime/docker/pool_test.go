@@ -107,6 +107,57 @@ func boxRuns(t *testing.T, d *Driver, r runtime.Ref) bool {
 	return box.State.Running
 }
 
+func TestARunningWorkspaceWithoutItsNetworkIsListedAsCut(t *testing.T) {
+	d, e := newDriver(t), engine(t)
+	for what, cut := range map[string]func(box container.InspectResponse) error{
+		"the sandbox is killed": func(box container.InspectResponse) error { return e.ContainerKill(t.Context(), box.ID, "KILL") },
+		"the sandbox is removed": func(box container.InspectResponse) error {
+			return e.ContainerRemove(t.Context(), box.ID, container.RemoveOptions{Force: true})
+		},
+		"the network is disconnected": func(box container.InspectResponse) error {
+			return e.NetworkDisconnect(t.Context(), string(box.HostConfig.NetworkMode), box.ID, true)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := testContainer("cut", "serve", "8080")
+			up(t, d, c)
+			listed := func() (st runtime.Status) {
+				t.Helper()
+				all, err := d.List(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, s := range all {
+					if s.Ref == c.Ref {
+						st = s
+					}
+				}
+				return st
+			}
+			if st := listed(); st.Cut || st.State != runtime.ObservedRunning {
+				t.Fatalf("before: %+v", st)
+			}
+			in, err := d.inspect(t.Context(), c.Ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			box, err := d.inspectSandbox(t.Context(), sandboxOf(string(in.HostConfig.NetworkMode)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cut(box); err != nil {
+				t.Fatal(err)
+			}
+			if st := listed(); !st.Cut || st.State != runtime.ObservedRunning {
+				t.Errorf("after: %+v", st)
+			}
+			if err := d.Remove(t.Context(), c.Workspace); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
 func TestSandboxesOfLongStoppedWorkspacesStopAndComeBack(t *testing.T) {
 	d := newDriver(t, func(c *Config) { c.Keep = 1 })
 	old, recent := testContainer("old", "serve", "8080"), testContainer("recent", "serve", "8080")

@@ -59,6 +59,17 @@ func (e *Engine) StartByHand(r runtime.Ref) error {
 	})
 }
 
+// CutByHand takes away the network of a running container, which stays so until it ends.
+func (e *Engine) CutByHand(r runtime.Ref) error {
+	return e.byHand(r, func(c *container, _ time.Time) error {
+		if c.run == nil {
+			return runtime.ErrNotRunning
+		}
+		c.run.cut = true
+		return nil
+	})
+}
+
 // SetUsage fixes what Stats tells; Time and MemoryLimit are filled in by Stats.
 func (e *Engine) SetUsage(r runtime.Ref, u workspace.Usage) error {
 	return e.byHand(r, func(c *container, _ time.Time) error {

@@ -43,6 +43,7 @@ type run struct {
 	done   chan struct{} // closed when the processes are gone
 	thawed chan struct{} // closed when not frozen
 	frozen bool
+	cut    bool   // from its network, by hand
 	port   int    // 0: nothing listens
 	root   string // folder that is served
 	deaf   bool

@@ -27,7 +27,9 @@ func (d *Driver) List(ctx context.Context) (out []runtime.Status, err error) {
 		out = make([]runtime.Status, 0, len(sites))
 		for _, s := range sites {
 			for _, c := range s.containers {
-				out = append(out, c.status())
+				st := c.status()
+				st.Cut = c.run != nil && c.run.cut
+				out = append(out, st)
 			}
 		}
 		return nil
