@@ -144,8 +144,9 @@ func newDaemonStopCmd(f *Factory) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stop",
 		Short: "Stop wsd; workspaces go on running",
-		Long: `Stops wsd and waits until it has ended. Workspaces go on running. Where wsd is a unit
-of systemd, stop that instead, or it may be started again.`,
+		Long: `Stops wsd and waits until it has ended. Workspaces go on running. Where there are none,
+the containers that wsd keeps ready for new ones are removed; the images stay. Where wsd
+is a unit of systemd, stop that instead, or it may be started again.`,
 		Example: "  wsctl daemon stop",
 		Args:    takes(0, 0, ""),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runDaemonStop(cmd.Context(), f) },
@@ -172,7 +173,23 @@ func runDaemonStop(ctx context.Context, f *Factory) error {
 		return err
 	}
 	res.Stopped, res.PID = true, st.PID
-	return f.result(res, func(io.Writer) error { return f.print("wsd is stopped; workspaces go on running\n") })
+	return f.result(res, func(io.Writer) error { return f.print("wsd is stopped%s\n", left(st.Workspaces)) })
+}
+
+// left says what a wsd that has ended leaves.
+func left(counts map[workspace.State]int) string {
+	all := 0
+	for _, n := range counts {
+		all += n
+	}
+	running := counts[workspace.Running]
+	switch {
+	case all == 0:
+		return ""
+	case running == 0:
+		return "; its workspaces are kept"
+	}
+	return fmt.Sprintf("; %s running", map[bool]string{true: "1 workspace goes on", false: fmt.Sprintf("%d workspaces go on", running)}[running == 1])
 }
 
 // endProcess asks a process to end and waits until it has. Signal 0 asks whether it

@@ -182,7 +182,7 @@ func detailTexts(e event.Event) []string {
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(rest)) {
-		texts = append(texts, k+"="+rest[k])
+		texts = append(texts, k+"="+render.LocalTime(rest[k]))
 	}
 	return texts
 }

@@ -240,7 +240,36 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.loop(ctx)
 	e.group.Wait()
 	e.bus.Close()
+	e.cool(context.WithoutCancel(ctx))
 	return e.farewell()
+}
+
+// coolIn bounds what is done at the end for a tidy machine.
+const coolIn = 10 * time.Second
+
+// cool removes what is kept ready, where there is no workspace: whoever has deleted all and
+// stops wsd expects that nothing of it is left running. With workspaces it stays, for a wsd
+// that comes back.
+func (e *Engine) cool(ctx context.Context) {
+	w, warms := e.cfg.Driver.(rt.Warmer)
+	if _, up := e.health.engine(); !warms || !up {
+		return
+	}
+	count := 0
+	err := e.cfg.Store.View(func(tx *store.Tx) error {
+		for _, n := range tx.CountByState("") {
+			count += n
+		}
+		return nil
+	})
+	if err != nil || count > 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, coolIn)
+	defer cancel()
+	if err := w.Cool(ctx); err != nil {
+		e.log.Warn("cannot remove the sandboxes that were kept ready; `wsctl gc` of the next wsd does", "err", err)
+	}
 }
 
 func (e *Engine) spawn(fn func()) {

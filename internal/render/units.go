@@ -45,6 +45,16 @@ func count(n time.Duration, unit string) string {
 	return strconv.FormatInt(int64(n), 10) + " " + unit
 }
 
+// LocalTime writes a time of the API (RFC 3339) as people read a clock, here and to the
+// second; any other text stays as it is.
+func LocalTime(s string) string {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return s
+	}
+	return t.Local().Format(time.DateTime)
+}
+
 // Elapsed says how long something took, with the precision that helps: "240 ms",
 // "1.2 s", "3 min 5 s".
 func Elapsed(d time.Duration) string {

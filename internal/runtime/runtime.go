@@ -219,6 +219,8 @@ type Driver interface {
 type Warmer interface {
 	// Warm keeps the ready things at their wanted count until ctx ends.
 	Warm(ctx context.Context) error
+	// Cool removes them. It is called when Warm has returned and nothing is being made.
+	Cool(ctx context.Context) error
 }
 
 // Examiner is a driver that can tell, without asking an engine, that it would never make a

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -32,12 +33,25 @@ func (m *Model) openPalette() tea.Cmd {
 	return nil
 }
 
-// found are the actions whose name has every word that was typed.
+// found are the actions whose name has every word that was typed; first those that begin
+// with it, then those of which a word does.
 func (p *palette) found() []action {
-	words := strings.Fields(strings.ToLower(p.input.value()))
-	return slices.DeleteFunc(slices.Clone(p.all), func(a action) bool {
+	typed := strings.ToLower(strings.TrimSpace(p.input.value()))
+	words := strings.Fields(typed)
+	found := slices.DeleteFunc(slices.Clone(p.all), func(a action) bool {
 		return slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(a.name, w) })
 	})
+	rank := func(a action) int {
+		switch {
+		case strings.HasPrefix(a.name, typed):
+			return 0
+		case strings.Contains(a.name, " "+typed):
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(found, func(a, b action) int { return cmp.Compare(rank(a), rank(b)) })
+	return found
 }
 
 func (p *palette) key(m *Model, k tea.KeyMsg) tea.Cmd {

@@ -60,10 +60,19 @@ func (p *prompt) key(m *Model, k tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
-// view is the line of the question.
-func (p *prompt) view(m *Model, width int) string {
-	title := " " + render.Fit(render.Escape(p.title), max(8, width-inputRoom)) + " "
-	return m.theme.key.paint(title) + p.input.view(m.theme, max(4, width-render.Width(title)-2))
+// view is the question and what is typed: on one line, or below each other where the
+// question alone fills one and there are lines to spare.
+func (p *prompt) view(m *Model, width int) []string {
+	title := render.Escape(p.title)
+	if render.Width(title) > width-inputRoom && m.height > 8 {
+		var lines []string
+		for _, part := range broken(title, width-2) {
+			lines = append(lines, " "+m.theme.key.paint(part))
+		}
+		return append(lines, " ▸ "+p.input.view(m.theme, max(4, width-4)))
+	}
+	title = " " + render.Fit(title, max(8, width-inputRoom)) + " "
+	return []string{m.theme.key.paint(title) + p.input.view(m.theme, max(4, width-render.Width(title)-2))}
 }
 
 // aside is what stands below the question: what is wrong, or the equal command.

@@ -180,7 +180,7 @@ func (m *Model) linkText() string {
 func (m *Model) status() []string {
 	switch {
 	case m.prompt != nil:
-		return []string{m.prompt.view(m, m.width)}
+		return m.prompt.view(m, m.width)
 	case m.toast != nil:
 		return m.toastLines(m.width)
 	case m.list.selected() == nil || m.overlaid() || m.inside && !m.split():
@@ -213,8 +213,11 @@ func (m *Model) footer() string {
 		if wrong {
 			colour = m.theme.busy
 		}
-		keys := " " + m.keys([][2]string{{"enter", "ok"}, {"esc", "back"}})
-		return cut(keys+"  "+colour.paint(render.Escape(text)), m.width)
+		keys := m.keys([][2]string{{"enter", "ok"}, {"esc", "back"}}) + "  "
+		if wrong && plainWidth(keys)+render.Width(text) > m.width-1 {
+			keys = "" // what is wrong matters more
+		}
+		return cut(" "+keys+colour.paint(render.Escape(text)), m.width)
 	}
 	switch {
 	case m.help:
@@ -290,7 +293,7 @@ func (m *Model) emptyView() []string {
 	}
 	return []string{
 		"", "  " + t.bold.paint("No workspaces yet."), "",
-		"  " + t.key.paint("n") + "  creates one: of a template, an image, git", "",
+		"  " + t.key.paint("n") + "  creates one, with a form", "",
 		"  or from a shell:", "",
 		"    " + t.accent.paint("wsctl create demo"),
 		"    " + t.accent.paint("wsctl create app --git URL"),

@@ -79,6 +79,33 @@ func (d *Driver) warmOnce(ctx context.Context) error {
 	return nil
 }
 
+// Cool removes the spare sandboxes, and networks on which no sandbox is.
+func (d *Driver) Cool(ctx context.Context) error {
+	_, stopped, all, err := d.discover(ctx)
+	if err != nil {
+		return err
+	}
+	spares := stopped
+	for id := d.pool.pop(); id != ""; id = d.pool.pop() {
+		spares = append(spares, id)
+	}
+	nets, err := d.networks(ctx)
+	if err != nil {
+		return err
+	}
+	var group errgroup.Group
+	group.SetLimit(orphansAtOnce)
+	for _, id := range spares {
+		group.Go(func() error { return d.removeSandbox(ctx, id) })
+	}
+	for _, n := range nets {
+		if !slices.ContainsFunc(all, func(c container.Summary) bool { return c.HostConfig.NetworkMode == n.ID }) {
+			group.Go(func() error { return d.removeNetwork(ctx, n.ID) })
+		}
+	}
+	return group.Wait()
+}
+
 // discover asks for all our containers and folds the free sandboxes into the pool.
 func (d *Driver) discover(ctx context.Context) (running, stopped []string, all []container.Summary, err error) {
 	d.pool.listing.Lock()

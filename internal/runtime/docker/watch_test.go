@@ -137,4 +137,18 @@ func TestWarmKeepsSparesReady(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("Warm ended with %v", err)
 	}
+	if err := d.Cool(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if objects, err = d.Objects(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range objects { // the network of a workspace has no label of it
+		if o.Kind == kindSandbox && o.Workspace == "" || !o.InUse {
+			t.Errorf("%s %s stays", o.Kind, o.Name)
+		}
+	}
+	if _, err := d.Stats(t.Context(), c.Ref); err != nil {
+		t.Errorf("the workspace, which goes on running: %v", err)
+	}
 }
