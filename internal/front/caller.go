@@ -169,8 +169,13 @@ func (c *caller) next() (*http.Request, *preview.Page) {
 
 // isLost reports whether err is of the connection, not of what came over it.
 func isLost(err error) bool {
-	var n net.Error
-	return errors.As(err, &n) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	for _, lost := range []error{io.EOF, io.ErrUnexpectedEOF, os.ErrDeadlineExceeded, net.ErrClosed} {
+		if errors.Is(err, lost) {
+			return true
+		}
+	}
+	var op *net.OpError
+	return errors.As(err, &op)
 }
 
 // attend begins a visit for the next exchange.

@@ -174,6 +174,7 @@ func TestWhatIsNoRequestIsRefusedAndEndsTheConnection(t *testing.T) {
 		"a coding with a tab":         {"POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", 400},
 		"HTTP/2":                      {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
 		"a tunnel":                    {"CONNECT demo.localhost:80 HTTP/1.1\r\n" + host + "\r\n", 405},
+		"a target that is none":       {"GET /%zz HTTP/1.1\r\n" + host + "\r\n", 400},
 		"another kind of address":     {"GET mailto:x HTTP/1.1\r\n" + host + "\r\n", 400},
 		"an unknown expectation":      {"GET / HTTP/1.1\r\n" + host + "Expect: more\r\n\r\n", 417},
 		"too large a head":            {"GET / HTTP/1.1\r\n" + host + "Field: " + strings.Repeat("x", 2*maxHead) + "\r\n\r\n", 431},
