@@ -264,7 +264,7 @@ func (c *caller) watching() {
 	_ = c.outer.SetReadDeadline(time.Time{})
 	go func() {
 		defer close(a.over)
-		c.lookOut()
+		c.door.contained(c.outer, c.lookOut)
 	}()
 }
 
@@ -284,25 +284,30 @@ func (c *caller) upload(r *http.Request, to net.Conn) {
 	_ = c.outer.SetReadDeadline(time.Time{})
 	go func() {
 		defer close(a.over)
-		send := asItIs(to)
-		if r.ContentLength < 0 {
-			send = inChunks(to, nil)
-		}
-		read, written := pour(send, r.Body)
-		switch {
-		case written != nil: // the server wants no more of it; what it answers is on its way
-			_, _ = io.Copy(io.Discard, r.Body)
-		case errors.Is(read, os.ErrDeadlineExceeded): // nor does anybody else
-			return
-		case read != nil: // without its end it must not look whole
-			c.end(errGone)
-			return
-		default:
-			a.whole = true
-			close(a.sent)
-		}
-		c.lookOut()
+		c.door.contained(c.outer, func() { c.pass(r, to, a) })
 	}()
+}
+
+// pass sends the body of r, and then watches whether the client is there still.
+func (c *caller) pass(r *http.Request, to net.Conn, a *aside) {
+	send := asItIs(to)
+	if r.ContentLength < 0 {
+		send = inChunks(to, nil)
+	}
+	read, written := pour(send, r.Body)
+	switch {
+	case written != nil: // the server wants no more of it; what it answers is on its way
+		_, _ = io.Copy(io.Discard, r.Body)
+	case errors.Is(read, os.ErrDeadlineExceeded): // nor does anybody else
+		return
+	case read != nil: // without its end it must not look whole
+		c.end(errGone)
+		return
+	default:
+		a.whole = true
+		close(a.sent)
+	}
+	c.lookOut()
 }
 
 // alone ends what is done aside. A body that is on its way is owed then.

@@ -486,3 +486,18 @@ func TestTheEndOfTheDoorEndsCallers(t *testing.T) {
 		t.Errorf("%d places are taken", n.carried())
 	}
 }
+
+func TestAPanicEndsItsConnectionAlone(t *testing.T) {
+	h := openRaw(t, func(c *net.TCPConn) {
+		_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+	})
+	image := func(name string) { h.behind.become(func(w *workspace.Workspace) { w.Spec.Image = name }) }
+	image(faulty)
+	k := h.call()
+	k.send("GET / HTTP/1.1\r\nHost: demo.localhost\r\n\r\n")
+	k.ends()
+	image("")
+	if res, _ := h.call().get("/"); res.StatusCode != http.StatusNoContent {
+		t.Errorf("the next one is answered %d", res.StatusCode)
+	}
+}

@@ -23,6 +23,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -167,6 +168,17 @@ func (d *Door) Run(ctx context.Context, to House, names string) error {
 	return nil
 }
 
+// contained runs do. A panic in it ends the connection, not wsd.
+func (d *Door) contained(conn net.Conn, do func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.log.Error("panic at the front door", "panic", p, "stack", string(debug.Stack()))
+			abort(conn)
+		}
+	}()
+	do()
+}
+
 // acceptRest is how long accepting rests at most when the process has no descriptors
 // left, so that neither it nor the log spins.
 const acceptRest = time.Second
@@ -197,7 +209,7 @@ func (d *Door) accept(ctx context.Context, l net.Listener, carry func(net.Conn))
 		case d.places <- struct{}{}:
 			d.group.Go(func() {
 				defer func() { <-d.places }()
-				carry(conn)
+				d.contained(conn, func() { carry(conn) })
 			})
 		default:
 			d.log.Debug("too many connections", "address", l.Addr(), "limit", cap(d.places))

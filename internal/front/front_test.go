@@ -24,6 +24,9 @@ import (
 // patience bounds every wait of these tests; none is meant to take long.
 const patience = 10 * time.Second
 
+// faulty is the image of a workspace whose look-up panics.
+const faulty = "faulty"
+
 // inside is what is behind the door: one workspace with a server of its own, or an error.
 type inside struct {
 	early bool // what initializes answers already
@@ -74,6 +77,9 @@ func (i *inside) Leased(int) (workspace.Workspace, error) {
 func (i *inside) Named(name string) (workspace.Workspace, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.row.Spec.Image == faulty {
+		panic("a fault of the door's own")
+	}
 	if name != i.row.Name {
 		return workspace.Workspace{}, fault.New(fault.NotFound, "workspace_not_found", "there is no workspace %q", name)
 	}
