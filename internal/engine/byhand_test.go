@@ -1,12 +1,61 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
+
+func TestFilesThatWereRemovedByHandAreToldAndARepositoryIsClonedAgain(t *testing.T) {
+	inAgentBubble(t, func(r *rig, a *fakeAgent) {
+		clones := func() (n int) {
+			a.tell(func(a *fakeAgent) {
+				for _, x := range a.ran {
+					if slices.Contains(x.Command, "ls-remote") {
+						n++
+					}
+				}
+			})
+			return n
+		}
+		w, _, err := r.Create(r.t.Context(), alice, api.Create{Name: "demo", Image: "debian", CreateSource: api.CreateSource{
+			Source: &workspace.Source{Kind: workspace.SourceGit, URL: "https://example.org/a.git"},
+		}}, "")
+		must(t, err)
+		r.settle()
+		lose := func(kinds ...string) (workspace.Condition, bool) {
+			t.Helper()
+			for _, kind := range kinds {
+				objects, err := r.cfg.Driver.Objects(r.t.Context())
+				must(t, err)
+				for _, o := range objects {
+					if o.Kind == kind && o.Workspace == w.ID {
+						must(t, r.cfg.Driver.RemoveObject(r.t.Context(), o))
+					}
+				}
+			}
+			time.Sleep(time.Minute)
+			r.command("demo", api.Start)
+			r.settle()
+			r.want("demo", workspace.Running)
+			return r.condition("demo", workspace.FilesLost)
+		}
+		if _, told := lose("container"); told || clones() != 1 {
+			t.Errorf("the container alone was lost: told %t, cloned %d times", told, clones())
+		}
+		if c, told := lose("container", "volume"); !told || c.Detail == "" || clones() != 2 {
+			t.Errorf("all was lost: %+v, cloned %d times", c, clones())
+		}
+		r.command("demo", api.Restart)
+		r.settle()
+		if _, told := r.condition("demo", workspace.FilesLost); told || clones() != 2 {
+			t.Errorf("at the next run: told %t, cloned %d times", told, clones())
+		}
+	})
+}
 
 func TestANetworkRemovedByHandIsToldUntilTheNextStart(t *testing.T) {
 	inBubble(t, func(r *rig) {
