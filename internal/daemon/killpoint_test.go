@@ -35,6 +35,7 @@ var killpoints = []struct {
 // A daemon that is killed anywhere in the middle of a create, and whose client asks
 // again with the same key, makes one workspace, one container and one of the rest.
 func TestKilledAtASystemCallInACreate(t *testing.T) {
+	wstest.LocalDocker(t) // without one none of the points is reached
 	needs(t, "strace")
 	for _, k := range killpoints {
 		var killed atomic.Int32
