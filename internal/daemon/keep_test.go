@@ -128,6 +128,7 @@ func knock(t *testing.T, address string) func() int {
 
 // What systemd holds stays open while wsd restarts: who comes meanwhile waits.
 func TestWhoConnectsWhileWsdRestartsIsNotRefused(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

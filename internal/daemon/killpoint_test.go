@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,12 +35,14 @@ var killpoints = []struct {
 // A daemon that is killed anywhere in the middle of a create, and whose client asks
 // again with the same key, makes one workspace, one container and one of the rest.
 func TestKilledAtASystemCallInACreate(t *testing.T) {
-	docker := wstest.LocalDocker(t)
+	wstest.LocalDocker(t) // without one none of the points is reached
 	needs(t, "strace")
 	for _, k := range killpoints {
-		killed := 0
-		for _, n := range k.at {
-			t.Run(fmt.Sprintf("%s %d", k.call, n), func(t *testing.T) {
+		var killed atomic.Int32
+		each := func(t *testing.T, n int) {
+			t.Run(strconv.Itoa(n), func(t *testing.T) {
+				t.Parallel()
+				docker := wstest.LocalDocker(t)
 				p := docker.NewProcess(t, "WSD_DOCKER_SPARE=0")
 				p.Start("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+k.call,
 					"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", k.call, n))
@@ -47,7 +51,7 @@ func TestKilledAtASystemCallInACreate(t *testing.T) {
 				cancel()
 				accepted := err == nil
 				if awaitDeathOr(t, p, "demo") {
-					killed++
+					killed.Add(1)
 				}
 				p.Kill()
 
@@ -65,7 +69,12 @@ func TestKilledAtASystemCallInACreate(t *testing.T) {
 				wantNothingAfterDelete(t, docker, p, "demo")
 			})
 		}
-		wantKilled(t, k.call, killed, len(k.at))
+		t.Run(k.call, func(t *testing.T) { // ends when all of its parallel tests have
+			for _, n := range k.at {
+				each(t, n)
+			}
+		})
+		wantKilled(t, k.call, int(killed.Load()), len(k.at))
 	}
 }
 
@@ -92,6 +101,7 @@ var startpoints = []struct {
 // A daemon that is killed anywhere in the middle of the start of a stopped workspace has
 // it running in the end: at once where the start was answered, or when it is asked again.
 func TestKilledAtASystemCallInAStart(t *testing.T) {
+	t.Parallel()
 	p, docker := onDocker(t, "WSD_DOCKER_SPARE=0")
 	needs(t, "strace")
 	create(t, p, "demo")

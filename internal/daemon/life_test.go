@@ -72,6 +72,7 @@ func TestNothingIsLeftOfATestsDaemon(t *testing.T) {
 }
 
 func TestWorkspaceAnswersOnItsLeasedPortAndNothingIsPublished(t *testing.T) {
+	t.Parallel()
 	p, d := onDocker(t)
 	w := create(t, p, "demo")
 	if status, body := page(t, w); status != http.StatusOK || !strings.Contains(body, "<title>") {
@@ -85,6 +86,7 @@ func TestWorkspaceAnswersOnItsLeasedPortAndNothingIsPublished(t *testing.T) {
 }
 
 func TestRestartOfTheDaemonLeavesTheProcessAndItsFilesAlone(t *testing.T) {
+	t.Parallel()
 	p, d := onDocker(t)
 	w := create(t, p, "demo")
 	before := d.State(container(w))
@@ -105,6 +107,7 @@ func TestRestartOfTheDaemonLeavesTheProcessAndItsFilesAlone(t *testing.T) {
 }
 
 func TestContainerRemovedByHandIsToldAndMadeAgain(t *testing.T) {
+	t.Parallel()
 	p, d := onDocker(t)
 	w := create(t, p, "demo")
 	if out, _, status := p.Wsctl("exec", "demo", "--", "sh", "-c", "echo kept > /workspace/note"); status != 0 {
@@ -124,6 +127,7 @@ func TestContainerRemovedByHandIsToldAndMadeAgain(t *testing.T) {
 }
 
 func TestPausedStoppedAndKilledByHandAreTold(t *testing.T) {
+	t.Parallel()
 	p, d := onDocker(t)
 	w := create(t, p, "demo")
 	d.Run("pause", container(w))
@@ -142,6 +146,7 @@ func TestPausedStoppedAndKilledByHandAreTold(t *testing.T) {
 }
 
 func TestForeignContainerIsNeverTouched(t *testing.T) {
+	t.Parallel()
 	p, d := onDocker(t, "WSD_DOCKER_SPARE=0")
 	w := create(t, p, "demo")
 	image := d.Run("inspect", "--format", "{{.Image}}", container(w))
@@ -173,6 +178,7 @@ func TestSecondDaemonExitsAtOnceNamingTheFirst(t *testing.T) {
 }
 
 func TestLostStoreIsNotAFirstStartWhileContainersExist(t *testing.T) {
+	t.Parallel()
 	p, d := onDocker(t)
 	w := create(t, p, "demo")
 	backup := filepath.Join(t.TempDir(), "backup")

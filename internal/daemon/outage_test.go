@@ -18,6 +18,8 @@ import (
 	"github.com/wsctl/wsctl/internal/wstest"
 )
 
+// These tests have an engine each and wait for it most of the time: they run in parallel.
+
 // startBeside runs wsd in the network of a private engine, with one workspace.
 func startBeside(t *testing.T, e *wstest.PrivateEngine) (*wstest.Process, workspace.Workspace) {
 	t.Helper()
@@ -83,6 +85,7 @@ func wantBack(t *testing.T, p *wstest.Process) {
 }
 
 func TestEngineKilledAndBackRestoresWhatRan(t *testing.T) {
+	t.Parallel()
 	e := wstest.StartPrivateEngine(t, false)
 	p, w := startBeside(t, e)
 	e.Kill()
@@ -103,6 +106,7 @@ func TestEngineKilledAndBackRestoresWhatRan(t *testing.T) {
 }
 
 func TestEngineKilledUnderLiveRestoreChangesNothing(t *testing.T) {
+	t.Parallel()
 	e := wstest.StartPrivateEngine(t, true)
 	p, w := startBeside(t, e)
 	pid := e.State(container(w)).Pid
@@ -119,6 +123,7 @@ func TestEngineKilledUnderLiveRestoreChangesNothing(t *testing.T) {
 }
 
 func TestHungEngineIsNoticedAndFoundAgain(t *testing.T) {
+	t.Parallel()
 	e := wstest.StartPrivateEngine(t, false)
 	p, w := startBeside(t, e)
 	e.Signal(syscall.SIGSTOP)
@@ -131,6 +136,7 @@ func TestHungEngineIsNoticedAndFoundAgain(t *testing.T) {
 }
 
 func TestEngineKilledInTheMiddleOfACreate(t *testing.T) {
+	t.Parallel()
 	e := wstest.StartPrivateEngine(t, false)
 	p, _ := startBeside(t, e)
 	for _, name := range []string{"second", "third"} {
@@ -167,6 +173,7 @@ func TestEngineKilledInTheMiddleOfACreate(t *testing.T) {
 // An engine that was restarted answers the creation of a volume that is there, and that
 // no container has, without its labels: it must not be taken for somebody else's.
 func TestVolumeWithoutAContainerIsOursAfterAnEngineRestart(t *testing.T) {
+	t.Parallel()
 	e := wstest.StartPrivateEngine(t, false)
 	p, w := startBeside(t, e)
 	if _, errs, status := p.Wsctl("stop", "demo"); status != 0 {
@@ -183,6 +190,7 @@ func TestVolumeWithoutAContainerIsOursAfterAnEngineRestart(t *testing.T) {
 }
 
 func TestContainerdKilledUnderTheEngineInventsNoState(t *testing.T) {
+	t.Parallel()
 	e := wstest.StartPrivateEngine(t, false)
 	p, w := startBeside(t, e)
 	before := e.State(container(w))
@@ -212,6 +220,7 @@ func TestContainerdKilledUnderTheEngineInventsNoState(t *testing.T) {
 // An engine on its way back answers with errors for a while: nothing is given up, nothing
 // is invented, and its real return is noticed.
 func TestEngineThatComesBackSlowlyIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	e := wstest.StartPrivateEngine(t, true)
 	p, w := startBeside(t, e)
 	e.Kill()
@@ -248,6 +257,7 @@ const patienceWithEngine = time.Minute
 // Without its shim the engine cannot end a process, and says that it has: a workspace is
 // stopped only once its process is gone.
 func TestStopEndsAProcessThatItsEngineHasLost(t *testing.T) {
+	t.Parallel()
 	e := wstest.StartPrivateEngine(t, false)
 	p, w := startBeside(t, e)
 	pid := e.State(container(w)).Pid

@@ -169,6 +169,7 @@ func (w *writers) wantAll(t *testing.T, p *wstest.Process) {
 }
 
 func TestPowerCutLosesNothingThatWasAnswered(t *testing.T) {
+	t.Parallel()
 	d := newDisk(t, "commit=1000")
 	p := d.daemon()
 	for cut := range 2 {
@@ -196,6 +197,7 @@ func TestPowerCutLosesNothingThatWasAnswered(t *testing.T) {
 
 // A failed sync may have dropped what it could not write, whatever later ones say.
 func TestNothingIsAnsweredAfterAFailedSyncUntilTheDaemonIsStartedAgain(t *testing.T) {
+	t.Parallel()
 	needs(t, "strace")
 	for what, n := range map[string]int{"of the data": 23, "of the head": 24} {
 		t.Run(what, func(t *testing.T) {

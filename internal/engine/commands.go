@@ -117,6 +117,7 @@ func newRun(t *turn, w *workspace.Workspace) {
 	w.DropCondition(workspace.OOMKilled)
 	w.DropCondition(workspace.Restored)
 	w.DropCondition(workspace.Ready)
+	w.DropCondition(workspace.FilesLost)
 	w.DropCondition(workspace.NetworkLost)
 	for _, kind := range agentConditions {
 		w.DropCondition(kind)

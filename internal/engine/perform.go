@@ -144,6 +144,7 @@ func (e *Engine) ensure(ctx context.Context, b *work) error {
 	spec.Digest = img.Digest
 	st, err := e.cfg.Driver.Ensure(ctx, rt.Container{
 		Ref: ref(b.w), Name: b.w.Name, Owner: b.w.Owner, Slot: b.w.Slot, Spec: spec, Origin: len(spec.Files) > 0,
+		Again: b.w.Spec.Digest != "",
 	})
 	if err != nil {
 		return err
@@ -202,6 +203,15 @@ func (e *Engine) record(ctx context.Context, b *work, fn func(*turn, *workspace.
 func provisioned(t *turn, w *workspace.Workspace, st rt.Status, img rt.Image) error {
 	w.Container, w.Spec.Digest, w.Spec.Files = st.ID, img.Digest, nil
 	w.DropCondition(workspace.ContainerLost)
+	if st.Emptied {
+		w.SetCondition(t.now, workspace.Condition{
+			Type: workspace.FilesLost, Status: true, Reason: "removed_outside",
+			Detail: "its volume was removed with the engine's own tools: it began again with an empty one",
+		})
+		if s := w.Spec.Source; s != nil && s.Kind == workspace.SourceGit {
+			w.Prepared = false // a repository can be cloned again
+		}
+	}
 	if len(st.Warnings) > 0 {
 		w.SetCondition(t.now, workspace.Condition{
 			Type: workspace.LimitsSoft, Status: true, Reason: "discarded_by_engine", Detail: st.Warnings[0],

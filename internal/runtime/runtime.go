@@ -49,6 +49,7 @@ type Container struct {
 	Slot   int            // uid and gid are derived from it
 	Spec   workspace.Spec // resolved; Digest pins the image
 	Origin bool           // first generation: Spec.Files are written to /workspace
+	Again  bool           // it had a container before, and so files of its own
 }
 
 // Observed is what the engine says of a container.
@@ -74,6 +75,7 @@ type Status struct {
 	FinishedAt time.Time
 	Spec       string   // value of the spec-hash label
 	Warnings   []string // limits that the engine discarded, at Ensure only
+	Emptied    bool     // with Container.Again: its files are gone, told by the Ensure that finds it
 	Cut        bool     // it runs and its network is gone; told by List only
 }
 

@@ -84,6 +84,7 @@ const (
 	Attention     ConditionType = "Attention"     // the last job failed; the reason says why
 	HookFailed    ConditionType = "HookFailed"    // a lifecycle command failed; what follows it did not run
 
+	FilesLost        ConditionType = "FilesLost"        // its volume was removed by someone else; this run began with a new one
 	NetworkLost      ConditionType = "NetworkLost"      // it runs, and its network was removed by someone else
 	CrashLoop        ConditionType = "CrashLoop"        // its command keeps ending soon after its start
 	AgentUnreachable ConditionType = "AgentUnreachable" // it runs, and its agent does not answer

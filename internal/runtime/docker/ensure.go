@@ -50,11 +50,16 @@ func (d *Driver) Ensure(ctx context.Context, c runtime.Container) (runtime.Statu
 			return st, err
 		}
 	}
+	emptied, err := d.emptied(ctx, c)
+	if err != nil {
+		return runtime.Status{}, err
+	}
 	all, err := d.claimVolumes(ctx, c, img)
 	if err != nil {
 		return runtime.Status{}, err
 	}
 	st, err := d.make(ctx, c, img, p, hash)
+	st.Emptied = emptied
 	if err != nil {
 		return st, err
 	}

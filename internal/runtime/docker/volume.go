@@ -60,6 +60,17 @@ func volumeLabels(instance string, c runtime.Container) map[string]string {
 	}
 }
 
+// emptied reports whether the main volume of a workspace that had one is gone.
+func (d *Driver) emptied(ctx context.Context, c runtime.Container) (bool, error) {
+	if !c.Again || bound(c.Spec) {
+		return false, nil
+	}
+	_, err := call(ctx, d.link, quick, "look at the volume", func(ctx context.Context, s *session) (volume.Volume, error) {
+		return s.VolumeInspect(ctx, volumeName(c.Workspace))
+	})
+	return errors.Is(err, runtime.ErrNotFound), ignoreMissing(err)
+}
+
 // claimVolumes makes the volumes that are missing and proves that all are ours.
 func (d *Driver) claimVolumes(ctx context.Context, c runtime.Container, img imageFacts) ([]ownVolume, error) {
 	all := volumesFor(c, img)

@@ -78,11 +78,13 @@ func (d *Driver) Ensure(ctx context.Context, c runtime.Container) (st runtime.St
 			return err
 		}
 		in := d.engine.at(d.instance)
-		have := in.find(c.Ref)
+		have, emptied := in.find(c.Ref), false
 		if have == nil {
+			emptied = c.Again && in.site(c.Workspace).volume == nil
 			have = d.engine.create(in, c, now)
 		}
 		st = have.status()
+		st.Emptied = emptied
 		st.Warnings = d.engine.discards
 		return nil
 	})

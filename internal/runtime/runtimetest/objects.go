@@ -12,6 +12,7 @@ func objectCases() []row {
 		{"objects name what a workspace has, and what is in use", checkObjects},
 		{"remove takes all generations, running or not, and can be repeated", checkRemove},
 		{"objects can be removed one by one, and twice", checkRemoveObject},
+		{"a container that is made again tells that its files are gone", checkEmptied},
 		{"objects of another instance are neither seen nor touched", checkOther},
 	}
 }
@@ -97,6 +98,26 @@ func checkRemoveObject(w *world) {
 	}
 	if len(found) < 2 {
 		w.Errorf("a workspace has only the objects %+v", found)
+	}
+}
+
+func checkEmptied(w *world) {
+	c := w.container("emptied")
+	if st := w.made(c); st.Emptied {
+		w.Error("the first generation is told to have lost files")
+	}
+	c.Generation, c.Origin, c.Again = c.Generation+1, false, true
+	if st := w.made(c); st.Emptied {
+		w.Error("files that are there are told to be lost")
+	}
+	for _, kind := range []string{"container", "volume"} {
+		for _, o := range w.kind(c.Workspace, kind) {
+			w.must(w.Driver.RemoveObject(w.ctx, o), "remove the "+kind)
+		}
+	}
+	c.Generation++
+	if st := w.made(c); !st.Emptied {
+		w.Error("nothing says that the volume is new and empty")
 	}
 }
 
