@@ -162,7 +162,8 @@ func (f *Factory) writeStats(out io.Writer, r reading) error {
 		f.note("no workspace is running; see `wsctl list`, or start one with `wsctl start NAME`")
 		return nil
 	}
-	t := f.table("NAME", "CPU", "CPU TIME", "MEMORY", "LIMIT", "PEAK", "PROCESSES", "NET IN", "NET OUT", "DISK READ", "WRITTEN")
+	t := f.table("NAME", "CPU", "CPU TIME", "MEMORY", "LIMIT", "PEAK", "PROCS", "NET IN", "NET OUT", "DISK READ", "WRITTEN")
+	t.Spare = []string{"CPU TIME", "PEAK", "LIMIT", "DISK READ", "WRITTEN", "NET IN", "NET OUT"}
 	for _, s := range r.samples {
 		cpu, peak := "-", "-"
 		if s.CPU != nil {
