@@ -163,12 +163,13 @@ func (f *Factory) writeStats(out io.Writer, r reading) error {
 		f.note("no workspace is running; see `wsctl list`, or start one with `wsctl start NAME`")
 		return nil
 	}
-	columns := []string{"NAME", "CPU", "CPU TIME", "MEMORY", "LIMIT", "PEAK", "PROCESSES", "NET IN", "NET OUT", "DISK READ", "WRITTEN"}
+	columns := []string{"NAME", "CPU", "CPU TIME", "MEMORY", "LIMIT", "PEAK", "PROCS", "NET IN", "NET OUT", "DISK READ", "WRITTEN"}
 	once := !slices.ContainsFunc(r.samples, func(s sample) bool { return s.CPU != nil })
 	if once { // one sample tells nothing of the cores in use
 		columns = slices.Delete(columns, 1, 2)
 	}
 	t := f.table(columns...)
+	t.Spare = []string{"CPU TIME", "PEAK", "LIMIT", "DISK READ", "WRITTEN", "NET IN", "NET OUT"}
 	for _, s := range r.samples {
 		cpu, peak := "-", "-"
 		if s.CPU != nil {

@@ -215,3 +215,24 @@ func TestProgressOnNarrowAndDumbTerminals(t *testing.T) {
 		none.Abandon()
 	})
 }
+
+func TestATableLeavesOutColumnsForWhichThereIsNoRoom(t *testing.T) {
+	for width, want := range map[int]string{
+		0:  "NAME  PEAK     MEMORY   CPU\ndemo  4.1 MiB  2.6 MiB  1 %\n",
+		27: "NAME  PEAK     MEMORY   CPU\ndemo  4.1 MiB  2.6 MiB  1 %\n",
+		26: "NAME  MEMORY   CPU\ndemo  2.6 MiB  1 %\n",
+		17: "NAME  MEMORY  CPU\ndemo  2.6 M…  1 %\n",
+		14: "NAME  MEMORY\ndemo  2.6 MiB\n",
+		3:  "NAME\ndemo\n",
+	} {
+		table := Table{Header: []string{"NAME", "PEAK", "MEMORY", "CPU"}, Width: width, Spare: []string{"PEAK", "NONE"}}
+		table.Row("demo", "4.1 MiB", "2.6 MiB", "1 %")
+		var b strings.Builder
+		if err := table.Write(&b); err != nil || b.String() != want {
+			t.Errorf("in %d columns %v\n%swant\n%s", width, err, b.String(), want)
+		}
+		if len(table.Header) != 4 {
+			t.Error("the table itself was changed")
+		}
+	}
+}

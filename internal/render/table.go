@@ -2,6 +2,7 @@ package render
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/clipperhouse/displaywidth"
@@ -21,11 +22,14 @@ type Cell struct {
 }
 
 // Table is a header and rows of text in columns. With Width > 0 no line is wider
-// than that many terminal columns: the widest columns are cut, which "…" shows.
+// than that many terminal columns: first the columns named by Spare are left out, in
+// that order, then the widest are cut, which "…" shows, and what even then has no room
+// is left out from the right.
 type Table struct {
 	Header  []string
 	Rows    [][]Cell
 	Width   int
+	Spare   []string // titles
 	Palette Palette
 }
 
@@ -40,6 +44,7 @@ func (t *Table) Row(texts ...string) {
 
 // Write writes the table. The last column is not padded.
 func (t *Table) Write(w io.Writer) error {
+	t = t.narrowed()
 	head := make([]Cell, len(t.Header))
 	for i, s := range t.Header {
 		head[i] = Cell{s, Bold}
@@ -57,6 +62,52 @@ func (t *Table) Write(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// narrowed is the table with the columns for which there is room.
+func (t *Table) narrowed() *Table {
+	for _, title := range t.Spare {
+		if t.Fits() {
+			return t
+		}
+		t = t.without(slices.Index(t.Header, title))
+	}
+	for len(t.Header) > 1 && t.least() > t.Width && t.Width > 0 {
+		t = t.without(len(t.Header) - 1)
+	}
+	return t
+}
+
+// without is the table without the column i; -1: as it is.
+func (t *Table) without(i int) *Table {
+	if i < 0 {
+		return t
+	}
+	less := *t
+	less.Header = slices.Delete(slices.Clone(t.Header), i, i+1)
+	less.Rows = make([][]Cell, len(t.Rows))
+	for j, row := range t.Rows {
+		less.Rows[j] = slices.Delete(slices.Clone(row), i, i+1)
+	}
+	return &less
+}
+
+// least is the width of the table with every column cut as far as it may be.
+func (t *Table) least() int {
+	total := gap * (len(t.Header) - 1)
+	for i := range t.Header {
+		total += min(t.natural(i), narrowest)
+	}
+	return total
+}
+
+// natural is the width at which nothing of a column is cut.
+func (t *Table) natural(i int) int {
+	wide := Width(t.Header[i])
+	for _, row := range t.Rows {
+		wide = max(wide, Width(Escape(row[i].Text)))
+	}
+	return wide
 }
 
 func (t *Table) line(b *strings.Builder, row []Cell, widths []int) {
@@ -110,12 +161,8 @@ func (t *Table) Fits() bool {
 		return true
 	}
 	total := gap * (len(t.Header) - 1)
-	for i, h := range t.Header {
-		wide := Width(h)
-		for _, row := range t.Rows {
-			wide = max(wide, Width(Escape(row[i].Text)))
-		}
-		total += wide
+	for i := range t.Header {
+		total += t.natural(i)
 	}
 	return total <= t.Width
 }

@@ -254,7 +254,7 @@ func (m *Model) takeCreated(msg createdMsg) {
 		f.verdict, f.wrong = "this would be "+cmp.Or(w.Name, "a made-up name")+" from "+from(w)+", "+render.Limits(w.Spec.Limits)+suffix("; ", notes), false
 	case !msg.dryRun:
 		m.form = nil
-		m.list.at = w.ID
+		m.list.choose(w.ID)
 		m.pending[w.ID] = Order{ID: w.ID, Name: w.Name}
 		m.say("›", msg.line)
 		m.toast.hint = notes

@@ -168,3 +168,30 @@ func TestAFailedCreateKeepsTheForm(t *testing.T) {
 		t.Error("the form stays")
 	}
 }
+
+// What was made is chosen, whether it is told of before the answer comes or after it.
+func TestWhatWasMadeIsChosen(t *testing.T) {
+	for name, first := range map[string]bool{"told of before": true, "told of after": false} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, 100, 24).snapshot(some()...)
+			tell := func() {
+				d.world.tell(Change{Put: []workspace.Workspace{{ID: "wzoo", Name: "zoo", State: workspace.Creating}}})
+				d.until("it is known", func() bool { return d.list.known["wzoo"] != nil })
+			}
+			answer := createdMsg{made: Made{Workspace: workspace.Workspace{ID: "wzoo", Name: "zoo"}}}
+			if first {
+				tell()
+				d.send(answer)
+			} else {
+				d.send(answer)
+				tell()
+			}
+			if got := d.list.selected().w.Name; got != "zoo" {
+				t.Errorf("%s is chosen", got)
+			}
+			if d.keys("k").list.selected().w.Name == "zoo" {
+				t.Error("the cursor cannot leave it")
+			}
+		})
+	}
+}

@@ -30,6 +30,7 @@ type list struct {
 
 	marked []*row // of those shown; kept by gather
 	at     string // id of the selected one, so that it stays selected whatever moves
+	wanted string // id of the one to select once it is there; "": none
 	cursor int
 	top    int // first row on the screen
 	height int // rows on the screen
@@ -153,10 +154,21 @@ func (l *list) arrange() {
 		return cmp.Or(n, byName(a, b), strings.Compare(a.w.ID, b.w.ID))
 	})
 	l.gather()
-	if i := slices.IndexFunc(l.shown, func(r *row) bool { return r.w.ID == l.at }); i >= 0 {
-		l.cursor = i
+	for _, id := range []string{l.at, l.wanted} {
+		if i := slices.IndexFunc(l.shown, func(r *row) bool { return r.w.ID == id }); i >= 0 {
+			l.cursor = i
+		}
 	}
 	l.move(0)
+	if l.at == l.wanted {
+		l.wanted = ""
+	}
+}
+
+// choose moves the cursor to a workspace, now or as soon as it is told of.
+func (l *list) choose(id string) {
+	l.wanted = id
+	l.arrange()
 }
 
 // move moves the cursor by n rows, as far as there are rows, and the window with it.

@@ -29,6 +29,9 @@ func (p *page) overview() {
 	}
 	p.ending()
 	for _, c := range w.Conditions {
+		if c.Type == workspace.Attention && w.Stop != nil && c.Detail == w.Stop.Detail {
+			continue // the end has told it
+		}
 		p.condition(c)
 	}
 	if why != nil {
