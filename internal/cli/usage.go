@@ -82,9 +82,10 @@ func nearestFlag(cmd *cobra.Command, name string) string {
 
 // nearest returns the candidate that a slip of the fingers turns into word, or "".
 func nearest(word string, candidates []string) string {
-	best, bestCost := "", max(2, len(word)/3)+1
+	most := max(2, len(word)/3)
+	best, bestCost := "", most+1
 	for _, c := range candidates {
-		cost := distance(word, c)
+		cost := fault.Edits(word, c, most)
 		if len(word) >= 3 && strings.HasPrefix(c, word) {
 			cost = min(cost, 1)
 		}
@@ -93,30 +94,6 @@ func nearest(word string, candidates []string) string {
 		}
 	}
 	return best
-}
-
-// distance is the Levenshtein distance in bytes.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := diagonal
-			if a[i-1] != b[j-1] {
-				change++
-			}
-			diagonal = row[j]
-			row[j] = min(change, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // takes checks the number of arguments; what names them in the message. A max below

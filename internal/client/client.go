@@ -136,7 +136,7 @@ func (c *Client) do(ctx context.Context, r call, out any) error {
 	if r.timeout == 0 {
 		r.timeout = CallTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, silent(c.socket, r.timeout))
 	defer cancel()
 	req, err := c.request(ctx, r)
 	if err != nil {

@@ -90,6 +90,13 @@ func retryAfter(resp *http.Response) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
+// silent is the fault for a wsd that takes a request and says nothing: it hangs, was stopped
+// by a signal, or waits for the machine.
+func silent(socket string, waited time.Duration) *fault.Error {
+	return fault.New(fault.Timeout, "daemon_silent", "wsd has not answered on %s for %s", socket, waited).
+		WithHint("see what it does with `wsctl daemon logs`, and whether its process is stopped or the machine is out of memory")
+}
+
 // unreachable words why nobody answered on the socket.
 func unreachable(socket string, err error) *fault.Error {
 	switch {

@@ -92,7 +92,7 @@ func TestHungDaemonIsATimeout(t *testing.T) {
 		c, _ := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 		begin := time.Now()
 		_, err := c.Status(t.Context())
-		if !fault.Is(err, fault.Timeout) || time.Since(begin) != CallTimeout {
+		if !fault.Is(err, fault.Timeout) || !fault.HasCode(err, "daemon_silent") || time.Since(begin) != CallTimeout {
 			t.Errorf("got %v after %s, want a time-out after %s", err, time.Since(begin), CallTimeout)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -41,9 +41,10 @@ func (l *loader) refuseUnknown(name string) {
 
 // nearest returns the key that name was probably meant to be, or nothing.
 func (l *loader) nearest(name string) string {
-	best, bestDistance := "", 3 // more edits than two are no typing mistake
+	const most = 2 // more edits are no typing mistake
+	best, bestDistance := "", most+1
 	for _, k := range l.keys {
-		if d := editDistance(strings.ToLower(name), k.Name); d < bestDistance {
+		if d := fault.Edits(strings.ToLower(name), k.Name, most); d < bestDistance {
 			best, bestDistance = k.Name, d
 		}
 		if section, key, ok := strings.Cut(k.Name, "."); ok && (key == name || section+"."+key == strings.ToLower(name)) {
@@ -51,26 +52,6 @@ func (l *loader) nearest(name string) string {
 		}
 	}
 	return best
-}
-
-// editDistance is the least number of single-byte edits between a and b (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }
 
 // crossCheck notes values that are wrong only together. Values that are already

@@ -73,36 +73,11 @@ func (t *Tx) nearestName(ref string) string {
 	ref = strings.ToLower(ref)
 	for _, key := range t.keys(bName, nil) {
 		// Something of what was typed has to be left.
-		if d := distance(ref, string(key)); d < best && d <= len(ref) && d < max(len(ref), len(key)) {
+		if d := fault.Edits(ref, string(key), maxDistance); d < best && d <= len(ref) && d < max(len(ref), len(key)) {
 			best, found = d, string(key)
 		}
 	}
 	return found
-}
-
-// distance is the number of single-byte insertions, deletions and replacements
-// from a to b (Levenshtein), or more than maxDistance if lengths tell so already.
-func distance(a, b string) int {
-	if d := len(a) - len(b); d > maxDistance || -d > maxDistance {
-		return maxDistance + 1
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func ownerPrefix(owner string) []byte {

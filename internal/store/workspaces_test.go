@@ -152,17 +152,6 @@ func TestResolveFindsByIDThenNameThenBeginning(t *testing.T) {
 	})
 }
 
-func TestDistance(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"a", "", 1}, {"", "ab", 2}, {"abc", "abc", 0}, {"abc", "acb", 2}, {"kitten", "sitting", 3}, {"abc", "xyz", 3}, {"abcdef", "a", 3}} {
-		if got := distance(c.a, c.b); got != c.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
-		}
-	}
-}
-
 func TestListsMayWriteWhileTheyGo(t *testing.T) {
 	s := newStore(t)
 	fill(t, s, 50)

@@ -171,35 +171,12 @@ func clean(s string, most int) string {
 
 // nearest returns the candidate that word was probably meant to be, or nothing.
 func nearest(word string, candidates []string) string {
-	best, least := "", max(1, len(word)/4)+1
+	most := max(1, len(word)/4)
+	best, least := "", most+1
 	for _, c := range candidates {
-		if n := edits(strings.ToLower(word), strings.ToLower(c)); n < least {
+		if n := fault.Edits(strings.ToLower(word), strings.ToLower(c), most); n < least {
 			best, least = c, n
 		}
 	}
 	return best
-}
-
-// edits is the Levenshtein distance in bytes; of long words it only tells that they differ.
-func edits(a, b string) int {
-	if len(a) > 64 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }
