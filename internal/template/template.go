@@ -134,8 +134,25 @@ func (c *Catalogue) Get(name string) (Template, error) {
 	if err != nil {
 		return Template{}, err
 	}
+	names := slices.Sorted(maps.Keys(all))
+	hint := "there are " + strings.Join(names, ", ")
+	if near := nearest(name, names); near != "" {
+		hint = "did you mean " + near + "? " + hint
+	}
 	return Template{}, fault.New(fault.NotFound, "template_not_found", "there is no template %.60q", name).
-		WithHint("there are %s", strings.Join(slices.Sorted(maps.Keys(all)), ", ")).WithField("/template", "template_not_found", "")
+		WithHint("%s", hint).WithField("/template", "template_not_found", "")
+}
+
+// nearest is the name that was probably meant; "": none is near.
+func nearest(meant string, names []string) string {
+	most := max(1, len(meant)/3)
+	best, least := "", most+1
+	for _, name := range names {
+		if n := fault.Edits(meant, name, most); n < least {
+			best, least = name, n
+		}
+	}
+	return best
 }
 
 // List returns every template sorted by name, also those that cannot be used. Where the
