@@ -160,7 +160,7 @@ compare_engine() {
 			jq -r '.[] | "\(.Labels["wsd.workspace"]) \(if .State == "running" then "running" else "exited" end)"' | sort)"
 	volumes=$(engine "/volumes?filters={\"label\":[$label,\"wsd.role=volume\"]}" | jq -r '.Volumes[]?.Labels["wsd.workspace"]' | sort)
 	same "no volume with a name of wsd's is without its labels" "" \
-		"$(engine '/volumes?filters={"name":["^wsd-w"]}' | jq -r '.Volumes[]? | select(.Labels // {} == {}) | .Name')"
+		"$(engine '/volumes?filters={"name":["^wsd-w"]}' | jq -r '.Volumes[]? | select((.Labels // {}) == {}) | .Name')"
 	same "no volume is without a record" "" "$(comm -13 <(jq -r '.workspaces[].id' <<<"$list" | sort) <(echo "$volumes") | grep .)"
 	same "no container is without its volume" "" "$(comm -23 <(jq -r '.workspaces[] | select(.container) | .id' <<<"$list" | sort) <(echo "$volumes"))"
 	# What a kill left half-made is removed when wsd has looked again: the promise is 30 s.

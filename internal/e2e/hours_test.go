@@ -40,7 +40,7 @@ func TestOutsideItsHoursAWorkspaceRunsOnlyForPeopleAndHolds(t *testing.T) {
 
 	got, why := h.ends(t, "looked")
 	t.Logf("looked stopped %v after its last use: %s", got, why)
-	if got < idle-100*time.Millisecond || got > idle+late || !strings.HasPrefix(why, "hours: outside its running hours ("+hours+"), and nobody has used it for 6s") {
+	if got < idle-100*time.Millisecond || got > idle+late || !strings.HasPrefix(why, "hours: outside its running hours ("+hours+"), and nobody has used it for 6 s") {
 		t.Errorf("it stopped %v after its last use, want %v: %s", got, idle, why)
 	}
 	h.every(t, "typed", 500*time.Millisecond, background, func() { m.do("send-keys", "-t", "x", "-l", "x") })
