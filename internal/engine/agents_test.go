@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -217,5 +218,23 @@ func TestAFollowerEndsWithItsRun(t *testing.T) {
 		if _, ok := r.condition("demo", workspace.CrashLoop); !ok {
 			t.Error("the next run is not followed")
 		}
+	})
+}
+
+func TestAnAgentThatIsOnItsWayIsWaitedFor(t *testing.T) {
+	inAgentBubble(t, func(r *rig, a *fakeAgent) {
+		r.create("demo")
+		late := func(n int) { a.tell(func(a *fakeAgent) { a.late = n }) }
+		late(5)
+		if _, err := r.Listening(r.t.Context(), alice, "demo"); err != nil {
+			r.t.Errorf("what was asked a moment too soon: %v", err)
+		}
+		late(1 << 20)
+		ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+		defer cancel()
+		if _, err := r.Listening(ctx, alice, "demo"); err == nil {
+			r.t.Error("an agent that never comes has answered")
+		}
+		late(0)
 	})
 }

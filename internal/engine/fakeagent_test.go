@@ -26,6 +26,7 @@ type fakeAgent struct {
 
 	mu      sync.Mutex
 	gone    bool // there is nothing to connect to
+	late    int  // so many connections more find it starting
 	hung    bool // it answers no hello
 	hello   agentapi.Hello
 	report  agentapi.Report
@@ -51,8 +52,14 @@ func (d withAgent) DialAgent(ctx context.Context, r rt.Ref) (net.Conn, error) {
 		return nil, err
 	}
 	d.agent.mu.Lock()
-	gone := d.agent.gone
+	gone, late := d.agent.gone, d.agent.late > 0
+	if late {
+		d.agent.late--
+	}
 	d.agent.mu.Unlock()
+	if late {
+		return nil, rt.ErrAgentStarting
+	}
 	if gone {
 		return nil, rt.ErrNoAgent
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/wsctl/wsctl/internal/agentapi"
 	"github.com/wsctl/wsctl/internal/agentlink"
@@ -18,10 +19,18 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// link is the way to the agent of w's present container.
+// link is the way to the agent of w's present container. One that was started just now is
+// given the moment that its agent takes: what is asked of it then is as good as later.
 func (e *Engine) link(w workspace.Workspace) *agentlink.Link {
 	r := ref(w)
-	return agentlink.New(func(ctx context.Context) (net.Conn, error) { return e.cfg.Driver.DialAgent(ctx, r) })
+	return agentlink.New(func(ctx context.Context) (net.Conn, error) {
+		for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+			conn, err := e.cfg.Driver.DialAgent(ctx, r)
+			if !errors.Is(err, rt.ErrAgentStarting) || !pause(ctx, wait) {
+				return conn, err
+			}
+		}
+	})
 }
 
 // start runs a command inside: by the agent, or by the container engine where the

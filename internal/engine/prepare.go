@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"time"
 
@@ -52,10 +53,12 @@ func (e *Engine) prepare(ctx context.Context, b *work) (begun bool, err error) {
 	return true, nil
 }
 
-// agentAnswers waits until the agent does.
+// agentAnswers waits until the agent does. Unlike link it looks between two attempts
+// whether the container still runs.
 func (e *Engine) agentAnswers(ctx context.Context, b *work) error {
+	link := agentlink.New(func(ctx context.Context) (net.Conn, error) { return e.cfg.Driver.DialAgent(ctx, ref(b.w)) })
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		_, err := e.link(b.w).Hello(ctx)
+		_, err := link.Hello(ctx)
 		if err == nil {
 			return nil
 		}

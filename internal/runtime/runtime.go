@@ -17,6 +17,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"time"
@@ -33,6 +34,9 @@ var (
 	// ErrNoAgent means that the workspace runs without an agent that listens: made by an
 	// older version, or by a driver that has none. Exec and Dial still work.
 	ErrNoAgent = errors.New("the workspace has no agent that can be reached")
+	// ErrAgentStarting is an ErrNoAgent that may be over in a moment: the container was
+	// started just now.
+	ErrAgentStarting = fmt.Errorf("%w yet", ErrNoAgent)
 )
 
 // Ref names the objects of one workspace at the engine.

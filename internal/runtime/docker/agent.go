@@ -221,7 +221,7 @@ func (d *Driver) DialAgent(ctx context.Context, r runtime.Ref) (net.Conn, error)
 		return conn, err
 	}
 	if d.agents.young(r) {
-		return nil, fmt.Errorf("%w: %w", runtime.ErrNoAgent, err)
+		return nil, fmt.Errorf("%w: %w", runtime.ErrAgentStarting, err)
 	}
 	in, ierr := d.inspect(ctx, r)
 	switch {
