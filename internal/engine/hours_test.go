@@ -90,7 +90,7 @@ func TestAHoldOutlastsTheHours(t *testing.T) {
 		if y := r.why("demo"); !y.StopAt.Equal(h.Until) || y.Cause != activity.ByHold {
 			t.Errorf("stops at %s by %s", y.StopAt, y.Cause)
 		}
-		w := r.wantUp("demo", h.Until.Sub(time.Now()))
+		w := r.wantUp("demo", time.Until(h.Until))
 		if w.Stop.Reason != workspace.StoppedHours || len(r.facts(event.ActivityWarning)) != 2 {
 			t.Errorf("stopped: %+v", w.Stop)
 		}

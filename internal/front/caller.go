@@ -127,7 +127,7 @@ func (c *caller) exchange() bool {
 	c.attend(to.workspace)
 	defer c.visit.leave()
 	c.visit.request(r)
-	res, err := c.ask(r, to)
+	res, err := c.ask(r, to) //nolint:bodyclose // it is read to its end, or the connection is closed
 	if err != nil {
 		return c.failed(r, to, err)
 	}

@@ -75,7 +75,8 @@ func (s *script) SetReadDeadline(at time.Time) error { return s.change(func() { 
 func (s *script) SetDeadline(at time.Time) error     { return s.SetReadDeadline(at) }
 func (s *script) SetWriteDeadline(time.Time) error   { return nil }
 func (s *script) LocalAddr() net.Addr                { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
-func (s *script) RemoteAddr() net.Addr               { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+func (s *script) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 
 // request is what a server sees of one.
 func request(method, target, host string, h http.Header, body []byte) string {

@@ -68,9 +68,10 @@ func (d *Door) serveHTTP(ctx context.Context, listeners []net.Listener, house Ho
 	d.log.Info("names are served", "address", at.String())
 	var group sync.WaitGroup
 	for _, l := range listeners {
-		stop := context.AfterFunc(ctx, func() { _ = l.Close() })
-		defer stop()
-		group.Go(func() { d.accept(ctx, l, func(conn net.Conn) { d.call(ctx, house, conn) }) })
+		group.Go(func() {
+			defer context.AfterFunc(ctx, func() { _ = l.Close() })()
+			d.accept(ctx, l, func(conn net.Conn) { d.call(ctx, house, conn) })
+		})
 	}
 	group.Wait()
 }

@@ -26,13 +26,13 @@ func TestTheKernelTellsOfTheSocketsThatProcDoes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer l.Close()
+		t.Cleanup(func() { _ = l.Close() })
 		ports[l.Addr().(*net.TCPAddr).Port] = true
 		c, err := net.Dial("tcp", l.Addr().String()) // a connection is none
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
+		t.Cleanup(func() { _ = c.Close() })
 	}
 	got, err := diagnosed()
 	if err != nil {
