@@ -1,9 +1,12 @@
 package docker
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -249,5 +252,41 @@ func TestWarmRemovesWhatACrashLeft(t *testing.T) {
 	nets, err := d.networks(t.Context())
 	if err != nil || len(nets) != 1 {
 		t.Errorf("%d networks are left, want 1: %v", len(nets), err)
+	}
+}
+
+// TestAnEndInTheMiddleOfASpareLeavesNothing: the engine carries out what is cut off, and Cool
+// comes before it has.
+func TestAnEndInTheMiddleOfASpareLeavesNothing(t *testing.T) {
+	for _, part := range []string{"/networks/create", "/containers/create?name=wsd-net-", "/start"} {
+		t.Run(part, func(t *testing.T) {
+			ctx, end := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			var begun, over sync.Once
+			is := func(r *http.Request) bool { return strings.Contains(r.URL.RequestURI(), part) }
+			d := newDriver(t, func(c *Config) {
+				c.Spare = 1
+				c.Host = tamperWith(t, func(r *http.Request) {
+					if is(r) {
+						begun.Do(end)
+					}
+				}, func(r *http.Request) bool {
+					if is(r) {
+						over.Do(func() { close(done) })
+					}
+					return false
+				})
+			})
+			if err := d.Warm(ctx); !errors.Is(err, context.Canceled) {
+				t.Fatalf("Warm ended with %v", err)
+			}
+			if err := d.Cool(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			<-done
+			if objects, err := d.Objects(t.Context()); err != nil || len(objects) > 0 {
+				t.Errorf("left are %+v, %v", objects, err)
+			}
+		})
 	}
 }

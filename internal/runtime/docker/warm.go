@@ -18,6 +18,7 @@ const (
 	warmMax       = time.Minute            // the wait after an error grows no further
 	warmQuiet     = 300 * time.Millisecond // and how long nobody must have asked for anything
 	warmPolite    = 3 * time.Second        // how long people's requests go first
+	warmEnd       = 5 * time.Second        // how long a sandbox that is being made may outlast ctx
 	orphansAtOnce = 4                      // removals at a time
 	orphanAfter   = 2 * time.Minute        // age of a network of this life without a sandbox that nobody is making
 )
@@ -70,12 +71,34 @@ func (d *Driver) warmOnce(ctx context.Context) error {
 	}
 	for d.pool.count() < d.cfg.Spare {
 		d.pool.waitIdle(ctx, warmQuiet, warmPolite)
-		id, err := d.makeSandbox(ctx)
-		if err != nil {
+		if err := d.makeSpare(ctx); err != nil {
 			return err
 		}
-		d.pool.release(id, true)
 	}
+	return nil
+}
+
+// makeSpare makes one sandbox. Once begun it is made to its end, though ctx ends: the engine
+// carries out a request that is cut off, and what comes of it would be found by nobody until
+// the next life.
+func (d *Driver) makeSpare(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	whole, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		select {
+		case <-whole.Done():
+		case <-time.After(warmEnd):
+			cancel()
+		}
+	})()
+	id, err := d.makeSandbox(whole)
+	if err != nil {
+		return err
+	}
+	d.pool.release(id, true)
 	return nil
 }
 
