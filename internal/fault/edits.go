@@ -1,5 +1,7 @@
 package fault
 
+import "strings"
+
 // Edits is the number of single-byte insertions, deletions and replacements from a to b
 // (Levenshtein), for hints that ask "did you mean". What needs more than most is told as
 // most+1 where the lengths say so already: no word is too long to be compared.
@@ -24,4 +26,16 @@ func Edits(a, b string, most int) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// Nearest is the candidate with the fewest Edits from word, of equals the first, in any
+// case of the letters; "" where each needs more than most.
+func Nearest(word string, candidates []string, most int) string {
+	best, least := "", most+1
+	for _, c := range candidates {
+		if n := Edits(strings.ToLower(word), strings.ToLower(c), most); n < least {
+			best, least = c, n
+		}
+	}
+	return best
 }

@@ -27,3 +27,12 @@ func TestEditsAreCounted(t *testing.T) {
 		}
 	}
 }
+
+func TestTheNearestIsFound(t *testing.T) {
+	names := []string{"go", "node", "static", "Static"}
+	for word, want := range map[string]string{"statik": "static", "STATIC": "static", "nod": "node", "zzzz": "", "": ""} {
+		if got := Nearest(word, names, 1); got != want {
+			t.Errorf("for %q: %q, want %q", word, got, want)
+		}
+	}
+}

@@ -136,23 +136,11 @@ func (c *Catalogue) Get(name string) (Template, error) {
 	}
 	names := slices.Sorted(maps.Keys(all))
 	hint := "there are " + strings.Join(names, ", ")
-	if near := nearest(name, names); near != "" {
+	if near := fault.Nearest(name, names, max(1, len(name)/3)); near != "" {
 		hint = "did you mean " + near + "? " + hint
 	}
 	return Template{}, fault.New(fault.NotFound, "template_not_found", "there is no template %.60q", name).
 		WithHint("%s", hint).WithField("/template", "template_not_found", "")
-}
-
-// nearest is the name that was probably meant; "": none is near.
-func nearest(meant string, names []string) string {
-	most := max(1, len(meant)/3)
-	best, least := "", most+1
-	for _, name := range names {
-		if n := fault.Edits(meant, name, most); n < least {
-			best, least = name, n
-		}
-	}
-	return best
 }
 
 // List returns every template sorted by name, also those that cannot be used. Where the

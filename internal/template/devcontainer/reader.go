@@ -171,12 +171,5 @@ func clean(s string, most int) string {
 
 // nearest returns the candidate that word was probably meant to be, or nothing.
 func nearest(word string, candidates []string) string {
-	most := max(1, len(word)/4)
-	best, least := "", most+1
-	for _, c := range candidates {
-		if n := fault.Edits(strings.ToLower(word), strings.ToLower(c), most); n < least {
-			best, least = c, n
-		}
-	}
-	return best
+	return fault.Nearest(word, candidates, max(1, len(word)/4))
 }
