@@ -15,6 +15,19 @@ import (
 
 // reply passes res on, which is the answer to r.
 func (c *caller) reply(r *http.Request, res *http.Response) bool {
+	return c.passOn(r, res, c.measured)
+}
+
+// replyFramed is reply into a frame of the preview page at the origin shell.
+func (c *caller) replyFramed(r *http.Request, res *http.Response, shell string) bool {
+	if !preview.Inject(res, shell) {
+		return c.reply(r, res)
+	}
+	return c.passOn(r, res, func(int64) error { return c.unmeasured(asItIs(c.out), res.Body) })
+}
+
+// passOn passes res on; measured sends a body whose length is known.
+func (c *caller) passOn(r *http.Request, res *http.Response, measured func(n int64) error) bool {
 	c.begun.Store(true)
 	empty := r.Method == http.MethodHead || res.StatusCode == http.StatusNoContent || res.StatusCode == http.StatusNotModified
 	endless := !empty && res.ContentLength < 0 && !r.ProtoAtLeast(1, 1) // it ends with the connection
@@ -25,7 +38,7 @@ func (c *caller) reply(r *http.Request, res *http.Response) bool {
 	case empty:
 		err = c.out.Flush()
 	case res.ContentLength >= 0:
-		err = c.measured(res.ContentLength)
+		err = measured(res.ContentLength)
 	case endless:
 		err = c.unmeasured(asItIs(c.out), res.Body)
 	default:
@@ -148,13 +161,20 @@ func (c *caller) failed(r *http.Request, to destination, err error) bool {
 
 // show answers r with a page.
 func (c *caller) show(r *http.Request, page *preview.Page) bool {
+	h, body := page.Answer(intent.Navigates(r))
+	return c.tell(r, page.Status, h, body)
+}
+
+// tell answers r with what is the door's own.
+func (c *caller) tell(r *http.Request, status int, h http.Header, body []byte) bool {
 	c.alone()
 	goesOn := !r.Close && !c.owed && c.ctx.Err() == nil
-	h, body := page.Answer(intent.Navigates(r))
 	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
-	statusLine(c.out, r, page.Status)
+	statusLine(c.out, r, status)
 	_ = h.Write(c.out)
-	line(c.out, "Content-Length: ", strconv.Itoa(len(body)))
+	if status != http.StatusNoContent {
+		line(c.out, "Content-Length: ", strconv.Itoa(len(body)))
+	}
 	connection(c.out, r, goesOn)
 	line(c.out)
 	if r.Method != http.MethodHead {

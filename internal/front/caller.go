@@ -120,9 +120,28 @@ func (c *caller) exchange() bool {
 	}
 	c.owed = r.ContentLength != 0
 	defer c.alone()
-	to, page := c.find(r)
+	at, err := parseHost(r.Host)
+	if err != nil {
+		return c.show(r, c.astray(r, err))
+	}
+	if at.preview {
+		return c.preview(r, at.name)
+	}
+	if goesOn, answered := c.ownPath(r); answered {
+		return goesOn
+	}
+	return c.askInside(r, at)
+}
+
+// askInside has the workspace answer r.
+func (c *caller) askInside(r *http.Request, at route) bool {
+	to, page := c.find(r, at)
 	if page != nil {
 		return c.show(r, page)
+	}
+	framed := c.door.isFramed(r, to.workspace.ID)
+	if framed {
+		preview.AskPlainly(r.Header)
 	}
 	c.attend(to.workspace)
 	defer c.visit.leave()
@@ -133,6 +152,9 @@ func (c *caller) exchange() bool {
 	}
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return c.switches(res)
+	}
+	if framed {
+		return c.replyFramed(r, res, shellOf(r.Host, at.name))
 	}
 	return c.reply(r, res)
 }

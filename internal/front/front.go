@@ -51,6 +51,7 @@ type Door struct {
 	budget   budget
 	guests   guests
 	spares   spares
+	previews previews
 	buffers  sync.Pool                   // of callers
 	names    atomic.Pointer[net.TCPAddr] // where names are served; nil: nowhere
 

@@ -16,7 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -38,6 +40,7 @@ type inside struct {
 	slow  chan struct{} // a start waits for it, if it is there
 	row   workspace.Workspace
 	ports []int // that were asked for inside
+	news  event.Bus[api.Message]
 	book
 }
 
@@ -108,11 +111,45 @@ func (i *inside) Offers(context.Context, string) []api.Listening {
 	return []api.Listening{{Port: 5173, Process: "<vite>", URL: "http://5173.demo.localhost/"}}
 }
 
-// become changes the workspace.
+// become changes the workspace, and tells who watches it.
 func (i *inside) become(change func(w *workspace.Workspace)) {
 	i.mu.Lock()
-	defer i.mu.Unlock()
 	change(&i.row)
+	row := i.row
+	i.mu.Unlock()
+	i.news.Publish(api.Message{Type: "event", Event: &event.Event{Kind: event.WorkspaceState}, Workspace: &row})
+}
+
+func (i *inside) Watch(ctx context.Context, _ workspace.Actor, _ int64, _ string, yield func(api.Message) error) error {
+	ch, cancel := i.news.Subscribe(10)
+	defer cancel()
+	i.mu.Lock()
+	row := i.row
+	i.mu.Unlock()
+	for _, m := range []api.Message{{Type: "hello"}, {Type: "snapshot", Workspaces: []workspace.Workspace{row}}} {
+		if err := yield(m); err != nil {
+			return err
+		}
+	}
+	for {
+		select {
+		case m := <-ch:
+			if err := yield(m); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (i *inside) Uses(ids ...string) map[string]api.Activity {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.row.State != workspace.Running {
+		return nil
+	}
+	return map[string]api.Activity{ids[0]: {Level: activity.Idle, StopAt: time.Unix(1<<33, 0).UTC()}}
 }
 
 func (i *inside) woken() []string {

@@ -18,11 +18,12 @@ import (
 
 // route is where a Host leads; port 0 is the workspace's own.
 type route struct {
-	name string
-	port int
+	name    string
+	port    int
+	preview bool // to the page that frames the workspace
 }
 
-// parseHost reads NAME.localhost[:N] and PORT.NAME.localhost[:N].
+// parseHost reads NAME.localhost[:N], PORT.NAME.localhost[:N] and preview.NAME.localhost[:N].
 func parseHost(host string) (route, error) {
 	host, number, _ := strings.Cut(host, ":")
 	if strings.Trim(number, "0123456789") != "" {
@@ -33,7 +34,9 @@ func parseHost(host string) (route, error) {
 		return route{}, errForeignHost
 	}
 	var r route
-	if first, rest, two := strings.Cut(name, "."); two {
+	if rest, ok := strings.CutPrefix(name, preview.HostPrefix); ok {
+		r.preview, name = true, rest
+	} else if first, rest, two := strings.Cut(name, "."); two {
 		port, err := strconv.ParseUint(first, 10, 16)
 		if err != nil || port == 0 || first[0] == '+' || first[0] == '0' {
 			return route{}, errNoSuchHost
@@ -52,18 +55,11 @@ var (
 	errNoSuchHost  = errors.New("the host is neither NAME" + api.NameSuffix + " nor PORT.NAME" + api.NameSuffix)
 )
 
-// find is where r goes, or what to say instead.
-func (c *caller) find(r *http.Request) (destination, *preview.Page) {
-	to, err := parseHost(r.Host)
-	if err != nil {
-		return destination{}, c.astray(r, err)
-	}
+// find is where r goes, which leads to to, or what to say instead.
+func (c *caller) find(r *http.Request, to route) (destination, *preview.Page) {
 	w, err := c.house.Named(to.name)
 	if fault.Is(err, fault.NotFound) {
-		return destination{}, &preview.Page{
-			Status: http.StatusNotFound, Title: "No workspace " + to.name,
-			Text: fmt.Sprintf("there is no workspace %s", to.name), Hint: "see which there are with `wsctl list`",
-		}
+		return destination{}, noWorkspace(to.name)
 	}
 	if err != nil {
 		return destination{}, problem(workspace.Workspace{Name: to.name}, err)
@@ -88,6 +84,13 @@ func (c *caller) find(r *http.Request) (destination, *preview.Page) {
 		}
 	}
 	return destination{w, to.port}, nil
+}
+
+func noWorkspace(name string) *preview.Page {
+	return &preview.Page{
+		Status: http.StatusNotFound, Title: "No workspace " + name,
+		Text: fmt.Sprintf("there is no workspace %s", name), Hint: "see which there are with `wsctl list`",
+	}
 }
 
 // answers reports whether something inside listens already, though the workspace still

@@ -67,12 +67,16 @@ var tell = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 
 func TestHostsLeadToWorkspaces(t *testing.T) {
 	for host, want := range map[string]route{
-		"demo.localhost":            {"demo", 0},
-		"demo.localhost:7070":       {"demo", 0},
-		"DEMO.LocalHost.":           {"demo", 0},
-		"5173.my-app.localhost:1":   {"my-app", 5173},
-		"8000.localhost":            {"8000", 0},
-		"65535.8000.localhost:7070": {"8000", 65535},
+		"demo.localhost":             {name: "demo"},
+		"demo.localhost:7070":        {name: "demo"},
+		"DEMO.LocalHost.":            {name: "demo"},
+		"5173.my-app.localhost:1":    {name: "my-app", port: 5173},
+		"8000.localhost":             {name: "8000"},
+		"65535.8000.localhost:7070":  {name: "8000", port: 65535},
+		"Preview.demo.localhost:7":   {name: "demo", preview: true},
+		"preview.localhost":          {name: "preview"},
+		"preview.preview.localhost":  {name: "preview", preview: true},
+		"3000.preview.localhost:707": {name: "preview", port: 3000},
 	} {
 		if got, err := parseHost(host); err != nil || got != want {
 			t.Errorf("%s: %+v %v", host, got, err)
@@ -81,7 +85,7 @@ func TestHostsLeadToWorkspaces(t *testing.T) {
 	for _, host := range []string{
 		"", "localhost", "localhost:7070", ".localhost", "127.0.0.1:7070", "[::1]:7070", "demo.localhost.evil.org", "evil.org",
 		"demolocalhost", "65536.demo.localhost", "0.demo.localhost", "+80.demo.localhost", "080.demo.localhost", "-1.demo.localhost",
-		"1.2.demo.localhost", "preview.demo.localhost", "de_mo.localhost", "-demo.localhost", "de--mo.localhost", "demo..localhost",
+		"1.2.demo.localhost", "preview.1.demo.localhost", "1.preview.demo.localhost", "preview.preview.demo.localhost", "de_mo.localhost", "-demo.localhost", "de--mo.localhost", "demo..localhost",
 		strings.Repeat("a", 64) + ".localhost", "d\x00mo.localhost",
 	} {
 		if got, err := parseHost(host); err == nil {

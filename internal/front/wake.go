@@ -32,6 +32,11 @@ type House interface {
 	Attend(ctx context.Context, a workspace.Actor, ref string, v activity.Visitor) (activity.Lease, error)
 	// Offers lists what listens inside a running workspace; nothing where that is unknown.
 	Offers(ctx context.Context, id string) []api.Listening
+	// Watch yields a workspace as it is and then each change (see api.Message), until ctx
+	// ends or yield fails. after is negative.
+	Watch(ctx context.Context, a workspace.Actor, after int64, ref string, yield func(api.Message) error) error
+	// Uses is how workspaces that run are used now.
+	Uses(ids ...string) map[string]api.Activity
 }
 
 // How long a request is held while its workspace starts. Most starts are over long

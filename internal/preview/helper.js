@@ -1,0 +1,112 @@
+// Runs in every document that wsd's preview page frames, before the document's own scripts.
+// It tells that page, and nobody else, where the frame is and what went wrong in it, and
+// does what the page asks: reload, go somewhere, scroll. It changes nothing of the document.
+(() => {
+  const script = document.currentScript;
+  const shell = script.dataset.shell;
+  const overridden = new URL(script.src).searchParams.get("overridden") ?? "";
+  script.remove();
+  if (window.parent === window) return;
+
+  const LONGEST = 2000; // characters of one message of the console
+  const DRIVEN = 500; // ms that a scroll goes on after what a person did
+  const tell = (type, more) => window.parent.postMessage({ wsd: 1, type, ...more }, shell);
+
+  // Where it is.
+  const at = () => location.pathname + location.search + location.hash;
+  const moved = (soft) => {
+    const n = window.navigation;
+    tell("at", { path: at(), title: document.title, soft, back: n?.canGoBack ?? false, forward: n?.canGoForward ?? false });
+  };
+  for (const name of ["pushState", "replaceState"]) {
+    const original = history[name];
+    history[name] = function (...args) {
+      const result = original.apply(this, args);
+      moved(true);
+      return result;
+    };
+  }
+  addEventListener("popstate", () => moved(true));
+  addEventListener("hashchange", () => moved(true));
+  addEventListener("pageshow", () => moved(false));
+  tell("hello", { overridden });
+  moved(false);
+
+  // What goes wrong.
+  const word = (value) => {
+    if (value instanceof Error) return String(value.stack || value);
+    if (typeof value !== "object" || value === null) return String(value);
+    try {
+      return JSON.stringify(value) ?? String(value);
+    } catch {
+      return Object.prototype.toString.call(value);
+    }
+  };
+  const said = (level, text) => tell("console", { level, text: text.slice(0, LONGEST) });
+  for (const level of ["error", "warn"]) {
+    const original = console[level];
+    console[level] = function (...args) {
+      try {
+        said(level, args.map(word).join(" "));
+      } catch {
+        // an argument that cannot be worded is no reason to break the page
+      }
+      return original.apply(this, args);
+    };
+  }
+  addEventListener("error", (e) => {
+    const source = e.target?.src ?? e.target?.href;
+    if (e.target !== window && source) said("error", `cannot load ${source}`);
+    else if (e.message) said("error", `${e.error ? word(e.error) : e.message}${e.error ? "" : ` (${e.filename}:${e.lineno})`}`);
+  }, true);
+  addEventListener("unhandledrejection", (e) => said("error", `unhandled rejection: ${word(e.reason)}`));
+  addEventListener("securitypolicyviolation", (e) => said("error", `blocked by the page's Content-Security-Policy (${e.effectiveDirective}): ${e.blockedURI}`));
+
+  // Who scrolls: a person here, or the page that follows another device.
+  let driven = 0;
+  let followed = null; // the place that the page asked for
+  for (const kind of ["wheel", "touchmove", "keydown", "pointerdown"]) addEventListener(kind, () => (driven = Date.now()), { passive: true, capture: true });
+  const room = () => ({ x: Math.max(1, document.documentElement.scrollWidth - innerWidth), y: Math.max(1, document.documentElement.scrollHeight - innerHeight) });
+  addEventListener("scroll", (e) => {
+    if (e.target !== document) return;
+    if (followed && Math.abs(scrollX - followed.x) <= 1 && Math.abs(scrollY - followed.y) <= 1) return;
+    if (Date.now() - driven > DRIVEN && !document.documentElement.matches(":hover")) return;
+    driven = Math.max(driven, Date.now() - DRIVEN / 2); // it runs out by itself
+    followed = null;
+    const r = room();
+    tell("scroll", { x: scrollX / r.x, y: scrollY / r.y });
+  }, { passive: true, capture: true });
+
+  addEventListener("message", (e) => {
+    if (e.source !== window.parent || e.origin !== shell || e.data?.wsd !== 1) return;
+    const m = e.data;
+    if (m.path !== undefined && new URL(m.path, location.href).origin !== location.origin) return;
+    switch (m.type) {
+      case "reload":
+        location.reload();
+        break;
+      case "back":
+        window.navigation?.back();
+        break;
+      case "forward":
+        window.navigation?.forward();
+        break;
+      case "go":
+        location.assign(m.path);
+        break;
+      case "follow": // without an entry of its own in the history of the tab
+        if (m.path === at()) break;
+        if (m.soft) {
+          history.replaceState(null, "", m.path);
+          dispatchEvent(new PopStateEvent("popstate", { state: null }));
+        } else location.replace(m.path);
+        break;
+      case "scroll": {
+        const r = room();
+        followed = { x: m.x * r.x, y: m.y * r.y };
+        scrollTo({ left: followed.x, top: followed.y, behavior: "instant" });
+        break;
+      }
+    }
+  });
+})();

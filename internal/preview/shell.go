@@ -1,0 +1,109 @@
+package preview
+
+import (
+	"bytes"
+	"embed"
+	"encoding/json"
+	"html/template"
+	"mime"
+	"net/http"
+	"path"
+	"sync"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
+)
+
+// HostPrefix is the first name of the host of a workspace's preview page, before NAME and
+// api.NameSuffix: the page is of the same site as what it frames, so that logins work in
+// the frame, and of another origin, so that neither can reach into the other.
+const HostPrefix = "preview."
+
+// Paths of the preview page's host that are no file.
+const (
+	StatusPath = "/status" // what is known of the workspace, as server-sent events
+	ActPath    = "/act"    // POST: somebody uses the workspace here
+)
+
+// Status is what the page knows of its workspace. It is no more than what the front door
+// tells to everybody who can connect to it.
+type Status struct {
+	ID     string          `json:"id"`
+	Name   string          `json:"name"`
+	State  string          `json:"state"`         // or "deleted"
+	Run    string          `json:"run,omitempty"` // changes at each start
+	Own    int             `json:"own"`           // the workspace's own port; 0: none
+	Ports  []api.Listening `json:"ports"`         // that listen inside; null: that is not known
+	Wakes  bool            `json:"wakes"`         // a request starts it
+	Stage  string          `json:"stage,omitempty"`
+	Share  int             `json:"share,omitempty"` // of the stage that is done, in per cent; 0: not known
+	Why    string          `json:"why,omitempty"`   // of its last stop or failure, in a sentence
+	Level  string          `json:"level,omitempty"`
+	StopAt time.Time       `json:"stop_at,omitzero"` // when it will stop if nothing happens; absent: never
+}
+
+//go:embed shell.html shell.css shell.js panes.js log.js curtain.js helper.js
+var files embed.FS
+
+var shell = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("shell.html").ParseFS(files, "shell.html"))
+})
+
+// Shell is the file at a path of the preview page of the workspace name; at is its host as
+// the browser asked for it, without HostPrefix. It reports whether there is such a file.
+func Shell(name, at, file string) (http.Header, []byte, bool) {
+	h := headers()
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' http://"+at+" http://*."+at+
+		"; frame-src http://"+at+" http://*."+at+"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Origin-Agent-Cluster", "?1")
+	if file != "/" {
+		body, err := files.ReadFile(path.Base(file))
+		if err != nil || file != "/"+path.Base(file) || path.Ext(file) == ".html" || file == "/helper.js" {
+			return nil, nil, false
+		}
+		h.Set("Content-Type", mime.TypeByExtension(path.Ext(file)))
+		return h, body, true
+	}
+	devices, err := json.Marshal(api.Devices())
+	var body bytes.Buffer
+	if err == nil {
+		err = shell().Execute(&body, struct{ Name, At, Devices string }{name, at, string(devices)})
+	}
+	if err != nil {
+		panic("preview: the page and its devices are ours: " + err.Error())
+	}
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	return h, body.Bytes(), true
+}
+
+// Helper is the script that Inject adds to a document.
+func Helper() (http.Header, []byte) {
+	h := headers()
+	h.Set("Content-Type", "text/javascript; charset=utf-8")
+	body, err := files.ReadFile("helper.js")
+	if err != nil {
+		panic("preview: a file of ours is missing: " + err.Error())
+	}
+	return h, body
+}
+
+// Cleared has the browser forget what it keeps of the origin that it asked.
+func Cleared() http.Header {
+	h := headers()
+	h.Set("Cross-Origin-Resource-Policy", "same-site") // the preview page asks for it
+	h.Set("Clear-Site-Data", `"cookies", "storage", "cache"`)
+	return h
+}
+
+// headers is how each answer of the page begins.
+func headers() http.Header {
+	return http.Header{
+		"Cache-Control":                {"no-store"},
+		"X-Content-Type-Options":       {"nosniff"},
+		"Referrer-Policy":              {"no-referrer"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Wsd-Answer":                   {"front-door"},
+	}
+}
