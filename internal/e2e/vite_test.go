@@ -5,14 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/coder/websocket"
 
 	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
@@ -125,8 +122,7 @@ func (h *house) lastUsedBy(t *testing.T, name string, kind activity.Evidence, wh
 type viteTab struct {
 	t                   *testing.T
 	door, host, profile string
-	devtools            *websocket.Conn
-	sent                int
+	devtools            *devtools
 }
 
 // text is asked for as a page asks, which is no use.
@@ -157,71 +153,7 @@ func (v *viteTab) load() string {
 func (v *viteTab) click() {
 	v.t.Helper()
 	if v.devtools == nil {
-		v.devtools = v.attach()
+		v.devtools = attach(v.t, v.profile, v.host)
 	}
-	for _, kind := range []string{"mousePressed", "mouseReleased"} {
-		v.sent++
-		v.say(fmt.Sprintf(`{"id": %d, "method": "Input.dispatchMouseEvent", "params": {"type": %q, "x": 50, "y": 50, "button": "left", "clickCount": 1}}`, v.sent, kind))
-	}
-}
-
-// say sends a command of the DevTools protocol and waits for its answer.
-func (v *viteTab) say(command string) {
-	v.t.Helper()
-	ctx, cancel := context.WithTimeout(v.t.Context(), patience)
-	defer cancel()
-	if err := v.devtools.Write(ctx, websocket.MessageText, []byte(command)); err != nil {
-		v.t.Fatal(err)
-	}
-	for {
-		_, data, err := v.devtools.Read(ctx)
-		if err != nil {
-			v.t.Fatal(err)
-		}
-		var m struct {
-			ID    int
-			Error json.RawMessage
-		}
-		if json.Unmarshal(data, &m) == nil && m.ID == v.sent {
-			if m.Error != nil {
-				v.t.Fatalf("the browser answers %s", m.Error)
-			}
-			return
-		}
-	}
-}
-
-// attach connects to the browser's DevTools of the tab.
-func (v *viteTab) attach() *websocket.Conn {
-	v.t.Helper()
-	raw, err := os.ReadFile(filepath.Join(v.profile, "DevToolsActivePort"))
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	port, _, _ := strings.Cut(string(raw), "\n")
-	req, err := http.NewRequestWithContext(v.t.Context(), http.MethodGet, "http://127.0.0.1:"+port+"/json/list", nil)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	var pages []struct{ URL, WebSocketDebuggerURL string }
-	if err := json.NewDecoder(res.Body).Decode(&pages); err != nil {
-		v.t.Fatal(err)
-	}
-	for _, p := range pages {
-		if strings.Contains(p.URL, v.host) {
-			conn, _, err := websocket.Dial(v.t.Context(), p.WebSocketDebuggerURL, nil)
-			if err != nil {
-				v.t.Fatal(err)
-			}
-			v.t.Cleanup(func() { _ = conn.CloseNow() })
-			return conn
-		}
-	}
-	v.t.Fatalf("the browser shows %+v", pages)
-	return nil
+	v.devtools.click(50, 50)
 }

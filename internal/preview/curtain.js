@@ -103,8 +103,7 @@ export class Curtain {
       title: `Nothing listens on port ${port}`, text: `${this.name} runs.`, hint: `Start your server in \`wsctl shell ${this.name}\`; what it says shows \`wsctl logs ${this.name}\`.`,
       actions: status.ports.map((p) => [`Show port ${p.port}${p.process ? ` (${p.process})` : ""}`, () => acts.show(p.port)]),
     };
-    if (this.#elapsed < LONG) return { ...view, title: `${this.name} is starting`, text: "", hint: "", stages: this.#stages };
-    return view;
+    return this.#elapsed < LONG ? { ...view, title: `Waiting for port ${port}`, hint: "", stages: this.#stages } : view;
   }
 }
 

@@ -80,7 +80,8 @@
   addEventListener("message", (e) => {
     if (e.source !== window.parent || e.origin !== shell || e.data?.wsd !== 1) return;
     const m = e.data;
-    if (m.path !== undefined && new URL(m.path, location.href).origin !== location.origin) return;
+    const to = new URL(m.path ?? "", location.href);
+    if (to.origin !== location.origin) return;
     switch (m.type) {
       case "reload":
         location.reload();
@@ -92,14 +93,14 @@
         window.navigation?.forward();
         break;
       case "go":
-        location.assign(m.path);
+        location.assign(to);
         break;
       case "follow": // without an entry of its own in the history of the tab
-        if (m.path === at()) break;
+        if (to.href === location.href) break;
         if (m.soft) {
-          history.replaceState(null, "", m.path);
+          history.replaceState(null, "", to);
           dispatchEvent(new PopStateEvent("popstate", { state: null }));
-        } else location.replace(m.path);
+        } else location.replace(to);
         break;
       case "scroll": {
         const r = room();

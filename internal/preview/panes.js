@@ -64,11 +64,12 @@ class Pane {
     this.share.textContent = scale === 1 ? "" : `${Math.round(scale * 100)} %`;
   }
 
-  load(url) {
+  load(path) {
+    this.path = path;
     this.helped = false;
     this.overridden = "";
     this.badge();
-    this.frame.src = url;
+    this.frame.src = this.panes.origin + path;
   }
 
   badge() {
@@ -180,7 +181,7 @@ export class Panes {
   }
 
   resize() {
-    this.element.classList.toggle("whole", !this.list[0]?.device);
+    this.element.classList.toggle("whole", this.whole);
     for (const p of this.list) p.resize();
   }
 
@@ -196,6 +197,10 @@ export class Panes {
   /** The pane of a window; null where that is none of ours. */
   of(source) {
     return this.list.find((p) => p.frame.contentWindow === source) ?? null;
+  }
+
+  get whole() {
+    return !this.list[0].device;
   }
 
   /** The pane that the person works in. */

@@ -69,7 +69,7 @@ async function load() {
   from = status.state === "running" ? status.run : "";
   await forget(origin);
   if (panes.origin !== origin) return; // another was asked for meanwhile
-  for (const p of panes.list) p.load(origin + path);
+  for (const p of panes.list) p.load(path);
 }
 
 /** Has the browser forget what an earlier workspace of this name has left at an origin: the name was given anew, the origin is the same. */
@@ -91,9 +91,8 @@ function reload() {
 
 function go(to) {
   path = local(to);
-  const url = panes.origin + path;
-  if (panes.list.every((p) => p.helped)) panes.list.forEach((p) => ((p.expected = path), p.send("go", { path: url })));
-  else panes.list.forEach((p) => p.load(url));
+  if (panes.list.every((p) => p.helped)) panes.list.forEach((p) => ((p.expected = path), p.send("go", { path })));
+  else panes.list.forEach((p) => p.load(path));
   remember();
 }
 
@@ -119,7 +118,7 @@ function draw() {
   const multiple = panes.list.length > 1;
   $("mirror").hidden = !multiple;
   $("mirror").setAttribute("aria-pressed", String(mirror));
-  $("rotate").disabled = !panes.leader.device;
+  $("rotate").disabled = $("zoom").disabled = panes.whole;
   $("device").value = [...$("device").options].some((o) => o.value === panes.leader.id) ? panes.leader.id : panes.leader.device ? "custom" : "";
   $("back").disabled = !panes.leader.canBack;
   $("forward").disabled = !panes.leader.canForward;
@@ -233,7 +232,7 @@ function moved(pane, m) {
     for (const p of panes.others(pane)) {
       if (p.path === pane.path) continue;
       p.expected = pane.path;
-      p.send("follow", { path: panes.origin + pane.path, soft: m.soft === true });
+      p.send("follow", { path: pane.path, soft: m.soft === true });
     }
   }
   path = pane.path;
@@ -276,8 +275,7 @@ function add() {
   const free = presets.find((d) => !panes.list.some((p) => p.id === d.id)) ?? presets[0];
   const first = panes.list[0];
   const pane = panes.add(first.device ? free : panes.find("tablet"));
-  pane.path = path;
-  if (shown) pane.load(panes.origin + path);
+  if (shown) pane.load(path);
   remember();
 }
 

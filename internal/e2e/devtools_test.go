@@ -1,0 +1,132 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// devtools drives one tab of a browser (https://chromedevtools.github.io/devtools-protocol).
+type devtools struct {
+	t    *testing.T
+	conn *websocket.Conn
+	sent int
+}
+
+// attach connects to the tab of the browser with this profile whose address contains part.
+func attach(t *testing.T, profile, part string) *devtools {
+	t.Helper()
+	var pages []struct{ URL, WebSocketDebuggerURL string }
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		raw, err := os.ReadFile(filepath.Join(profile, "DevToolsActivePort"))
+		if err != nil {
+			continue // the browser has just begun
+		}
+		port, _, _ := strings.Cut(string(raw), "\n")
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:"+port+"/json/list", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			continue
+		}
+		err = json.NewDecoder(res.Body).Decode(&pages)
+		_ = res.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range pages {
+			if strings.Contains(p.URL, part) {
+				conn, _, err := websocket.Dial(t.Context(), p.WebSocketDebuggerURL, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				conn.SetReadLimit(-1)
+				t.Cleanup(func() { _ = conn.CloseNow() })
+				return &devtools{t: t, conn: conn}
+			}
+		}
+	}
+	t.Fatalf("the browser shows %+v", pages)
+	return nil
+}
+
+// call sends a command and puts its result into result, unless that is nil.
+func (d *devtools) call(method string, params map[string]any, result any) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
+	defer cancel()
+	d.sent++
+	command, err := json.Marshal(map[string]any{"id": d.sent, "method": method, "params": params})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if err := d.conn.Write(ctx, websocket.MessageText, command); err != nil {
+		d.t.Fatal(err)
+	}
+	for {
+		_, data, err := d.conn.Read(ctx)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		var m struct {
+			ID            int
+			Result, Error json.RawMessage
+		}
+		if json.Unmarshal(data, &m) != nil || m.ID != d.sent {
+			continue // an event
+		}
+		if m.Error != nil {
+			d.t.Fatalf("%s: the browser answers %s", method, m.Error)
+		}
+		if result != nil {
+			if err := json.Unmarshal(m.Result, result); err != nil {
+				d.t.Fatal(err)
+			}
+		}
+		return
+	}
+}
+
+// text is what a JavaScript expression yields in the page, as a string.
+func (d *devtools) text(expression string) string {
+	d.t.Helper()
+	var r struct {
+		Result           struct{ Value any }
+		ExceptionDetails json.RawMessage
+	}
+	d.call("Runtime.evaluate", map[string]any{"expression": "String(" + expression + ")", "awaitPromise": true, "returnByValue": true}, &r)
+	if r.ExceptionDetails != nil {
+		return "exception: " + string(r.ExceptionDetails)
+	}
+	s, _ := r.Result.Value.(string)
+	return s
+}
+
+// wait waits until an expression yields want.
+func (d *devtools) wait(expression, want string) {
+	d.t.Helper()
+	got := ""
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if got = d.text(expression); got == want {
+			return
+		}
+	}
+	d.t.Fatalf("%s is %q, want %q", expression, got, want)
+}
+
+// click presses the mouse, in the page or what it frames.
+func (d *devtools) click(x, y int) {
+	d.t.Helper()
+	for _, kind := range []string{"mousePressed", "mouseReleased"} {
+		d.call("Input.dispatchMouseEvent", map[string]any{"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}, nil)
+	}
+}

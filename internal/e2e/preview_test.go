@@ -1,0 +1,137 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/workspace"
+)
+
+// site makes a workspace with the site of testdata/preview.
+func (h *house) site(name string) workspace.Workspace {
+	h.t.Helper()
+	code, err := os.ReadFile(filepath.Join("testdata", "preview", "server.mjs"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return h.ordinary(name, "--", "node", "--input-type=module", "-e", string(code))
+}
+
+// previewed opens the preview page of a workspace in a browser of its own.
+func previewed(t *testing.T, door, name, query string) *devtools {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(door)
+	profile := browse(t, "http://preview."+name+".localhost:"+port+"/"+query)
+	return attach(t, profile, "preview."+name)
+}
+
+// What the preview page shows of itself.
+const (
+	shownState   = `document.querySelector("#state").textContent.split(" · ")[0]`
+	shownCurtain = `document.querySelector("#curtain").hidden ? "" : document.querySelector("#curtain h1").textContent`
+	shownPath    = `document.querySelector("#path").value`
+	shownLog     = `[...document.querySelectorAll("#log li .what")].map(e => e.textContent).join("\n")`
+	shownBadges  = `[...document.querySelectorAll(".badge")].filter(e => !e.hidden).length`
+)
+
+// A page that refuses to be framed, and logs in by cookies, in two devices side by side: it
+// is woken, it shows, its errors are told, and what is done in one device is done in both.
+func TestAPreviewPageShowsASiteInTwoDevices(t *testing.T) {
+	t.Parallel()
+	h, door := lived(t)
+	w := h.site("demo")
+	h.ok("hold", w.Name, "--for", "10m")
+	h.ok("stop", w.Name)
+	tab := previewed(t, door, w.Name, "?device=mobile,tablet")
+	tab.wait(`document.title`, "/ anew - preview")
+	tab.wait(shownState, "running")
+	tab.wait(shownCurtain, "")
+	tab.wait(shownBadges, "2")
+	tab.wait(`document.querySelector("#errors").textContent`, "2")
+	tab.text(`document.querySelector("#logs").click()`)
+	const wrong = `wrong on / {"why":"<b>test</b>"}`
+	tab.wait(shownLog, wrong+"\n"+wrong)
+
+	x, y := tab.middle("iframe")
+	tab.click(x, y)
+	tab.wait(shownPath, "/next")
+	tab.wait(`document.title`, "/next lax=1 strict=1 again - preview") // cookies of every kind come back in the frame
+	tab.wait(`document.querySelectorAll("#log .error").length`, "4")   // the other device has followed
+	tab.text(`document.querySelector("#back").click()`)
+	tab.wait(shownPath, "/")
+	tab.wait(`document.querySelectorAll("#log .error").length`, "6")
+	tab.text(`document.querySelector("#forward").click()`)
+	tab.wait(shownPath, "/next")
+
+	h.Kill()
+	tab.wait(shownState, "wsd is away")
+	h.Start()
+	tab.wait(shownState, "running")
+	if got := tab.text(shownPath); got != "/next" {
+		t.Errorf("after wsd came back it shows %s", got)
+	}
+}
+
+// A preview page that is open is a connection and no use. Clicks in what it frames are use,
+// which the frames cannot make up. It does not bring its workspace back by itself.
+func TestAnOpenPreviewPageKeepsNothingRunning(t *testing.T) {
+	t.Parallel() // it mostly waits
+	h, door := lived(t)
+	w := h.site("demo")
+	tab := previewed(t, door, w.Name, "")
+	tab.wait(`document.title`, "/ anew - preview")
+	h.wantEnd(t, w.Name, background)
+	tab.wait(shownCurtain, "demo is stopped")
+	tab.wait(`document.querySelector("#curtain .text").textContent.length > 0`, "true")
+	time.Sleep(3 * time.Second) // the page asks all the time
+	if y := h.why(w.Name); y.Workspace.State != workspace.Stopped {
+		t.Fatalf("a preview page that was left open made it %s", y.Workspace.State)
+	}
+	x, y := tab.middle("#curtain button")
+	tab.click(x, y)
+	tab.wait(shownState, "running")
+	tab.wait(shownCurtain, "")
+	h.every(t, w.Name, time.Second, background+2*time.Second, func() {
+		x, y := tab.middle("iframe")
+		tab.click(x, y)
+	})
+	h.lastUsedBy(t, w.Name, activity.Visible, "the preview page")
+	h.wantEnd(t, w.Name, background)
+}
+
+// The name of a workspace is given again: what the pages of the earlier one have left in the
+// browser is not there for those of the next.
+func TestAWorkspaceDoesNotMeetWhatAnEarlierOneOfItsNameLeft(t *testing.T) {
+	t.Parallel()
+	h, door := lived(t)
+	w := h.site("demo")
+	h.ok("hold", w.Name, "--for", "10m")
+	tab := previewed(t, door, w.Name, "")
+	tab.wait(`document.title`, "/ anew - preview")
+	tab.text(`document.querySelector("#reload").click()`)
+	tab.wait(`document.title`, "/ lax=1 strict=1 again - preview")
+	h.ok("delete", w.Name, "--yes")
+	tab.wait(shownCurtain, "demo is gone")
+	h.site("demo")
+	tab.call("Page.reload", nil, nil)
+	tab.wait(`document.title.startsWith("/ ")`, "true")
+	if got := tab.text(`document.title`); strings.Contains(got, "again") || strings.Contains(got, "lax") {
+		t.Errorf("the next workspace's page says %q", got)
+	}
+}
+
+// middle is the middle of the first element that a selector finds.
+func (d *devtools) middle(selector string) (x, y int) {
+	d.t.Helper()
+	at := d.text(`(() => { const r = document.querySelector(` + "`" + selector + "`" + `)?.getBoundingClientRect(); return r ? Math.round(r.x + r.width / 2) + " " + Math.round(r.y + r.height / 2) : "" })()`)
+	if _, err := fmt.Sscan(at, &x, &y); err != nil {
+		d.t.Fatalf("there is no %s", selector)
+	}
+	return x, y
+}

@@ -1,0 +1,22 @@
+// A site that logs in by a cookie and does not want to be framed. Each page is one link.
+import { createServer } from "node:http";
+
+createServer((req, res) => {
+  const url = new URL(req.url, "http://x");
+  if (url.pathname !== "/" && url.pathname !== "/next") {
+    res.writeHead(404).end();
+    return;
+  }
+  const cookies = (req.headers.cookie ?? "").split("; ").sort().join(" ");
+  res.writeHead(200, {
+    "Content-Type": "text/html; charset=utf-8", "X-Frame-Options": "DENY", "Cache-Control": "no-store",
+    "Content-Security-Policy": "script-src 'nonce-n1'", "Set-Cookie": ["lax=1; SameSite=Lax", "strict=1; SameSite=Strict; HttpOnly"],
+  });
+  res.end(`<!doctype html><html><head><title>${url.pathname} ${cookies}</title></head>
+<body style="margin:0"><a href="/next" style="display:block;height:3000px">next</a>
+<script nonce="n1">
+  document.title += localStorage.kept ? " again" : " anew";
+  localStorage.kept = 1;
+  console.error("wrong on " + location.pathname, { why: "<b>test</b>" });
+</script></body></html>`);
+}).listen(8080);
