@@ -59,8 +59,17 @@ func attach(t *testing.T, profile, part string) *devtools {
 	return nil
 }
 
-// call sends a command and puts its result into result, unless that is nil.
+// call sends a command, which has to succeed, and puts its result into result, unless that
+// is nil.
 func (d *devtools) call(method string, params map[string]any, result any) {
+	d.t.Helper()
+	if refused := d.try(method, params, result); refused != "" {
+		d.t.Fatalf("%s: the browser answers %s", method, refused)
+	}
+}
+
+// try is call that returns what the browser refuses the command with.
+func (d *devtools) try(method string, params map[string]any, result any) (refused string) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
 	defer cancel()
@@ -85,25 +94,28 @@ func (d *devtools) call(method string, params map[string]any, result any) {
 			continue // an event
 		}
 		if m.Error != nil {
-			d.t.Fatalf("%s: the browser answers %s", method, m.Error)
+			return string(m.Error)
 		}
 		if result != nil {
 			if err := json.Unmarshal(m.Result, result); err != nil {
 				d.t.Fatal(err)
 			}
 		}
-		return
+		return ""
 	}
 }
 
-// text is what a JavaScript expression yields in the page, as a string.
+// text is what a JavaScript expression yields in the page, as a string; between two pages
+// it is what the browser says instead.
 func (d *devtools) text(expression string) string {
 	d.t.Helper()
 	var r struct {
 		Result           struct{ Value any }
 		ExceptionDetails json.RawMessage
 	}
-	d.call("Runtime.evaluate", map[string]any{"expression": "String(" + expression + ")", "awaitPromise": true, "returnByValue": true}, &r)
+	if refused := d.try("Runtime.evaluate", map[string]any{"expression": "String(" + expression + ")", "awaitPromise": true, "returnByValue": true}, &r); refused != "" {
+		return refused
+	}
 	if r.ExceptionDetails != nil {
 		return "exception: " + string(r.ExceptionDetails)
 	}

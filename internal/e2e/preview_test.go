@@ -49,7 +49,7 @@ func TestAPreviewPageShowsASiteInTwoDevices(t *testing.T) {
 	h.ok("hold", w.Name, "--for", "10m")
 	h.ok("stop", w.Name)
 	tab := previewed(t, door, w.Name, "?device=mobile,tablet")
-	tab.wait(`document.title`, "/ anew - preview")
+	tab.wait(`/^\/ [12] /.test(document.title)`, "true") // each device has loaded it once
 	tab.wait(shownState, "running")
 	tab.wait(shownCurtain, "")
 	tab.wait(shownBadges, "2")
@@ -61,7 +61,7 @@ func TestAPreviewPageShowsASiteInTwoDevices(t *testing.T) {
 	x, y := tab.middle("iframe")
 	tab.click(x, y)
 	tab.wait(shownPath, "/next")
-	tab.wait(`document.title`, "/next lax=1 strict=1 again - preview") // cookies of every kind come back in the frame
+	tab.wait(`/^\/next [34] lax=1 strict=1 again/.test(document.title)`, "true") // cookies of every kind come back in the frame
 	tab.wait(`document.querySelectorAll("#log .error").length`, "4")   // the other device has followed
 	tab.text(`document.querySelector("#back").click()`)
 	tab.wait(shownPath, "/")
@@ -84,8 +84,8 @@ func TestAnOpenPreviewPageKeepsNothingRunning(t *testing.T) {
 	t.Parallel() // it mostly waits
 	h, door := lived(t)
 	w := h.site("demo")
-	tab := previewed(t, door, w.Name, "")
-	tab.wait(`document.title`, "/ anew - preview")
+	tab := previewed(t, door, w.Name, "?path=/still")
+	tab.wait(`document.title`, "/still 1 anew - preview")
 	h.wantEnd(t, w.Name, background)
 	tab.wait(shownCurtain, "demo is stopped")
 	tab.wait(`document.querySelector("#curtain .text").textContent.length > 0`, "true")
@@ -97,6 +97,7 @@ func TestAnOpenPreviewPageKeepsNothingRunning(t *testing.T) {
 	tab.click(x, y)
 	tab.wait(shownState, "running")
 	tab.wait(shownCurtain, "")
+	tab.wait(`document.title`, "/still 1 lax=1 strict=1 again - preview")
 	h.every(t, w.Name, time.Second, background+2*time.Second, func() {
 		x, y := tab.middle("iframe")
 		tab.click(x, y)
@@ -113,10 +114,10 @@ func TestAWorkspaceDoesNotMeetWhatAnEarlierOneOfItsNameLeft(t *testing.T) {
 	w := h.site("demo")
 	h.ok("hold", w.Name, "--for", "10m")
 	tab := previewed(t, door, w.Name, "")
-	tab.wait(`document.title`, "/ anew - preview")
+	tab.wait(`document.title`, "/ 1 anew - preview")
 	tab.text(`document.querySelector("#reload").click()`)
-	tab.wait(`document.title`, "/ lax=1 strict=1 again - preview")
-	h.ok("delete", w.Name, "--yes")
+	tab.wait(`document.title`, "/ 2 lax=1 strict=1 again - preview")
+	h.ok("delete", w.Name, "--force", "--yes")
 	tab.wait(shownCurtain, "demo is gone")
 	h.site("demo")
 	tab.call("Page.reload", nil, nil)

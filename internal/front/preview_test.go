@@ -137,7 +137,7 @@ func TestOnlyThePreviewPageItselfSaysThatItIsUsed(t *testing.T) {
 		t.Errorf("GET: %d", res.StatusCode)
 	}
 	n.behind.wants(t, "what others say", "")
-	if res, _ := n.ask("POST", "preview.demo.localhost", "/act?what=input", "Origin: http://preview.demo.localhost"); res.StatusCode != 204 {
+	if res, _ := n.ask("POST", "preview.demo.localhost", "/act", "Origin: http://preview.demo.localhost"); res.StatusCode != 204 {
 		t.Errorf("%d", res.StatusCode)
 	}
 	n.behind.wants(t, "what the page says", "http from 127.0.0.1: visible the preview page\n")

@@ -108,7 +108,7 @@ export class Curtain {
 }
 
 /** Whether something inside listens on a port; undefined: that is not known. */
-function listens(status, port) {
+export function listens(status, port) {
   return status.ports ? status.ports.some((p) => p.port === port) : undefined;
 }
 

@@ -86,12 +86,6 @@
       case "reload":
         location.reload();
         break;
-      case "back":
-        window.navigation?.back();
-        break;
-      case "forward":
-        window.navigation?.forward();
-        break;
       case "go":
         location.assign(to);
         break;

@@ -4,11 +4,11 @@
 
 import { Panes } from "./panes.js";
 import { Log } from "./log.js";
-import { Curtain } from "./curtain.js";
+import { Curtain, listens } from "./curtain.js";
 
 const SOON = 5 * 60_000; // ms before a stop at which the page says so
-const USED = 20_000; // ms between two words that somebody is here
-const LOOK = 4_000; // ms between two looks whether somebody is; browsers remember for 5 s
+const REFRESH = 1_500; // ms within which wsd's own waiting page asks again
+const LOOK = 4_000; // ms between two looks whether somebody is here; browsers remember for 5 s
 
 const { name, at, devices } = document.body.dataset;
 const presets = JSON.parse(devices);
@@ -103,10 +103,23 @@ source.addEventListener("message", (e) => {
   lost = 0;
   const before = status;
   status = JSON.parse(e.data);
-  if (from === "" && status.state === "running" && panes.list.some((p) => p.helped)) from = status.run; // the request that woke it was answered
-  if (current() !== 0 && curtain.opens(status, current(), before) && (before === null || shown !== originOf(current()) || from !== status.run)) load();
+  if (isNew(before)) load();
   draw();
 });
+/** Whether the frames do not hold what there is to see. */
+function isNew(before) {
+  if (current() === 0 || !curtain.opens(status, current(), before)) return false;
+  if (from === "" && status.wakes && status.state === "running") from = status.run; // wsd answers what it holds, or asks again, by itself
+  if (shown !== originOf(current()) || from !== status.run) return true;
+  if (before !== null && listens(before, current()) === false) setTimeout(() => blank() && load(), REFRESH);
+  return false;
+}
+
+/** Whether the frames hold no page of the workspace, as far as that can be known. */
+function blank() {
+  return !panes.list.some((p) => p.helped);
+}
+
 source.addEventListener("error", () => {
   if (status?.state !== "deleted") lost ||= Date.now();
   draw();
@@ -156,7 +169,7 @@ function notice() {
   };
   if (lost) tell(`wsd cannot be reached since ${new Date(lost).toLocaleTimeString()}: what is shown may be stale. The page comes back by itself.`, "", null);
   else if (status.name !== name) tell(`This workspace is called ${status.name} now.`, "Go there", () => (location.host = location.host.replace(`preview.${name}.`, `preview.${status.name}.`)));
-  else if (soon) tell(`Nobody seems to use ${name}: it ${ends()}.`, "Keep it", () => act("stay"));
+  else if (soon) tell(`Nobody seems to use ${name}: it ${ends()}.`, "Keep it", act);
   else $("notice").hidden = true;
 }
 
@@ -183,16 +196,14 @@ function choose(p) {
 
 // What people do here.
 
-let used = 0;
-function act(what) {
-  used = Date.now();
-  fetch(`/act?what=${what}`, { method: "POST" }).catch(() => (used = 0));
+function act() {
+  fetch("/act", { method: "POST" }).catch(() => {}); // wsd is away, which the page shows
 }
 
 /** Somebody did something in this tab, in the frames too: browsers tell a page so of what it frames, and no script can make that up. */
 function look() {
-  if (document.hidden || !navigator.userActivation?.isActive || Date.now() - used < USED || status?.state !== "running") return;
-  act("input");
+  if (document.hidden || !navigator.userActivation?.isActive || status?.state !== "running") return;
+  act();
 }
 setInterval(look, LOOK);
 setInterval(() => document.hidden || draw(), 15_000);
@@ -240,8 +251,8 @@ function moved(pane, m) {
 }
 
 $("reload").addEventListener("click", reload);
-$("back").addEventListener("click", () => panes.leader.send("back"));
-$("forward").addEventListener("click", () => panes.leader.send("forward"));
+$("back").addEventListener("click", () => history.back()); // a tab and what it frames have one history
+$("forward").addEventListener("click", () => history.forward());
 $("path").addEventListener("keydown", (e) => {
   if (e.key === "Enter") (e.target.blur(), go(e.target.value));
   else if (e.key === "Escape") (e.target.blur(), draw());

@@ -1,9 +1,11 @@
-// A site that logs in by a cookie and does not want to be framed. Each page is one link.
+// A site that logs in by a cookie and does not want to be framed. Each page but /still is
+// one link.
 import { createServer } from "node:http";
 
+let loads = 0;
 createServer((req, res) => {
   const url = new URL(req.url, "http://x");
-  if (url.pathname !== "/" && url.pathname !== "/next") {
+  if (!["/", "/next", "/still"].includes(url.pathname)) {
     res.writeHead(404).end();
     return;
   }
@@ -12,8 +14,8 @@ createServer((req, res) => {
     "Content-Type": "text/html; charset=utf-8", "X-Frame-Options": "DENY", "Cache-Control": "no-store",
     "Content-Security-Policy": "script-src 'nonce-n1'", "Set-Cookie": ["lax=1; SameSite=Lax", "strict=1; SameSite=Strict; HttpOnly"],
   });
-  res.end(`<!doctype html><html><head><title>${url.pathname} ${cookies}</title></head>
-<body style="margin:0"><a href="/next" style="display:block;height:3000px">next</a>
+  res.end(`<!doctype html><html><head><title>${url.pathname} ${++loads} ${cookies}</title></head>
+<body style="margin:0"><a ${url.pathname === "/still" ? "" : `href="/next"`} style="display:block;height:3000px">next</a>
 <script nonce="n1">
   document.title += localStorage.kept ? " again" : " anew";
   localStorage.kept = 1;
