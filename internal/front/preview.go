@@ -220,6 +220,7 @@ func (t *teller) row(w workspace.Workspace) {
 			t.attend(w)
 		}
 	}
+	s.Start = w.StartedAt
 	s.Name, s.State, s.Run, s.Own, s.Wakes = w.Name, string(w.State), w.Run, w.Spec.Port, w.Spec.Wake != workspace.WakeOff
 	s.Why = ""
 	if w.Stop != nil && (w.State == workspace.Stopped || w.State == workspace.Paused) {

@@ -32,9 +32,10 @@ type Status struct {
 	Name   string          `json:"name"`
 	State  string          `json:"state"`         // or "deleted"
 	Run    string          `json:"run,omitempty"` // changes at each start
-	Own    int             `json:"own"`           // the workspace's own port; 0: none
-	Ports  []api.Listening `json:"ports"`         // that listen inside; null: that is not known
-	Wakes  bool            `json:"wakes"`         // a request starts it
+	Start  time.Time       `json:"started,omitzero"`
+	Own    int             `json:"own"`   // the workspace's own port; 0: none
+	Ports  []api.Listening `json:"ports"` // that listen inside; null: that is not known
+	Wakes  bool            `json:"wakes"` // a request starts it
 	Stage  string          `json:"stage,omitempty"`
 	Share  int             `json:"share,omitempty"` // of the stage that is done, in per cent; 0: not known
 	Why    string          `json:"why,omitempty"`   // of its last stop or failure, in a sentence

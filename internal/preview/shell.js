@@ -7,7 +7,7 @@ import { Log } from "./log.js";
 import { Curtain, listens } from "./curtain.js";
 
 const SOON = 5 * 60_000; // ms before a stop at which the page says so
-const REFRESH = 1_500; // ms within which wsd's own waiting page asks again
+const YOUNG = 20_000; // ms after a start for which wsd's own page in the frames asks again by itself
 const LOOK = 4_000; // ms between two looks whether somebody is here; browsers remember for 5 s
 
 const { name, at, devices } = document.body.dataset;
@@ -111,13 +111,7 @@ function isNew(before) {
   if (current() === 0 || !curtain.opens(status, current(), before)) return false;
   if (from === "" && status.wakes && status.state === "running") from = status.run; // wsd answers what it holds, or asks again, by itself
   if (shown !== originOf(current()) || from !== status.run) return true;
-  if (before !== null && listens(before, current()) === false) setTimeout(() => blank() && load(), REFRESH);
-  return false;
-}
-
-/** Whether the frames hold no page of the workspace, as far as that can be known. */
-function blank() {
-  return !panes.list.some((p) => p.helped);
+  return before !== null && listens(before, current()) === false && Date.now() - Date.parse(status.started) > YOUNG && !panes.list.some((p) => p.helped);
 }
 
 source.addEventListener("error", () => {
