@@ -142,3 +142,6 @@ func (p *pretendedSource) Forward(context.Context, string, tui.PortPair, func(tu
 
 // Open implements tui.Source.
 func (p *pretendedSource) Open(context.Context, string) (string, error) { return "", errPretended }
+
+// Preview implements tui.Source.
+func (p *pretendedSource) Preview(context.Context, string) (string, error) { return "", errPretended }

@@ -138,6 +138,10 @@ func (w *world) Open(_ context.Context, id string) (string, error) {
 	return "http://" + strings.TrimPrefix(id, "w") + ".localhost:7070/", w.refuse
 }
 
+func (w *world) Preview(_ context.Context, id string) (string, error) {
+	return "http://preview." + strings.TrimPrefix(id, "w") + ".localhost:7070/", w.refuse
+}
+
 // driver is a dashboard without a terminal. Commands run on goroutines, as bubbletea runs
 // them, and their messages are taken by until.
 type driver struct {
@@ -238,7 +242,7 @@ func (d *driver) keys(words ...string) *driver {
 // snapshot tells the dashboard that there are these workspaces, and waits for it.
 func (d *driver) snapshot(ws ...workspace.Workspace) *driver {
 	d.t.Helper()
-	d.world.tell(Change{Reset: true, Put: ws})
+	d.world.tell(Change{Reset: true, Put: ws, Link: &Link{Daemon: true, Engine: true, Names: "127.0.0.1:7070", Since: noon}})
 	return d.until("the snapshot is taken", func() bool { return d.heard && len(d.list.known) == len(ws) })
 }
 

@@ -42,6 +42,8 @@ type Source interface {
 	Forward(ctx context.Context, id string, p PortPair, tell func(Forwarded)) error
 	// Open shows a workspace in a browser and returns the address.
 	Open(ctx context.Context, id string) (url string, err error)
+	// Preview shows the preview page of a workspace in a browser and returns its address.
+	Preview(ctx context.Context, id string) (url string, err error)
 }
 
 // Visit is something that has the terminal to itself. It returns once it has given it
@@ -73,10 +75,10 @@ type Change struct {
 
 // Link is how the way to the workspaces is.
 type Link struct {
-	Daemon bool // wsd answers
-	Engine bool // wsd reaches the container engine
-	Name   string
-	Why    string    // where either is false
+	Daemon bool      // wsd answers
+	Engine bool      // wsd reaches the container engine
+	Names  string    // where workspaces are served by name; "": nowhere
+	Why    string    // where Daemon or Engine is false
 	Since  time.Time // when it last changed
 }
 
