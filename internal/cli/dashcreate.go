@@ -37,12 +37,32 @@ func (s *dashSource) Create(ctx context.Context, d tui.Draft) (made tui.Made, er
 	if err != nil {
 		return made, err
 	}
-	if source := made.Workspace.Spec.Source; source != nil && source.SSHAgent && !req.DryRun {
-		lend := f.newFollower(s.client, waitOptions{Timeout: workPatience})
-		go func() { _, _ = lend.settle(ctx, made.Workspace, workspace.WantRunning) }()
+	if !req.DryRun {
+		s.lend(ctx, f, made.Workspace)
 	}
 	made.Notes = notesOf(notes.String())
 	return made, nil
+}
+
+// lend lends the person's ssh agent to the clone of a workspace, if it wants one, until that
+// has its files or ctx ends.
+func (s *dashSource) lend(ctx context.Context, f *Factory, w workspace.Workspace) {
+	if source := w.Spec.Source; source != nil && source.SSHAgent && !w.Prepared {
+		lend := f.newFollower(s.client, waitOptions{Timeout: workPatience})
+		go func() { _, _ = lend.settle(ctx, w, workspace.WantRunning) }()
+	}
+}
+
+// begin starts or restarts a workspace as the command line does, with what its clone may use.
+func (s *dashSource) begin(ctx context.Context, verb lifecycleVerb, id string) ([]string, error) {
+	var notes bytes.Buffer
+	f := s.f.aside(&notes)
+	w, err := verb.ask(ctx, f, s.client, id, true)
+	if err != nil {
+		return nil, err
+	}
+	s.lend(ctx, f, w)
+	return notesOf(notes.String()), nil
 }
 
 // notesOf are the notes that a command has printed.

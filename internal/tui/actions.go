@@ -181,18 +181,18 @@ func (m *Model) order(orders []Order) tea.Cmd {
 	m.list.mark(false)
 	ctx, source := m.ctx, m.source
 	return func() tea.Msg {
-		failed := make([]error, len(orders))
+		done := doneMsg{orders, make([][]string, len(orders)), make([]error, len(orders))}
 		slots := make(chan struct{}, atOnce)
 		var wg sync.WaitGroup
 		for i, o := range orders {
 			slots <- struct{}{}
 			wg.Go(func() {
-				failed[i] = source.Do(ctx, o)
+				done.notes[i], done.failed[i] = source.Do(ctx, o)
 				<-slots
 			})
 		}
 		wg.Wait()
-		return doneMsg{orders, failed}
+		return done
 	}
 }
 

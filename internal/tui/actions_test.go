@@ -154,3 +154,12 @@ func TestAPreviewIsOfferedOnlyWhereNamesAreServed(t *testing.T) {
 		t.Errorf("it is offered: %s", d.View())
 	}
 }
+
+func TestWhatAPersonShouldKnowOfAnOrderStandsBelowIt(t *testing.T) {
+	d := drive(t, 100, 24)
+	d.world.notes = []string{"your ssh agent is lent to the clone"}
+	d.snapshot(some()...).keys("a", "s").shows("› wsctl start billing-next docs").shows("   your ssh agent is lent to the clone")
+	if strings.Contains(d.View(), "clone; ") {
+		t.Errorf("it is told twice:\n%s", d.View())
+	}
+}

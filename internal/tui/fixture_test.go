@@ -87,11 +87,11 @@ func (w *world) Templates(context.Context) ([]api.Template, error) {
 	}, nil
 }
 
-func (w *world) Do(_ context.Context, o Order) error {
+func (w *world) Do(_ context.Context, o Order) ([]string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.orders = append(w.orders, o)
-	return w.refuse
+	return w.notes, w.refuse
 }
 
 func (w *world) Create(_ context.Context, d Draft) (Made, error) {
