@@ -129,6 +129,9 @@ func (p *pretendedSource) Create(context.Context, tui.Draft) (tui.Made, error) {
 // Folder implements tui.Source.
 func (p *pretendedSource) Folder(string) (string, error) { return "", errPretended }
 
+// Folders implements tui.Source.
+func (p *pretendedSource) Folders(string) []string { return nil }
+
 // Shell implements tui.Source.
 func (p *pretendedSource) Shell(string) tui.Visit { return func() error { return errPretended } }
 

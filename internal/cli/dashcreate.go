@@ -2,11 +2,13 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"github.com/wsctl/wsctl/internal/tui"
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -75,12 +77,55 @@ func notesOf(printed string) (notes []string) {
 
 // Folder implements tui.Source. A ~ is the person's home, as in a shell.
 func (s *dashSource) Folder(path string) (string, error) {
+	path, err := fromHome(path)
+	if err != nil {
+		return "", err
+	}
+	return folder(path)
+}
+
+func fromHome(path string) (string, error) {
 	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || rest[0] == '/') {
 		home, err := os.UserHomeDir()
 		if err != nil {
 			return "", here(err)
 		}
-		path = filepath.Join(home, rest)
+		return filepath.Join(home, rest), nil
 	}
-	return folder(path)
+	return path, nil
+}
+
+// Folders implements tui.Source. Hidden ones are found by the dot with which they begin;
+// ., .. and ~ alone stand for what is in them.
+func (s *dashSource) Folders(typed string) (found []string) {
+	if typed == "." || typed == "~" || filepath.Base(typed) == ".." && !strings.HasSuffix(typed, "/") {
+		typed += "/"
+	}
+	parent, begin := filepath.Split(typed)
+	dir, err := fromHome(parent)
+	if err != nil {
+		return nil
+	}
+	entries, err := os.ReadDir(cmp.Or(dir, "."))
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		name := e.Name()
+		hidden := strings.HasPrefix(name, ".") && !strings.HasPrefix(begin, ".")
+		unseen := strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
+		if strings.HasPrefix(name, begin) && !hidden && !unseen && isFolder(filepath.Join(dir, name), e) {
+			found = append(found, parent+name)
+		}
+	}
+	return found
+}
+
+// isFolder reports whether an entry is a folder, or leads to one.
+func isFolder(path string, e os.DirEntry) bool {
+	if e.Type()&os.ModeSymlink == 0 {
+		return e.IsDir()
+	}
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }

@@ -115,6 +115,17 @@ func (w *world) Folder(path string) (string, error) {
 	return "", fault.New(fault.NotFound, "folder_missing", "there is no folder %s", path)
 }
 
+// Folders are a few below /src and one below that.
+func (w *world) Folders(typed string) (found []string) {
+	w.note("folders %s", typed)
+	for _, path := range []string{"/src/api", "/src/app", "/src/app-漢字", "/src/web", "/src/web/public"} {
+		if rest, ok := strings.CutPrefix(path, typed); ok && !strings.Contains(rest, "/") {
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
 func (w *world) Shell(name string) Visit {
 	return func() error { w.note("shell %s", name); return nil }
 }
@@ -222,6 +233,7 @@ func (d *driver) keys(words ...string) *driver {
 	named := map[string]tea.KeyType{
 		"<enter>": tea.KeyEnter, "<esc>": tea.KeyEsc, "<up>": tea.KeyUp, "<down>": tea.KeyDown, "<tab>": tea.KeyTab,
 		"<left>": tea.KeyLeft, "<right>": tea.KeyRight, "<backspace>": tea.KeyBackspace, "<end>": tea.KeyEnd, "<ctrl+t>": tea.KeyCtrlT,
+		"<ctrl+u>": tea.KeyCtrlU, "<shift+tab>": tea.KeyShiftTab,
 	}
 	for _, w := range words {
 		if k, ok := named[w]; ok {

@@ -135,7 +135,7 @@ func (m *Model) handle(msg tea.Msg) tea.Cmd {
 		return m.detail.takeLines(m, msg)
 	case detailsMsg:
 		m.detail.take(m, msg)
-	case templatesMsg, folderMsg, createdMsg:
+	case templatesMsg, folderMsg, foldersMsg, createdMsg:
 		return m.handleForm(msg)
 	case doneMsg:
 		m.takeDone(msg)

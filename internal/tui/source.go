@@ -33,6 +33,9 @@ type Source interface {
 	Create(ctx context.Context, d Draft) (Made, error)
 	// Folder is the full path of a folder of this machine, as a person types it.
 	Folder(path string) (string, error)
+	// Folders are the folders of this machine whose path begins with what was typed, as they
+	// would be typed, in order; none also where they cannot be told.
+	Folders(typed string) []string
 	// Shell is a visit of a workspace's terminal.
 	Shell(name string) Visit
 	// Exec is a visit that runs a command inside and waits for a key after it, so that what
