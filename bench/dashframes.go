@@ -119,7 +119,7 @@ func (p *pretendedSource) Details(context.Context, string, tui.Pane) (tui.Detail
 func (p *pretendedSource) Templates(context.Context) ([]api.Template, error) { return nil, nil }
 
 // Do implements tui.Source.
-func (p *pretendedSource) Do(context.Context, tui.Order) error { return errPretended }
+func (p *pretendedSource) Do(context.Context, tui.Order) ([]string, error) { return nil, errPretended }
 
 // Create implements tui.Source.
 func (p *pretendedSource) Create(context.Context, tui.Draft) (tui.Made, error) {
@@ -128,6 +128,9 @@ func (p *pretendedSource) Create(context.Context, tui.Draft) (tui.Made, error) {
 
 // Folder implements tui.Source.
 func (p *pretendedSource) Folder(string) (string, error) { return "", errPretended }
+
+// Folders implements tui.Source.
+func (p *pretendedSource) Folders(string) []string { return nil }
 
 // Shell implements tui.Source.
 func (p *pretendedSource) Shell(string) tui.Visit { return func() error { return errPretended } }
@@ -142,3 +145,6 @@ func (p *pretendedSource) Forward(context.Context, string, tui.PortPair, func(tu
 
 // Open implements tui.Source.
 func (p *pretendedSource) Open(context.Context, string) (string, error) { return "", errPretended }
+
+// Preview implements tui.Source.
+func (p *pretendedSource) Preview(context.Context, string) (string, error) { return "", errPretended }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/tui"
 )
@@ -95,9 +96,35 @@ func (s *dashSource) Open(ctx context.Context, id string) (string, error) {
 		return "", err
 	}
 	url, err := addressOf(w, st.Names, 0)
-	if err == nil && !s.f.browse(ctx, url) {
-		err = fault.New(fault.Unsupported, "no_browser", "no browser can be opened from here").
-			WithHint("open %s yourself, or press y to copy an address", url)
+	if err != nil {
+		return "", err
 	}
-	return url, err
+	return url, s.show(ctx, url, "y")
+}
+
+// Preview implements tui.Source.
+func (s *dashSource) Preview(ctx context.Context, id string) (string, error) {
+	w, err := s.client.Workspace(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	st, err := s.client.Status(ctx)
+	if err != nil {
+		return "", err
+	}
+	url := api.PreviewURL(st.Names, w.Name, nil)
+	if url == "" {
+		return "", fault.New(fault.Conflict, "no_names", "workspaces are not served by name now, so there is no preview page").
+			WithHint("see `wsctl config explain front.address` and `wsctl daemon logs`")
+	}
+	return url, s.show(ctx, url, "Y")
+}
+
+// show opens url in a browser; key is the one that copies it.
+func (s *dashSource) show(ctx context.Context, url, key string) error {
+	if s.f.browse(ctx, url) {
+		return nil
+	}
+	return fault.New(fault.Unsupported, "no_browser", "no browser can be opened from here").
+		WithHint("open %s yourself, or press %s to copy an address", url, key)
 }

@@ -118,8 +118,12 @@ func (s *dashSource) Templates(ctx context.Context) ([]api.Template, error) {
 }
 
 // Do implements tui.Source.
-func (s *dashSource) Do(ctx context.Context, o tui.Order) (err error) {
+func (s *dashSource) Do(ctx context.Context, o tui.Order) (notes []string, err error) {
 	switch o.Verb {
+	case tui.Start:
+		return s.begin(ctx, startVerb(), o.ID)
+	case tui.Restart:
+		return s.begin(ctx, restartVerb(), o.ID)
 	case tui.Delete:
 		_, err = s.client.Delete(ctx, o.ID, o.Force)
 	case tui.Hold:
@@ -135,5 +139,5 @@ func (s *dashSource) Do(ctx context.Context, o tui.Order) (err error) {
 	default:
 		_, err = s.client.Command(ctx, o.ID, api.Command(o.Verb))
 	}
-	return err
+	return nil, err
 }

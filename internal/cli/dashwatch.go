@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
@@ -24,9 +23,9 @@ type dashWatch struct {
 func (w *dashWatch) take(ctx context.Context, u client.Update) {
 	switch {
 	case u.Link == client.Lost:
-		w.set(false, w.link.Engine, fault.From(u.Err).Text, u.Since)
+		w.set(tui.Link{Engine: w.link.Engine, Names: w.link.Names, Why: fault.From(u.Err).Text, Since: u.Since})
 	case !w.link.Daemon:
-		w.set(true, w.link.Engine, "", u.Since)
+		w.set(tui.Link{Daemon: true, Engine: w.link.Engine, Names: w.link.Names, Since: u.Since})
 	}
 	if u.Frame == nil {
 		return
@@ -38,21 +37,20 @@ func (w *dashWatch) take(ctx context.Context, u client.Update) {
 	w.tell(c)
 	if c.Reset { // the stream tells changes of the engine; how it is now has to be asked once
 		if st, err := w.source.client.Status(ctx); err == nil {
-			w.set(true, st.Engine.Reachable, st.Engine.Error, w.source.f.Now())
+			w.set(tui.Link{Daemon: true, Engine: st.Engine.Reachable, Names: st.Names, Why: st.Engine.Error, Since: w.source.f.Now()})
 		}
 	}
 	for _, e := range c.Events {
 		if e.Kind == event.EngineLost || e.Kind == event.EngineBack {
-			w.set(true, e.Kind == event.EngineBack, "", e.Time)
+			w.set(tui.Link{Daemon: true, Engine: e.Kind == event.EngineBack, Names: w.link.Names, Since: e.Time})
 		}
 	}
 }
 
 // set tells how the way to the workspaces is, where that has changed.
-func (w *dashWatch) set(daemon, engine bool, why string, since time.Time) {
-	if w.link.Daemon != daemon || w.link.Engine != engine {
-		w.link = tui.Link{Daemon: daemon, Engine: engine, Why: why, Since: since}
-		l := w.link
+func (w *dashWatch) set(l tui.Link) {
+	if w.link.Daemon != l.Daemon || w.link.Engine != l.Engine || w.link.Names != l.Names {
+		w.link = l
 		w.tell(tui.Change{Link: &l})
 	}
 }

@@ -15,18 +15,22 @@ import (
 )
 
 const (
-	gaugeMost = 128         // workspaces that wsd measures for one subscription; docs/gateway.md
-	gaugeSpan = time.Second // between two counts whose difference is told: the processor's are coarse
+	gaugeMost  = 128         // workspaces that wsd measures for one subscription; docs/gateway.md
+	gaugeLinks = 16          // subscriptions of one gauge
+	gaugeSpan  = time.Second // between two counts whose difference is told: the processor's are coarse
 )
 
-// gauge knows what workspaces use, as wsd pushes it over one subscription. wsd measures
-// them while the gauge runs, and it asks for nothing itself. It is safe for concurrent use.
+// gauge knows what workspaces use, as wsd pushes it: one subscription tells which there are
+// and the samples of the first, and further ones, as many as it takes, those of the others.
+// wsd measures them while the gauge runs, and it asks for nothing itself. It is safe for
+// concurrent use.
 type gauge struct {
-	client *client.Client
-	only   map[string]bool // ids that are measured; nil: all that run
-	seen   *client.Interest
+	client  *client.Client
+	only    map[string]bool        // ids that are measured; nil: all that run
+	further func(*client.Interest) // begins a further subscription
 
 	mu      sync.Mutex
+	seen    []*client.Interest // of each subscription
 	known   map[string]workspace.Workspace
 	heard   bool // a snapshot has come: what is not known is not there
 	meters  map[string]*meterOf
@@ -51,7 +55,10 @@ func (r reading) lost() bool { return !r.away.IsZero() }
 
 // newGauge returns a gauge that begins with samples and, with only, measures no others.
 func newGauge(c *client.Client, first []sample, only bool) *gauge {
-	g := &gauge{client: c, seen: client.NewInterest(), known: map[string]workspace.Workspace{}, meters: map[string]*meterOf{}}
+	g := &gauge{
+		client: c, seen: []*client.Interest{client.NewInterest()}, further: func(*client.Interest) {},
+		known: map[string]workspace.Workspace{}, meters: map[string]*meterOf{},
+	}
 	if only {
 		g.only = map[string]bool{}
 	}
@@ -66,21 +73,43 @@ func newGauge(c *client.Client, first []sample, only bool) *gauge {
 
 // start follows wsd until ctx ends, over as many connections as it takes.
 func (g *gauge) start(ctx context.Context) (ended <-chan error) {
-	over := make(chan error, 1)
-	types := []string{api.FrameState, api.FrameUpdated, api.FrameDeleted, api.FrameSample}
-	go func() {
-		for u, err := range g.client.Subscribe(ctx, client.SubscribeOptions{Samples: g.seen, Types: types}) {
-			if err != nil {
-				over <- err
-				return
-			}
-			if g.take(u); g.over() {
-				over <- fault.New(fault.Gone, "deleted", "what was to be measured was deleted")
-				return
-			}
-		}
-	}()
+	over := make(chan error, gaugeLinks) // each subscription ends once
+	g.further = func(i *client.Interest) { go func() { over <- g.measure(ctx, i) }() }
+	first := g.seen[0]
+	go func() { over <- g.follow(ctx, first) }()
 	return over
+}
+
+// follow takes what happens and the first samples, until there is nothing more to tell.
+func (g *gauge) follow(ctx context.Context, i *client.Interest) error {
+	types := []string{api.FrameState, api.FrameUpdated, api.FrameDeleted}
+	for u, err := range g.client.Subscribe(ctx, client.SubscribeOptions{Samples: i, Types: types}) {
+		if err != nil {
+			return err
+		}
+		if g.take(u); g.over() {
+			return fault.New(fault.Gone, "deleted", "what was to be measured was deleted")
+		}
+	}
+	return ctx.Err()
+}
+
+// measure takes further samples alone.
+func (g *gauge) measure(ctx context.Context, i *client.Interest) error {
+	for u, err := range g.client.Subscribe(ctx, client.SubscribeOptions{Samples: i, Types: []string{api.FrameSample}}) {
+		if err != nil {
+			return err
+		}
+		if u.Frame == nil || u.Frame.Type != api.FrameSample {
+			continue
+		}
+		if c, ok := changeOf(*u.Frame); ok {
+			g.mu.Lock()
+			g.count(c.Sample.Workspace, c.Sample.Usage)
+			g.mu.Unlock()
+		}
+	}
+	return ctx.Err()
 }
 
 func (g *gauge) take(u client.Update) {
@@ -127,8 +156,12 @@ func (g *gauge) over() bool {
 	return true
 }
 
-// count takes one sample. Counters that fell began anew.
+// count takes one sample. Counters that fell began anew. One that comes after the workspace
+// has stopped, over another subscription than the news of that, is dropped.
 func (g *gauge) count(id string, u workspace.Usage) {
+	if !measurable(g.known[id]) {
+		return
+	}
 	m := g.meters[id]
 	if m == nil || u.CPUSeconds < m.base.CPUSeconds {
 		g.meters[id] = &meterOf{sample{ID: id, Usage: u}, u}
@@ -141,22 +174,41 @@ func (g *gauge) count(id string, u workspace.Usage) {
 	}
 }
 
+// measurable reports whether there is anything to measure.
+func measurable(w workspace.Workspace) bool {
+	return w.State == workspace.Running || w.State == workspace.Paused
+}
+
 // look tells wsd whom to measure, and forgets the others.
 func (g *gauge) look() {
 	var ids []string
 	for id, w := range g.known {
-		if (w.State == workspace.Running || w.State == workspace.Paused) && (g.only == nil || g.only[id]) {
+		if measurable(w) && (g.only == nil || g.only[id]) {
 			ids = append(ids, id)
 		}
 	}
 	slices.SortFunc(ids, func(a, b string) int { return cmp.Compare(g.known[a].Name, g.known[b].Name) })
-	for id := range g.meters {
-		if !slices.Contains(ids, id) {
-			delete(g.meters, id)
+	kept := make(map[string]*meterOf, len(ids))
+	for _, id := range ids {
+		if m := g.meters[id]; m != nil {
+			kept[id] = m
 		}
 	}
-	g.skipped = max(0, len(ids)-gaugeMost)
-	g.seen.Set(ids[:len(ids)-g.skipped])
+	g.meters = kept
+	g.skipped = max(0, len(ids)-gaugeMost*gaugeLinks)
+	g.share(ids[:len(ids)-g.skipped])
+}
+
+// share divides the workspaces among the subscriptions, of which it begins those that lack.
+func (g *gauge) share(ids []string) {
+	for len(g.seen)*gaugeMost < len(ids) {
+		i := client.NewInterest()
+		g.seen = append(g.seen, i)
+		g.further(i)
+	}
+	for n, i := range g.seen {
+		i.Set(ids[min(n*gaugeMost, len(ids)):min((n+1)*gaugeMost, len(ids))])
+	}
 }
 
 // read is what is known now.
@@ -195,6 +247,6 @@ func (f *Factory) sayReading(r reading) {
 		f.note("wsd is away; this is as of %s", render.Ago(f.Now(), r.away))
 	}
 	if r.skipped > 0 {
-		f.note("%d more run than are measured; name those that you want", r.skipped)
+		f.note("%d more run than are measured; `wsctl stats NAME... -f` measures those that you name", r.skipped)
 	}
 }

@@ -64,14 +64,69 @@ func TestAGaugeKnowsWhatIsPushed(t *testing.T) {
 	}
 }
 
-func TestAGaugeMeasuresAtMostWhatWsdMeasures(t *testing.T) {
-	var names []string
-	for i := range gaugeMost + 2 {
-		names = append(names, fmt.Sprintf("w%03d", i))
+func TestAGaugeHasSubscriptionsForAllThatRun(t *testing.T) {
+	for _, c := range []struct{ running, links, skipped int }{
+		{0, 1, 0}, {gaugeMost, 1, 0}, {gaugeMost + 1, 2, 0}, {gaugeMost * gaugeLinks, gaugeLinks, 0}, {gaugeMost*gaugeLinks + 2, gaugeLinks, 2},
+	} {
+		var names []string
+		for i := range c.running {
+			names = append(names, fmt.Sprintf("w%04d", i))
+		}
+		g, begun := newGauge(nil, nil, false), 1
+		g.further = func(*client.Interest) { begun++ }
+		r := heardBy(t, g, frameOf(t, api.FrameSnapshot, running(names...)))
+		if r.skipped != c.skipped || begun != c.links || len(g.seen) != c.links {
+			t.Errorf("of %d that run %d are left out, over %d subscriptions", c.running, r.skipped, begun)
+		}
 	}
-	g := newGauge(nil, nil, false)
-	if r := heardBy(t, g, frameOf(t, api.FrameSnapshot, running(names...))); r.skipped != 2 {
-		t.Errorf("%d are left out", r.skipped)
+}
+
+func TestASampleOfWhatHasStoppedIsDropped(t *testing.T) {
+	stopped := workspace.Workspace{ID: "wa", Name: "a", State: workspace.Stopped}
+	r := heardBy(t, newGauge(nil, nil, false), frameOf(t, api.FrameSnapshot, running("a")),
+		frameOf(t, api.FrameState, api.Fact{Event: event.Event{Kind: event.WorkspaceState}, Workspace: &stopped}),
+		frameOf(t, api.FrameSample, api.Sample{Workspace: "wa", Usage: workspace.Usage{Pids: 1}}))
+	if len(r.samples) != 0 {
+		t.Errorf("shown is %+v", r.samples)
+	}
+}
+
+// TestStatsAreFollowedOfMoreThanOneSubscriptionMeasures runs more workspaces than wsd measures
+// for one subscription.
+func TestStatsAreFollowedOfMoreThanOneSubscriptionMeasures(t *testing.T) {
+	h := testHost(t)
+	h.env = append(h.env, "WSD_PORTS_FIRST=30000", "WSD_PORTS_LAST=30999") // a port each
+	h.must(t, "daemon", "start")
+	c := client.New(client.Options{Socket: h.socket})
+	defer c.Close()
+	const all = gaugeMost + 2
+	for i := range all {
+		if _, err := c.Create(t.Context(), api.Create{Name: fmt.Sprintf("w%03d", i), Image: "wsd:base"}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"stats", "-f", "--json"}, {"top", "-n", "99", "--every", "1s", "--json"}} {
+		cmd := h.command(args...)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		late := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+		defer late.Stop()
+		lines := bufio.NewScanner(out)
+		lines.Buffer(nil, 1<<20)
+		best := 0
+		for best < all && lines.Scan() {
+			best = max(best, strings.Count(lines.Text(), `"cpus":`))
+		}
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if best < all {
+			t.Errorf("%v tells the processor of %d, want %d", args, best, all)
+		}
 	}
 }
 

@@ -49,6 +49,17 @@ func commandVerb(cmd api.Command, stage string, want workspace.Desired, eligible
 	return lifecycleVerb{stage: stage, want: want, eligible: eligible, send: send}
 }
 
+// ask sends the command for one workspace, and before it, where a clone may follow, what
+// that may use of the person's. waits tells whether this program stays until it is over.
+func (v *lifecycleVerb) ask(ctx context.Context, f *Factory, c *client.Client, ref string, waits bool) (w workspace.Workspace, err error) {
+	if v.fetches != nil {
+		if err := renewAccess(ctx, f, c, ref, v.fetches, waits); err != nil {
+			return w, err
+		}
+	}
+	return v.send(ctx, c, ref)
+}
+
 // lifecycleRun is how the lifecycle commands are run; tests put their own in.
 type lifecycleRun func(context.Context, *lifecycleOptions) error
 
@@ -129,12 +140,7 @@ func (o *lifecycleOptions) say(out io.Writer, w workspace.Workspace) error {
 
 func one(ctx context.Context, f *Factory, fo *follower, o *lifecycleOptions, ref string) (workspace.Workspace, error) {
 	fo.progress.Stage(o.verb.stage, "")
-	if o.verb.fetches != nil {
-		if err := renewAccess(ctx, f, fo.client, ref, o.verb.fetches, !o.NoWait); err != nil {
-			return workspace.Workspace{}, err
-		}
-	}
-	w, err := o.verb.send(ctx, fo.client, ref)
+	w, err := o.verb.ask(ctx, f, fo.client, ref, !o.NoWait)
 	if err != nil {
 		return w, err
 	}

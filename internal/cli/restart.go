@@ -15,8 +15,12 @@ func newRestartCmd(f *Factory, runF lifecycleRun) *cobra.Command {
 		Example: `  wsctl restart demo
   wsctl restart --label team=web`,
 	}
+	return newLifecycleCmd(f, cmd, &lifecycleOptions{verb: restartVerb()}, runF)
+}
+
+func restartVerb() lifecycleVerb {
 	verb := commandVerb(api.Restart, "asking for a restart", workspace.WantRunning,
 		workspace.Running, workspace.Failed)
 	verb.fetches = func(workspace.Workspace) bool { return true }
-	return newLifecycleCmd(f, cmd, &lifecycleOptions{verb: verb}, runF)
+	return verb
 }

@@ -20,8 +20,12 @@ git and your ssh agent have for it now.`,
   wsctl start --label team=web
   wsctl start --all --no-wait`,
 	}
+	return newLifecycleCmd(f, cmd, &lifecycleOptions{verb: startVerb()}, runF)
+}
+
+func startVerb() lifecycleVerb {
 	verb := commandVerb(api.Start, "asking for a start", workspace.WantRunning,
 		workspace.Stopped, workspace.Failed)
 	verb.fetches = func(w workspace.Workspace) bool { return w.State != workspace.Running && w.State != workspace.Paused }
-	return newLifecycleCmd(f, cmd, &lifecycleOptions{verb: verb}, runF)
+	return verb
 }

@@ -47,8 +47,7 @@ func newStatsCmd(f *Factory, runF func(context.Context, *statsOptions) error) *c
 		Long: `Shows CPU time, memory, processes and the bytes that went over network and disk, of
 running workspaces, once or, with -f, every two seconds with the cores in use. Without
 names it shows every running one. What the engine cannot tell is -. With -f wsd measures
-for as long as somebody looks, at most 128 workspaces; while it is away, what was last
-known is shown as old.`,
+for as long as somebody looks; while it is away, what was last known is shown as old.`,
 		Example: `  wsctl stats
   wsctl stats demo -f
   wsctl stats --json | jq '.samples[] | {workspace, memory}'`,

@@ -57,9 +57,8 @@ func newTopCmd(f *Factory, runF func(context.Context, *topOptions) error) *cobra
 		Short: "Show which workspaces use most, as plain text",
 		Long: `Shows how many workspaces there are and which of those that run use most, once or
 -n times. It measures for a second; after the first round it shows what wsd goes on to
-measure, every two seconds and at most 128 workspaces. It draws nothing in place and
-needs no terminal: for scripts, narrow terminals and logs. On a terminal wsctl dash
-shows more.`,
+measure every two seconds. It draws nothing in place and needs no terminal: for scripts,
+narrow terminals and logs. On a terminal wsctl dash shows more.`,
 		Example: `  wsctl top
   wsctl top --sort memory
   wsctl top -n 3 --every 10s

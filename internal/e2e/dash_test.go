@@ -18,7 +18,7 @@ func (d dash) keys(words ...string) dash {
 	d.h.t.Helper()
 	for _, w := range words {
 		switch w {
-		case "Enter", "Escape", "Down", "Left", "Right", "C-u", "C-t", "C-c":
+		case "Enter", "Escape", "Down", "Left", "Right", "Tab", "C-u", "C-t", "C-c":
 			d.do("send-keys", "-t", "x", w)
 		default:
 			d.do("send-keys", "-t", "x", "-l", w)

@@ -25,7 +25,7 @@ func (d dash) command(end string) (line string) {
 // runs the commands that it shows, dry.
 func TestTheDashboardCreatesFromAFolderAndARepository(t *testing.T) {
 	h := newHouse(t)
-	dir := project(t, map[string]string{"a": "from here\n"})
+	dir := project(t, map[string]string{"a": "from here\n", "only/b": "in it\n"})
 	url := serveRepository(t, h.docker)
 	image, err := debian()
 	if err != nil {
@@ -41,6 +41,7 @@ func TestTheDashboardCreatesFromAFolderAndARepository(t *testing.T) {
 	d.types("wsctl dash")
 	d.sees("No workspaces yet").keys("n").sees("Static site").keys("shared", "Down", "Down", "sh").sees("‹ shell ›")
 	d.keys("Down", "f").sees("‹ folder ›").keys("Down", "C-u", filepath.Join(dir, "none")).sees("no such")
+	d.keys("C-u", dir+"/on", "Tab").command("--from " + dir + "/only") // it alone begins so
 	d.keys("C-u", dir)
 	same(d.command("wsctl create shared --template shell --from "+dir), dir)
 	d.keys("C-t").sees("this would be shared from template shell")

@@ -253,3 +253,20 @@ func TestAWsctlThatIsKilledTakesItsAgentAlongAndStartTriesAgain(t *testing.T) {
 		t.Errorf("make wrote %q", out)
 	}
 }
+
+// A clone that was denied is tried again from the dashboard as by wsctl start: with what the
+// person's ssh agent has by then.
+func TestTheDashboardStartsACloneAgainWithTheSSHAgent(t *testing.T) {
+	p := newPerson(t)
+	g := serveOverSSH(t, p.docker, p.public).open()
+	p.knows(g, g.key)
+	if _, errs, status := wstest.Output(t, p.clone("", "late", g.url)); status != 6 {
+		t.Fatalf("without an agent: status %d: %s", status, errs)
+	}
+	d := dash{p.terminal()}
+	d.types("SSH_AUTH_SOCK=" + p.agent + " wsctl dash")
+	d.sees("1 failed").keys("s").sees("wsctl start late").sees("your ssh agent is lent to the clone").sees("late is running")
+	if out := p.ok("exec", "late", "--", "make"); out != "built by make\n" {
+		t.Errorf("make wrote %q", out)
+	}
+}

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"context"
 	"encoding/base64"
 	"io"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -42,6 +44,7 @@ func workActions() []action {
 		{"t", "stop", "stop", ready(workspace.Running, workspace.Paused, workspace.Creating, workspace.Initializing), send(Stop)},
 		{"x", "shell", "open a shell", one(workspace.Running, workspace.Paused, workspace.Stopped), (*Model).shell},
 		{"u", "open", "open it in a browser", one(), (*Model).openURL},
+		{"v", "preview", "preview in device frames", (*Model).previewable, (*Model).openPreview},
 		{"n", "new", "create a workspace", (*Model).changeable, (*Model).openForm},
 		{"h", "hold", "hold: keep it running", (*Model).extendable, (*Model).askHold},
 		{"H", "release", "end its newest hold", (*Model).heldHere, (*Model).unhold},
@@ -51,6 +54,7 @@ func workActions() []action {
 		{"p", "pause", "pause: freeze it", ready(workspace.Running), send(Pause)},
 		{"P", "resume", "resume", ready(workspace.Paused), send(Resume)},
 		{"y", "copy", "copy its address", one(), (*Model).copyURL},
+		{"Y", "", "copy its preview's address", (*Model).previewable, (*Model).copyPreview},
 		{"X", "exec", "run a command inside", one(workspace.Running), (*Model).askExec},
 		{"F", "forward", "forward a port to here", one(workspace.Running), (*Model).askForward},
 		{"U", "unforward", "stop forwarding", (*Model).forwardsHere, (*Model).askUnforward},
@@ -58,6 +62,9 @@ func workActions() []action {
 		{"L", "", "set labels", in(), (*Model).askLabels},
 	}
 }
+
+// seldom are the keys that the footer names only where there is room after all others.
+const seldom = "verpyXF"
 
 // screenActions change only what is seen.
 func screenActions() []action {
@@ -174,40 +181,60 @@ func (m *Model) order(orders []Order) tea.Cmd {
 	m.list.mark(false)
 	ctx, source := m.ctx, m.source
 	return func() tea.Msg {
-		failed := make([]error, len(orders))
+		done := doneMsg{orders, make([][]string, len(orders)), make([]error, len(orders))}
 		slots := make(chan struct{}, atOnce)
 		var wg sync.WaitGroup
 		for i, o := range orders {
 			slots <- struct{}{}
 			wg.Go(func() {
-				failed[i] = source.Do(ctx, o)
+				done.notes[i], done.failed[i] = source.Do(ctx, o)
 				<-slots
 			})
 		}
 		wg.Wait()
-		return doneMsg{orders, failed}
+		return done
 	}
 }
 
 // openURL does what wsctl open does.
-func (m *Model) openURL() tea.Cmd {
-	r := m.list.selected()
-	m.say("›", "wsctl open "+r.w.Name)
-	ctx, source, id, name := m.ctx, m.source, r.w.ID, r.w.Name
+func (m *Model) openURL() tea.Cmd { return m.browse("open", "opened", m.source.Open) }
+
+// openPreview does what wsctl preview does.
+func (m *Model) openPreview() tea.Cmd { return m.browse("preview", "preview of", m.source.Preview) }
+
+// browse lets show open a page of the selected workspace.
+func (m *Model) browse(command, done string, show func(ctx context.Context, id string) (string, error)) tea.Cmd {
+	w := &m.list.selected().w
+	m.say("›", "wsctl "+command+" "+w.Name)
+	ctx, id, name := m.ctx, w.ID, w.Name
 	return func() tea.Msg {
-		url, err := source.Open(ctx, id)
-		return outcomeMsg{"opened " + name + " at " + url, err}
+		url, err := show(ctx, id)
+		return outcomeMsg{done + " " + name + " at " + url, err}
 	}
 }
 
-// copyURL gives the address to the terminal's clipboard by OSC 52 (xterm), which works
-// over ssh too; inside tmux that asks for set-clipboard.
+// previewURL is the address of a workspace's preview page; "" where there is none.
+func (m *Model) previewURL(w *workspace.Workspace) string {
+	return api.PreviewURL(m.link.Names, w.Name, nil)
+}
+
+// previewable says that the selected workspace has a preview page.
+func (m *Model) previewable() bool { return m.link.Names != "" && one()(m) }
+
+func (m *Model) copyPreview() tea.Cmd { return m.copyText(m.previewURL(&m.list.selected().w)) }
+
 func (m *Model) copyURL() tea.Cmd {
-	url := portURL(m.list.selected().w.Port)
-	if url == "" {
-		m.say("·", m.list.selected().w.Name+" has no port")
+	w := &m.list.selected().w
+	if w.Port == 0 {
+		m.say("·", w.Name+" has no port")
 		return nil
 	}
+	return m.copyText(portURL(w.Port))
+}
+
+// copyText gives an address to the terminal's clipboard by OSC 52 (xterm), which works
+// over ssh too; inside tmux that asks for set-clipboard.
+func (m *Model) copyText(url string) tea.Cmd {
 	out := m.out
 	return func() tea.Msg {
 		_, err := io.WriteString(out, "\x1b]52;c;"+base64.StdEncoding.EncodeToString([]byte(url))+"\a")

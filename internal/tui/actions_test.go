@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"bytes"
+	"encoding/base64"
 	"slices"
 	"strings"
 	"testing"
@@ -115,5 +117,49 @@ func TestCommandLines(t *testing.T) {
 		if got := span(d); got != want {
 			t.Errorf("%v: %s, want %s", d, got, want)
 		}
+	}
+}
+
+func TestPagesAreOpenedAndTheirAddressesCopied(t *testing.T) {
+	var out bytes.Buffer
+	d := drive(t, 100, 24, func(o *Options) { o.Out = &out }).snapshot(some()...).known()
+	copied := func(url string) string { return "\x1b]52;c;" + base64.StdEncoding.EncodeToString([]byte(url)) + "\a" }
+	for _, c := range []struct{ key, line, outcome, out string }{
+		{"u", "› wsctl open api", "✓ opened api at http://api.localhost:7070/", ""},
+		{"v", "› wsctl preview api", "✓ preview of api at http://preview.api.localhost:7070/", ""},
+		{"y", "", "✓ copied http://127.0.0.1:8003/", copied("http://127.0.0.1:8003/")},
+		{"Y", "", "✓ copied http://preview.api.localhost:7070/", copied("http://preview.api.localhost:7070/")},
+	} {
+		out.Reset()
+		d.keys(c.key)
+		if !strings.Contains(d.View(), c.line) {
+			t.Errorf("%s does not tell %q:\n%s", c.key, c.line, d.View())
+		}
+		d.shows(c.outcome)
+		if out.String() != c.out {
+			t.Errorf("%s writes %q, want %q", c.key, out.String(), c.out)
+		}
+	}
+	d.keys(":", "preview").shows("preview in device frames").shows("copy its preview's address")
+}
+
+func TestAPreviewIsOfferedOnlyWhereNamesAreServed(t *testing.T) {
+	d := drive(t, 100, 24).snapshot(some()...).known()
+	if !strings.Contains(d.footer(), "v preview") {
+		t.Errorf("it is not offered: %s", d.footer())
+	}
+	d.world.tell(Change{Link: &Link{Daemon: true, Engine: true, Since: noon}})
+	d.until("the link is taken", func() bool { return d.link.Names == "" }).keys("v", "Y")
+	if strings.Contains(d.footer(), "preview") || d.toast != nil {
+		t.Errorf("it is offered: %s", d.View())
+	}
+}
+
+func TestWhatAPersonShouldKnowOfAnOrderStandsBelowIt(t *testing.T) {
+	d := drive(t, 100, 24)
+	d.world.notes = []string{"your ssh agent is lent to the clone"}
+	d.snapshot(some()...).keys("a", "s").shows("› wsctl start billing-next docs").shows("   your ssh agent is lent to the clone")
+	if strings.Contains(d.View(), "clone; ") {
+		t.Errorf("it is told twice:\n%s", d.View())
 	}
 }

@@ -87,11 +87,11 @@ func (w *world) Templates(context.Context) ([]api.Template, error) {
 	}, nil
 }
 
-func (w *world) Do(_ context.Context, o Order) error {
+func (w *world) Do(_ context.Context, o Order) ([]string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.orders = append(w.orders, o)
-	return w.refuse
+	return w.notes, w.refuse
 }
 
 func (w *world) Create(_ context.Context, d Draft) (Made, error) {
@@ -115,6 +115,17 @@ func (w *world) Folder(path string) (string, error) {
 	return "", fault.New(fault.NotFound, "folder_missing", "there is no folder %s", path)
 }
 
+// Folders are a few below /src and one below that.
+func (w *world) Folders(typed string) (found []string) {
+	w.note("folders %s", typed)
+	for _, path := range []string{"/src/api", "/src/app", "/src/app-漢字", "/src/web", "/src/web/public"} {
+		if rest, ok := strings.CutPrefix(path, typed); ok && !strings.Contains(rest, "/") {
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
 func (w *world) Shell(name string) Visit {
 	return func() error { w.note("shell %s", name); return nil }
 }
@@ -136,6 +147,10 @@ func (w *world) Forward(ctx context.Context, id string, p PortPair, tell func(Fo
 
 func (w *world) Open(_ context.Context, id string) (string, error) {
 	return "http://" + strings.TrimPrefix(id, "w") + ".localhost:7070/", w.refuse
+}
+
+func (w *world) Preview(_ context.Context, id string) (string, error) {
+	return "http://preview." + strings.TrimPrefix(id, "w") + ".localhost:7070/", w.refuse
 }
 
 // driver is a dashboard without a terminal. Commands run on goroutines, as bubbletea runs
@@ -218,6 +233,7 @@ func (d *driver) keys(words ...string) *driver {
 	named := map[string]tea.KeyType{
 		"<enter>": tea.KeyEnter, "<esc>": tea.KeyEsc, "<up>": tea.KeyUp, "<down>": tea.KeyDown, "<tab>": tea.KeyTab,
 		"<left>": tea.KeyLeft, "<right>": tea.KeyRight, "<backspace>": tea.KeyBackspace, "<end>": tea.KeyEnd, "<ctrl+t>": tea.KeyCtrlT,
+		"<ctrl+u>": tea.KeyCtrlU, "<shift+tab>": tea.KeyShiftTab,
 	}
 	for _, w := range words {
 		if k, ok := named[w]; ok {
@@ -238,7 +254,7 @@ func (d *driver) keys(words ...string) *driver {
 // snapshot tells the dashboard that there are these workspaces, and waits for it.
 func (d *driver) snapshot(ws ...workspace.Workspace) *driver {
 	d.t.Helper()
-	d.world.tell(Change{Reset: true, Put: ws})
+	d.world.tell(Change{Reset: true, Put: ws, Link: &Link{Daemon: true, Engine: true, Names: "127.0.0.1:7070", Since: noon}})
 	return d.until("the snapshot is taken", func() bool { return d.heard && len(d.list.known) == len(ws) })
 }
 

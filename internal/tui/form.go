@@ -20,9 +20,11 @@ type form struct {
 	fields    []field
 	at        int
 	folder    folderCheck
-	verdict   string // of the dry run, or what is wrong
-	wrong     bool
-	busy      bool
+	// completion is what is listed below the field of a folder; nil: nothing.
+	completion *completion
+	verdict    string // of the dry run, or what is wrong
+	wrong      bool
+	busy       bool
 }
 
 type (
@@ -122,9 +124,19 @@ func (f *form) draft() (Draft, error) {
 func (f *form) key(m *Model, k tea.KeyMsg) tea.Cmd {
 	f.verdict = ""
 	x := &f.fields[f.at]
-	switch name := k.String(); {
+	name := k.String()
+	listed := f.completion != nil
+	if name != "tab" && name != "shift+tab" {
+		f.completion = nil
+	}
+	switch {
+	case name == "esc" && listed: // that was meant
 	case name == "esc":
 		m.form = nil
+	case x.folder && name == "tab":
+		return f.complete(m, 1)
+	case x.folder && name == "shift+tab":
+		return f.complete(m, -1)
 	case name == "up", name == "shift+tab":
 		f.focus(f.at - 1)
 	case name == "down", name == "tab":
@@ -222,6 +234,10 @@ func (m *Model) handleForm(msg tea.Msg) tea.Cmd {
 		if f != nil && f.folder.text == msg.text {
 			f.folder = msg.folderCheck
 			f.build()
+		}
+	case foldersMsg:
+		if f != nil {
+			return f.takeFolders(m, msg)
 		}
 	case createdMsg:
 		m.takeCreated(msg)

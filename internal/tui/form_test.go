@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -157,6 +158,64 @@ func TestAFolderIsAskedAboutAsItIsTyped(t *testing.T) {
 	d.send(folderMsg{folderCheck{text: "/src/ab", full: "/elsewhere"}})
 	if strings.Contains(d.View(), "elsewhere") {
 		t.Errorf("an old answer counts:\n%s", d.View())
+	}
+}
+
+func TestTabCompletesAFolder(t *testing.T) {
+	d := drive(t, 120, 30).snapshot()
+	typed := func(want string) {
+		t.Helper()
+		d.until("the field holds "+want, func() bool { return d.form.fields[d.form.at].input.value() == want })
+	}
+	d.to("files").keys("<right>").to("folder").keys("<ctrl+u>", "/src/a", "<tab>").shows("app-漢字")
+	typed("/src/ap") // as far as it is certain
+	for _, step := range []struct{ key, want string }{
+		{"<tab>", "/src/api"}, {"<tab>", "/src/app"}, {"<tab>", "/src/app-漢字"}, {"<tab>", "/src/api"}, {"<shift+tab>", "/src/app-漢字"},
+	} {
+		d.keys(step.key)
+		typed(step.want)
+	}
+	d.shows("--from '/src/app-漢字'").keys("<esc>")
+	if d.form == nil || d.form.completion != nil {
+		t.Fatal("esc does not close the list alone")
+	}
+	d.keys("<ctrl+u>", "/src/w", "<tab>")
+	typed("/src/web/") // the only one
+	d.keys("<tab>")
+	typed("/src/web/public/")
+	d.keys("<tab>").until("tab goes on where nothing is to be completed", func() bool { return d.form.fields[d.form.at].label == "labels" })
+	d.keys("<shift+tab>", "<shift+tab>")
+	if at := d.form.fields[d.form.at].label; at != "files" {
+		t.Errorf("shift+tab leads to %s", at)
+	}
+}
+
+func TestCandidatesOfAFolderThatIsNotTypedAnyMoreAreNone(t *testing.T) {
+	d := drive(t, 120, 30).snapshot()
+	d.to("files").keys("<right>").to("folder").keys("<ctrl+u>", "/src/web")
+	d.send(foldersMsg{"/src/w", []string{"/src/web"}})
+	d.send(foldersMsg{"/src/web", []string{"/src/web", "/src/web2"}}) // what came is for what is typed
+	if got := d.form.fields[d.form.at].input.value(); got != "/src/web" || len(d.form.completion.found) != 2 {
+		t.Errorf("the field holds %s", got)
+	}
+	d.keys("<up>")
+	d.send(foldersMsg{"/src/web", []string{"/src/web"}})
+	if d.form.completion != nil || strings.Contains(d.View(), "/src/web/") {
+		t.Errorf("another field is completed:\n%s", d.View())
+	}
+}
+
+func TestManyCandidatesAreSaidToBeMore(t *testing.T) {
+	d := drive(t, 80, 24).snapshot()
+	var many []string
+	for i := range 90 {
+		many = append(many, fmt.Sprintf("/src/web%02d", i))
+	}
+	d.to("files").keys("<right>").to("folder").keys("<ctrl+u>", "/src/web")
+	d.send(foldersMsg{"/src/web", many})
+	d.shows("web00").shows("… 58 more").keys("<shift+tab>").shows("▸ web89")
+	if strings.Contains(d.View(), "more") {
+		t.Errorf("nothing comes after the last:\n%s", d.View())
 	}
 }
 

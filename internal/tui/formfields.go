@@ -17,6 +17,7 @@ type field struct {
 	label   string
 	note    string // what it is for
 	input   input
+	folder  bool               // of this machine; tab completes it
 	choices []string           // to turn to; nil: it is typed
 	missing string             // what is said where nothing is typed; "": that is right
 	check   func(string) error // of what was typed, never of nothing; may be nil
@@ -145,7 +146,7 @@ func (f *form) fileFields() []field {
 	switch files {
 	case filesFolder, filesCopy:
 		fields = append(fields, field{
-			key: "folder", label: "folder", note: f.folder.note(), missing: "name the folder", check: f.checkFolder,
+			key: "folder", label: "folder", note: f.folder.note(), missing: "name the folder", folder: true, check: f.checkFolder,
 			put: func(d *Draft, v string) { d.Folder, d.Copy = f.folder.of(v), files == filesCopy },
 		})
 	case filesGit:

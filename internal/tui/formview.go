@@ -18,6 +18,9 @@ func (f *form) footer(m *Model) string {
 	if len(f.fields[f.at].choices) > 0 {
 		keys = append(keys, [2]string{"←→", "choices"})
 	}
+	if f.fields[f.at].folder {
+		keys = append(keys, [2]string{"tab", "complete"})
+	}
 	return m.fitKeys(append(keys, [2]string{"↑↓", "fields"}, [2]string{"esc", "back"}), m.width-2)
 }
 
@@ -26,7 +29,9 @@ func (f *form) footer(m *Model) string {
 func (f *form) view(m *Model, width, height int) []string {
 	head := []string{" " + m.theme.bold.paint("New workspace"), ""}
 	tail := f.outcome(m, width)
+	listed := 4
 	if height < 12 {
+		listed = 2
 		head = head[:1]
 		tail = tail[:min(len(tail), max(1, height/3))]
 	}
@@ -35,6 +40,9 @@ func (f *form) view(m *Model, width, height int) []string {
 	for i := range f.fields {
 		rows = append(rows, f.fields[i].view(m, width)...)
 		if i == f.at {
+			if f.completion != nil {
+				rows = append(rows, f.completion.view(m, width, listed)...)
+			}
 			here = len(rows)
 		}
 	}

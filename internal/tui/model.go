@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -90,7 +91,8 @@ type (
 	tickMsg struct{ every time.Duration }
 	doneMsg struct {
 		orders []Order
-		failed []error
+		notes  [][]string // of each
+		failed []error    // of each; nil: it was accepted
 	}
 	outcomeMsg struct { // something small was done
 		text string
@@ -133,7 +135,7 @@ func (m *Model) handle(msg tea.Msg) tea.Cmd {
 		return m.detail.takeLines(m, msg)
 	case detailsMsg:
 		m.detail.take(m, msg)
-	case templatesMsg, folderMsg, createdMsg:
+	case templatesMsg, folderMsg, foldersMsg, createdMsg:
 		return m.handleForm(msg)
 	case doneMsg:
 		m.takeDone(msg)
@@ -216,10 +218,27 @@ func (m *Model) takeDone(msg doneMsg) {
 	if failed > 1 {
 		m.toast.text = fmt.Sprintf("%d of %d refused; the last: %s", failed, len(msg.orders), m.toast.text)
 	}
-	if failed == 0 && !waits(msg.orders[0].Verb) {
+	notes := strings.Join(distinct(slices.Concat(msg.notes...)), "; ")
+	switch {
+	case failed > 0:
+	case !waits(msg.orders[0].Verb):
 		m.say("✓", outcome(msg.orders))
+	case notes != "":
+		m.say("›", commandLine(msg.orders))
+		m.toast.hint = notes
 	}
 	m.detail.stale = true
+}
+
+// distinct are the words in their order, each once.
+func distinct(words []string) []string {
+	var out []string
+	for _, w := range words {
+		if !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 // look keeps the samples on what is visible.

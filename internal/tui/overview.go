@@ -18,9 +18,11 @@ func (p *page) overview() {
 	why := p.m.detail.got.Why
 	p.stages()
 	p.life(why)
+	p.fact("by name", api.NameURL(p.m.link.Names, w.Name, w.Spec.Port, w.Spec.Port))
+	p.fact("preview", p.m.previewURL(w))
+	p.fact("forwarded", p.forwardText())
 	p.fact("from", from(w))
 	p.fact("limits", render.Limits(w.Spec.Limits))
-	p.fact("forwarded", p.forwardText())
 	p.fact("owner", w.Owner)
 	p.fact("labels", labelText(w.Labels))
 	p.fact("created", render.Ago(p.m.now, w.CreatedAt))

@@ -26,12 +26,16 @@ type Source interface {
 	Details(ctx context.Context, id string, p Pane) (Details, error)
 	// Templates lists the catalogue.
 	Templates(ctx context.Context) ([]api.Template, error)
-	// Do sends an order; it returns once that is accepted.
-	Do(ctx context.Context, o Order) error
+	// Do sends an order; it returns once that is accepted. Notes are what the person should
+	// know, one sentence each.
+	Do(ctx context.Context, o Order) (notes []string, err error)
 	// Create makes a workspace, or with DryRun says what would be made.
 	Create(ctx context.Context, d Draft) (Made, error)
 	// Folder is the full path of a folder of this machine, as a person types it.
 	Folder(path string) (string, error)
+	// Folders are the folders of this machine whose path begins with what was typed, as they
+	// would be typed, in order; none also where they cannot be told.
+	Folders(typed string) []string
 	// Shell is a visit of a workspace's terminal.
 	Shell(name string) Visit
 	// Exec is a visit that runs a command inside and waits for a key after it, so that what
@@ -42,6 +46,8 @@ type Source interface {
 	Forward(ctx context.Context, id string, p PortPair, tell func(Forwarded)) error
 	// Open shows a workspace in a browser and returns the address.
 	Open(ctx context.Context, id string) (url string, err error)
+	// Preview shows the preview page of a workspace in a browser and returns its address.
+	Preview(ctx context.Context, id string) (url string, err error)
 }
 
 // Visit is something that has the terminal to itself. It returns once it has given it
@@ -73,10 +79,10 @@ type Change struct {
 
 // Link is how the way to the workspaces is.
 type Link struct {
-	Daemon bool // wsd answers
-	Engine bool // wsd reaches the container engine
-	Name   string
-	Why    string    // where either is false
+	Daemon bool      // wsd answers
+	Engine bool      // wsd reaches the container engine
+	Names  string    // where workspaces are served by name; "": nowhere
+	Why    string    // where Daemon or Engine is false
 	Since  time.Time // when it last changed
 }
 

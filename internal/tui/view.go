@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -239,12 +240,29 @@ func (m *Model) footer() string {
 	} else if len(m.list.shown) > 0 {
 		keys = append(keys, [2]string{"enter", "look"})
 	}
+	return " " + m.fitKeys(append(keys, m.actionKeys()...), m.width-2)
+}
+
+// actionKeys are the actions that can be done now and have a short name: the usual ones,
+// then the seldom ones, then help and quit.
+func (m *Model) actionKeys() [][2]string {
+	place := func(key string) int {
+		switch {
+		case strings.Contains("?q", key):
+			return 2
+		case strings.Contains(seldom, key):
+			return 1
+		}
+		return 0
+	}
+	var keys [][2]string
 	for _, a := range m.usable() {
 		if a.short != "" {
 			keys = append(keys, [2]string{a.key, a.short})
 		}
 	}
-	return " " + m.fitKeys(keys, m.width-2)
+	slices.SortStableFunc(keys, func(a, b [2]string) int { return cmp.Compare(place(a[0]), place(b[0])) })
+	return keys
 }
 
 // usable are the actions that can be done now; of two with one key the first counts.

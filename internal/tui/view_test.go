@@ -220,6 +220,10 @@ func screens() map[string]func(*driver) {
 		"form-folder": func(d *driver) {
 			d.keys("n").shows("static ›").keys("<down>", "<down>", "<down>").keys("<right>", "<down>").shows("/src/here")
 		},
+		"form-folders": func(d *driver) {
+			d.keys("n").shows("static ›").keys("<down>", "<down>", "<down>").keys("<right>", "<down>", "<ctrl+u>", "/src/a", "<tab>")
+			d.shows("app-漢字").keys("<tab>", "<tab>").shows("--from /src/app\n")
+		},
 		"form-missing": func(d *driver) {
 			d.keys("n").shows("static ›").keys("<down>", "<down>", "<down>").keys("<right>", "<down>", "x").shows("there is no folder")
 		},
