@@ -21,8 +21,9 @@ func newGCCmd(f *Factory, runF func(context.Context, *gcOptions) error) *cobra.C
 	cmd := &cobra.Command{
 		Use:   "gc",
 		Short: "Find and remove leftovers",
-		Long: `Lists containers, volumes and networks of wsd's that no workspace needs, with size,
-age and reason. Nothing is removed without --apply, and never what is still young
+		Long: `Lists containers, volumes, networks and images of this wsd's that no workspace needs,
+with size, age and reason: images of an earlier version too, and those that were built
+for workspaces. Nothing is removed without --apply, and never what is still young
 enough to be claimed.`,
 		Example: "  wsctl gc\n  wsctl gc --apply",
 		Args:    takes(0, 0, ""),

@@ -63,7 +63,7 @@ func overSSH(ctx context.Context, f *Factory, s *workspace.Source, waits bool) {
 // the workspace is somebody else's, it does nothing.
 func renewAccess(ctx context.Context, f *Factory, c *client.Client, ref string, fetches func(workspace.Workspace) bool, waits bool) error {
 	w, err := c.Workspace(ctx, ref)
-	if err != nil || w.Spec.Source == nil || w.Spec.Source.Kind != workspace.SourceGit || w.Prepared || !fetches(w) {
+	if err != nil || !w.Fetches() || w.Spec.Source.Kind != workspace.SourceGit || !fetches(w) {
 		return err
 	}
 	source := workspace.Source{URL: w.Spec.Source.URL}
@@ -114,7 +114,7 @@ const lendEvery = 200 * time.Millisecond
 // returned stop is called.
 func lendAgent(ctx context.Context, c *client.Client, w workspace.Workspace) (stop func()) {
 	source := w.Spec.Source
-	if source == nil || !source.SSHAgent || w.Prepared {
+	if !w.Fetches() || !source.SSHAgent {
 		return func() {}
 	}
 	to, _ := workspace.ParseSSH(source.URL)

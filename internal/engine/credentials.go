@@ -52,7 +52,7 @@ func (e *Engine) GiveGitAccess(ctx context.Context, a workspace.Actor, ref strin
 		switch source := w.Spec.Source; {
 		case a.ID != w.Owner:
 			return fault.New(fault.Denied, "git_access_foreign", "workspace %s was made by somebody else, who alone says what its clone may use", w.Name)
-		case source == nil || source.Kind != workspace.SourceGit || w.Prepared:
+		case !w.Fetches() || source.Kind != workspace.SourceGit:
 			return fault.New(fault.Conflict, "git_access_unwanted", "workspace %s clones nothing any more", w.Name)
 		}
 		if g.Credential != nil {

@@ -28,9 +28,10 @@ func (e *Engine) GC(ctx context.Context, a workspace.Actor, dryRun bool) (api.GC
 	if err != nil {
 		return result, err
 	}
-	alive := make(map[string]bool, len(rows))
+	alive, pinned := make(map[string]bool, len(rows)), map[string]bool{}
 	for _, w := range rows {
 		alive[w.ID] = true
+		pinned[w.Spec.Digest], pinned[w.Spec.Image] = true, true // also where the container has gone
 	}
 	objects, err := e.cfg.Driver.Objects(ctx)
 	if err != nil {
@@ -40,6 +41,7 @@ func (e *Engine) GC(ctx context.Context, a workspace.Actor, dryRun bool) (api.GC
 	slices.SortStableFunc(objects, func(x, y rt.Object) int { return cmp.Compare(rank(x.Kind), rank(y.Kind)) })
 	now := time.Now()
 	for _, o := range objects {
+		o.InUse = o.InUse || o.Kind == "image" && (pinned[o.ID] || pinned[o.Name])
 		l, left := leftover(o, alive, dead, now)
 		if !left {
 			continue
@@ -53,7 +55,7 @@ func (e *Engine) GC(ctx context.Context, a workspace.Actor, dryRun bool) (api.GC
 }
 
 func rank(kind string) int {
-	return slices.Index([]string{"container", "sandbox", "network", "volume"}, kind)
+	return slices.Index([]string{"container", "sandbox", "network", "volume", "image"}, kind)
 }
 
 // leftover decides on one object. Spare sandboxes and their networks are the
@@ -65,6 +67,8 @@ func leftover(o rt.Object, alive, dead map[string]bool, now time.Time) (api.Left
 		return l, false
 	case dead[o.Workspace]:
 		l.Reason, l.Ripe = "its workspace was deleted", true
+	case o.Kind == "image":
+		l.Reason = "no workspace and no build of this version uses it"
 	case o.Workspace == "":
 		l.Reason = "nothing uses it"
 	default:

@@ -137,7 +137,7 @@ func (e *Engine) LendAgent(ctx context.Context, a workspace.Actor, name string) 
 	switch {
 	case a.ID != w.Owner:
 		return nil, fault.New(fault.Denied, "ssh_agent_foreign", "workspace %s was made by somebody else, who alone lends it an ssh agent", w.Name)
-	case source == nil || !source.SSHAgent || w.Prepared:
+	case !w.Fetches() || !source.SSHAgent:
 		return nil, fault.New(fault.Conflict, "ssh_agent_unwanted", "workspace %s fetches nothing for which it needs an ssh agent", w.Name)
 	}
 	conn, ok := e.lenders.offer(w.ID)

@@ -211,6 +211,7 @@ func provisioned(t *turn, w *workspace.Workspace, st rt.Status, img rt.Image) er
 		if s := w.Spec.Source; s != nil && s.Kind == workspace.SourceGit {
 			w.Prepared = false // a repository can be cloned again
 		}
+		w.Fetched = false
 	}
 	if len(st.Warnings) > 0 {
 		w.SetCondition(t.now, workspace.Condition{

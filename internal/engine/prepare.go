@@ -26,7 +26,7 @@ func (e *Engine) prepare(ctx context.Context, b *work) (begun bool, err error) {
 	if err := e.phase(ctx, b, "start", b.w.Spec.Timeouts.Start, e.agentAnswers); err != nil {
 		return false, err
 	}
-	if !b.w.Prepared {
+	if b.w.Fetches() {
 		if err := e.phase(ctx, b, "create", b.w.Spec.Timeouts.Create, e.fetchSource); err != nil {
 			return false, err
 		}

@@ -101,30 +101,47 @@ func shareFolder(spec *workspace.Spec, a workspace.Actor) error {
 	return nil
 }
 
-// fetchSource brings the files of a new workspace, if they do not lie there already.
+// fetchSource brings the files of a workspace and records that they are there: a start after
+// this one goes on with them, and with what somebody has made of them. An attempt that was cut
+// off is not recorded, so all of it is done again.
 func (e *Engine) fetchSource(ctx context.Context, b *work) error {
-	switch s := b.w.Spec.Source; {
-	case s == nil || s.Kind == workspace.SourceBind:
-		return nil
-	case s.Kind == workspace.SourceUpload:
-		archive, err := e.cfg.Uploads.Open(s.Digest)
-		if err != nil {
-			return err
-		}
-		defer archive.Close()
-		e.progress(b, "source", 0, 0)
-		return noAgent(b.w, e.link(b.w).PutTree(ctx, workDir, archive))
+	fetch := e.clone
+	if b.w.Spec.Source.Kind == workspace.SourceUpload {
+		fetch = e.unpack
 	}
-	g := &git{e: e, b: b, source: *b.w.Spec.Source}
-	if err := g.provide(ctx); err != nil {
+	if err := fetch(ctx, b); err != nil {
 		return err
 	}
-	if err := g.fetch(ctx); err != nil {
+	err := e.record(ctx, b, func(t *turn, w *workspace.Workspace) error {
+		w.Fetched = true
+		return t.put(w)
+	})
+	if err != nil {
 		return err
 	}
 	e.credentials.drop(b.w.ID)
 	e.lenders.drop(b.w.ID)
 	return nil
+}
+
+// unpack brings the files of an archive that was sent.
+func (e *Engine) unpack(ctx context.Context, b *work) error {
+	archive, err := e.cfg.Uploads.Open(b.w.Spec.Source.Digest)
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	e.progress(b, "source", 0, 0)
+	return noAgent(b.w, e.link(b.w).PutTree(ctx, workDir, archive))
+}
+
+// clone brings the files of a repository.
+func (e *Engine) clone(ctx context.Context, b *work) error {
+	g := &git{e: e, b: b, source: *b.w.Spec.Source}
+	if err := g.provide(ctx); err != nil {
+		return err
+	}
+	return g.fetch(ctx)
 }
 
 // provide gives git the credential or the host keys that it needs for the fetch.

@@ -78,6 +78,11 @@ func TestGCListsAndRemovesWhatNobodyNeeds(t *testing.T) {
 			{Kind: "sandbox", ID: "s", Name: "spare", CreatedAt: now.Add(-time.Hour)},
 			{Kind: "network", ID: "n1", Name: "idle", CreatedAt: now.Add(-time.Hour)},
 			{Kind: "network", ID: "n2", Name: "used", CreatedAt: now.Add(-time.Hour), InUse: true},
+			{Kind: "image", ID: "i1", Name: "wsd:base-old", CreatedAt: now.Add(-time.Hour)},
+			{Kind: "image", ID: "i2", Name: "wsd:base-new", CreatedAt: now},
+			{Kind: "image", ID: "i3", Name: "wsd:base-now", CreatedAt: now.Add(-time.Hour), InUse: true},
+			{Kind: "image", ID: kept.Spec.Digest, Name: "wsd:base-kept", CreatedAt: now.Add(-time.Hour)},
+			{Kind: "image", ID: "i4", Name: kept.Spec.Image, CreatedAt: now.Add(-time.Hour)},
 			{Kind: "container", ID: "young", Name: "young", Workspace: "wunknown", CreatedAt: now},
 		} {
 			r.box.AddForeign(instance, o)
@@ -89,18 +94,21 @@ func TestGCListsAndRemovesWhatNobodyNeeds(t *testing.T) {
 			return t.DropTombstone(lost.ID)
 		}))
 		time.Sleep(time.Second)
+		if kept.Spec.Digest == "" {
+			t.Fatal("a workspace that was made has no digest of its image")
+		}
 		want := map[string]bool{ // name -> ripe
-			"v-gone": true, "idle": true, "young": false, "wsd-" + lost.ID + "-1": false, "wsd-" + lost.ID: false,
+			"v-gone": true, "idle": true, "wsd:base-old": true, "wsd:base-new": false, "young": false, "wsd-" + lost.ID + "-1": false, "wsd-" + lost.ID: false,
 		}
 		r.checkLeftovers(true, want, nil)
 		before := r.objects()
-		r.checkLeftovers(false, want, []string{"v-gone", "idle"})
-		if now := r.objects(); now != before-2 {
+		r.checkLeftovers(false, want, []string{"v-gone", "idle", "wsd:base-old"})
+		if now := r.objects(); now != before-3 {
 			t.Errorf("of %d objects %d are left", before, now)
 		}
 		time.Sleep(10 * time.Minute)
-		want = map[string]bool{"young": true, "wsd-" + lost.ID + "-1": true, "wsd-" + lost.ID: true}
-		r.checkLeftovers(false, want, []string{"young", "wsd-" + lost.ID + "-1", "wsd-" + lost.ID})
+		want = map[string]bool{"young": true, "wsd:base-new": true, "wsd-" + lost.ID + "-1": true, "wsd-" + lost.ID: true}
+		r.checkLeftovers(false, want, []string{"young", "wsd:base-new", "wsd-" + lost.ID + "-1", "wsd-" + lost.ID})
 		r.checkLeftovers(true, map[string]bool{}, nil)
 		if r.want("kept", workspace.Running); r.observed(kept) != rt.ObservedRunning {
 			t.Error("a workspace that is needed was touched")

@@ -26,6 +26,7 @@ type Workspace struct {
 	Run        string            `json:"run,omitempty" doc:"Run id, new at every start; decisions are pinned to it"`
 	Generation int               `json:"generation" doc:"Grows when the container has to be made anew"`
 	Prepared   bool              `json:"prepared,omitempty" doc:"Hooks that run once have run"`
+	Fetched    bool              `json:"fetched,omitempty" doc:"The files of its source are there"`
 	Revision   uint64            `json:"revision" doc:"Grows with every committed change; the ETag"`
 	Slot       int               `json:"slot" doc:"Leased number from which the container's uid is derived"`
 	Port       int               `json:"port,omitempty" doc:"Leased port on 127.0.0.1"`
@@ -39,6 +40,13 @@ type Workspace struct {
 	StartedAt  time.Time         `json:"started_at,omitzero" doc:"When the current or last run was asked for"`
 	ReadyAt    time.Time         `json:"ready_at,omitzero" doc:"When the current or last run became ready"`
 	StoppedAt  time.Time         `json:"stopped_at,omitzero"`
+}
+
+// Fetches tells whether the next start brings the files of its source. What is prepared was
+// fetched, also by a version that did not record it.
+func (w Workspace) Fetches() bool {
+	s := w.Spec.Source
+	return s != nil && s.Kind != SourceBind && !w.Fetched && !w.Prepared
 }
 
 // Clone returns a deep copy, so that a reader never shares maps with the writer.

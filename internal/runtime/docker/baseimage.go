@@ -24,6 +24,10 @@ type madeImage struct {
 	archive []byte
 }
 
+// maker is what images of our own are made for. Those of one instance are its own: removing them
+// takes nothing from another. The engine keeps equal layers once.
+type maker struct{ arch, instance string }
+
 // entry is one file of an image.
 type entry struct {
 	name string
@@ -34,13 +38,13 @@ type entry struct {
 }
 
 // baseImage is wsd:base: folders, users and the commands that the agent plays.
-func baseImage(arch string, applets []string) (madeImage, error) {
-	return makeImage("base", arch, baseConfig(), baseFiles(applets, nil))
+func baseImage(m maker, applets []string) (madeImage, error) {
+	return m.image("base", baseConfig(), baseFiles(applets, nil))
 }
 
 // buildBase is wsd:base for Dockerfiles: it has the agent's program too.
-func buildBase(arch string, applets []string, agent []byte) (madeImage, error) {
-	return makeImage("build", arch, baseConfig(), baseFiles(applets, agent))
+func buildBase(m maker, applets []string, agent []byte) (madeImage, error) {
+	return m.image("build", baseConfig(), baseFiles(applets, agent))
 }
 
 func baseConfig() map[string]any {
@@ -82,36 +86,36 @@ func baseFiles(applets []string, agent []byte) []entry {
 }
 
 // pauseImage is wsd:pause: the sandbox program and nothing else.
-func pauseImage(arch string) (madeImage, error) {
-	prog, err := pauseProgram(arch)
+func pauseImage(m maker) (madeImage, error) {
+	prog, err := pauseProgram(m.arch)
 	if err != nil {
 		return madeImage{}, err
 	}
-	return makeImage("pause", arch, map[string]any{"Entrypoint": []string{"/pause"}, "User": "65534:65534"},
+	return m.image("pause", map[string]any{"Entrypoint": []string{"/pause"}, "User": "65534:65534"},
 		[]entry{{name: "pause", mode: 0o755, data: prog}})
 }
 
-func makeImage(name, arch string, config map[string]any, files []entry) (madeImage, error) {
+func (m maker) image(name string, config map[string]any, files []entry) (madeImage, error) {
 	layer, err := tarOf(files)
 	if err != nil {
 		return madeImage{}, err
 	}
 	diff := digest(layer)
-	seed, err := json.Marshal([]any{arch, config, diff})
+	seed, err := json.Marshal([]any{m.arch, config, diff, m.instance})
 	if err != nil {
 		return madeImage{}, err
 	}
 	content := digest(seed)
-	config["Labels"] = map[string]string{labelContent: content}
+	tag := "wsd:" + name + "-" + content[:12]
+	config["Labels"] = map[string]string{labelInstance: m.instance, labelRole: roleBase, labelName: tag, labelContent: content}
 	cfg, err := json.Marshal(map[string]any{
-		"architecture": arch, "os": "linux", "created": imageTime.Format(time.RFC3339), "config": config,
+		"architecture": m.arch, "os": "linux", "created": imageTime.Format(time.RFC3339), "config": config,
 		"rootfs":  map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + diff}},
 		"history": []any{map[string]any{"created": imageTime.Format(time.RFC3339), "created_by": "wsd"}},
 	})
 	if err != nil {
 		return madeImage{}, err
 	}
-	tag := "wsd:" + name + "-" + content[:12]
 	manifest, err := json.Marshal([]any{map[string]any{
 		"Config": digest(cfg) + ".json", "RepoTags": []string{tag}, "Layers": []string{diff + "/layer.tar"},
 	}})

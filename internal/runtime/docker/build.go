@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -88,7 +87,7 @@ func (d *Driver) buildOptions(b runtime.Build, earlier []image.Summary) build.Im
 	}
 	return build.ImageBuildOptions{
 		Version: build.BuilderV1, Tags: []string{b.Ref}, Dockerfile: b.Dockerfile, Target: b.Target, BuildArgs: args,
-		Labels: map[string]string{labelInstance: d.cfg.Instance, labelRole: roleImage},
+		Labels: map[string]string{labelInstance: d.cfg.Instance, labelRole: roleImage, labelName: b.Ref},
 		Memory: buildMemory, MemorySwap: buildMemory, CPUPeriod: buildPeriod, CPUQuota: buildCores * buildPeriod,
 		NetworkMode: "default", Remove: true, ForceRemove: true,
 		CacheFrom: cache, NoCache: len(cache) == 0,
@@ -102,72 +101,25 @@ func (d *Driver) builtImages(ctx context.Context) ([]image.Summary, error) {
 	})
 }
 
-// everyImage is the set of all images of the engine, those without a name too.
-func (d *Driver) everyImage(ctx context.Context) (map[string]bool, error) {
-	all, err := call(ctx, d.link, quick, "list images", func(ctx context.Context, s *session) ([]image.Summary, error) {
+// everyImage lists all images of the engine, those without a name too.
+func (d *Driver) everyImage(ctx context.Context) ([]image.Summary, error) {
+	return call(ctx, d.link, quick, "list images", func(ctx context.Context, s *session) ([]image.Summary, error) {
 		return s.ImageList(ctx, image.ListOptions{All: true})
 	})
-	ids := make(map[string]bool, len(all))
-	for _, i := range all {
-		ids[i.ID] = true
-	}
-	return ids, err
-}
-
-// builtObjects describes them. One is in use while anybody's container is made from it.
-func (d *Driver) builtObjects(ctx context.Context) ([]runtime.Object, error) {
-	built, err := d.builtImages(ctx)
-	if err != nil || len(built) == 0 {
-		return nil, err
-	}
-	all, err := d.everyContainer(ctx)
-	if err != nil {
-		return nil, err
-	}
-	used := map[string]bool{}
-	for _, c := range all {
-		used[c.ImageID] = true
-	}
-	out := make([]runtime.Object, 0, len(built))
-	for _, i := range built {
-		o := runtime.Object{Kind: kindImage, ID: i.ID, Name: i.ID, CreatedAt: unixTime(i.Created), Size: i.Size, InUse: used[i.ID]}
-		if len(i.RepoTags) > 0 {
-			o.Name = i.RepoTags[0]
-		}
-		out = append(out, o)
-	}
-	return out, nil
-}
-
-// removeBuilt removes an image that was built here, with its steps.
-func (d *Driver) removeBuilt(ctx context.Context, id string) error {
-	in, err := d.rawImage(ctx, id)
-	if err != nil {
-		return ignoreMissing(err)
-	}
-	if in.Config == nil || !d.ours(in.Config.Labels, roleImage) {
-		return foreign("image", id)
-	}
-	err = do(ctx, d.link, slow, "remove an image", func(ctx context.Context, s *session) error {
-		for _, tag := range in.RepoTags[min(1, len(in.RepoTags)):] { // one with several names is not removed by its id
-			if _, err := s.ImageRemove(ctx, tag, image.RemoveOptions{}); err != nil {
-				return err
-			}
-		}
-		_, err := s.ImageRemove(ctx, in.ID, image.RemoveOptions{PruneChildren: true})
-		return err
-	})
-	return ignoreMissing(err)
 }
 
 // dropSteps removes what steps have made and nothing is built on, the newest first. No later
 // build would take it over, and it carries no label by which it could be found.
-func (d *Driver) dropSteps(ctx context.Context, made []string, before map[string]bool) {
+func (d *Driver) dropSteps(ctx context.Context, made []string, before []image.Summary) {
+	old := make(map[string]bool, len(before))
+	for _, i := range before {
+		old[i.ID] = true
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), slow)
 	defer cancel()
 	for _, id := range slices.Backward(made) {
 		in, err := d.rawImage(ctx, id)
-		if err != nil || before[in.ID] || len(in.RepoTags)+len(in.RepoDigests) > 0 {
+		if err != nil || old[in.ID] || len(in.RepoTags)+len(in.RepoDigests) > 0 {
 			continue // gone with a later step, or named: the image itself is
 		}
 		// Not by force: the engine refuses what a container or another image needs.
@@ -178,19 +130,14 @@ func (d *Driver) dropSteps(ctx context.Context, made []string, before map[string
 	}
 }
 
+// offeredBase is the name that Dockerfiles begin with.
+const offeredBase = "wsd:base"
+
 // offerBase gives the name wsd:base to an image that Dockerfiles can begin with. Unlike
 // the one that workspaces run it holds the agent's program: while an image is built
 // nothing is mounted, and the shell is the agent.
 func (d *Driver) offerBase(ctx context.Context) error {
-	agent, err := os.ReadFile(d.cfg.Agent)
-	if err != nil {
-		return fmt.Errorf("cannot read the agent's program: %w", err)
-	}
-	arch, err := d.arch(ctx)
-	if err != nil {
-		return err
-	}
-	m, err := buildBase(arch, d.cfg.Applets, agent)
+	m, err := d.baseForBuilds(ctx)
 	if err != nil {
 		return err
 	}
@@ -198,7 +145,7 @@ func (d *Driver) offerBase(ctx context.Context) error {
 		return err
 	}
 	return do(ctx, d.link, quick, "name the base image", func(ctx context.Context, s *session) error {
-		return s.ImageTag(ctx, m.tag, "wsd:base")
+		return s.ImageTag(ctx, m.tag, offeredBase)
 	})
 }
 

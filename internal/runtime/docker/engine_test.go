@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
@@ -142,6 +144,12 @@ func sweep(t testing.TB, cfg Config) {
 	}
 }
 
+// residue is the census without images: those of its own stay with a driver.
+func residue(t testing.TB, c *client.Client, instance string) []string {
+	t.Helper()
+	return slices.DeleteFunc(census(t, c, instance), func(s string) bool { return strings.HasPrefix(s, "image wsd:") })
+}
+
 // census lists what carries an instance's label, and volumes that have a name of ours and no
 // label at all: the engine makes such by itself for a container whose volume is missing.
 func census(t testing.TB, c *client.Client, instance string) []string {
@@ -170,6 +178,13 @@ func census(t testing.TB, c *client.Client, instance string) []string {
 	}
 	for _, x := range vs.Volumes {
 		out = append(out, "volume "+x.Name)
+	}
+	is, err := c.ImageList(ctx, image.ListOptions{Filters: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range is {
+		out = append(out, "image "+strings.Join(x.RepoTags, ", "))
 	}
 	bare, err := c.VolumeList(ctx, volume.ListOptions{Filters: filters.NewArgs(filters.Arg("name", "^wsd-"))})
 	if err != nil {

@@ -138,9 +138,18 @@ func (d *Driver) ensureMade(ctx context.Context, m madeImage, report func(runtim
 // madeImages keeps what was built, by name: an engine does not change its
 // architecture.
 type madeImages struct {
-	mu    sync.Mutex
-	built map[string]madeImage
+	mu      sync.Mutex
+	built   map[string]madeImage
+	offered string // name of the one for Dockerfiles, once known; its archive is too large to keep
 }
+
+func (m *madeImages) offers(tag string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.offered = tag
+}
+
+func (d *Driver) maker(arch string) maker { return maker{arch: arch, instance: d.cfg.Instance} }
 
 // buildImage returns the archive of an image of our own.
 func (d *Driver) buildImage(ctx context.Context, name string) (madeImage, error) {
@@ -156,9 +165,9 @@ func (d *Driver) buildImage(ctx context.Context, name string) (madeImage, error)
 	}
 	switch name {
 	case "base":
-		m, err = baseImage(arch, d.cfg.Applets)
+		m, err = baseImage(d.maker(arch), d.cfg.Applets)
 	case "pause":
-		m, err = pauseImage(arch)
+		m, err = pauseImage(d.maker(arch))
 	default:
 		err = noImage("wsd:"+name, errors.New("wsd makes no such image"))
 	}
@@ -181,6 +190,8 @@ func (d *Driver) arch(ctx context.Context) (string, error) {
 	})
 }
 
+// load loads an image of our own and names it once more: the engine keeps the time of that, by which
+// one sees for how long the image has been there.
 func (d *Driver) load(ctx context.Context, m madeImage) error {
 	return do(ctx, d.link, slow, "load an image of its own", func(ctx context.Context, s *session) error {
 		resp, err := s.ImageLoad(ctx, bytes.NewReader(m.archive), client.ImageLoadWithQuiet(true))
@@ -188,7 +199,10 @@ func (d *Driver) load(ctx context.Context, m madeImage) error {
 			return err
 		}
 		defer func() { _ = resp.Body.Close() }()
-		return readMessages(resp.Body, func(message) {})
+		if err := readMessages(resp.Body, func(message) {}); err != nil {
+			return err
+		}
+		return s.ImageTag(ctx, m.tag, m.tag)
 	})
 }
 

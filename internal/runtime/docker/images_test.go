@@ -23,29 +23,31 @@ import (
 )
 
 func TestImagesOfOurOwnAreTheSameEveryTime(t *testing.T) {
-	a, err := baseImage("amd64", DefaultApplets())
+	amd := maker{arch: "amd64", instance: "one"}
+	a, err := baseImage(amd, DefaultApplets())
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := baseImage("amd64", DefaultApplets())
+	b, err := baseImage(amd, DefaultApplets())
 	if err != nil || a.tag != b.tag || !bytes.Equal(a.archive, b.archive) {
 		t.Errorf("two builds differ: %s and %s, %v", a.tag, b.tag, err)
 	}
 	for name, other := range map[string]func() (madeImage, error){
-		"another architecture": func() (madeImage, error) { return baseImage("arm64", DefaultApplets()) },
-		"other applets":        func() (madeImage, error) { return baseImage("amd64", []string{"sh"}) },
+		"another architecture": func() (madeImage, error) { return baseImage(maker{"arm64", "one"}, DefaultApplets()) },
+		"another instance":     func() (madeImage, error) { return baseImage(maker{"amd64", "two"}, DefaultApplets()) },
+		"other applets":        func() (madeImage, error) { return baseImage(amd, []string{"sh"}) },
 	} {
 		if m, err := other(); err != nil || m.tag == a.tag || !strings.HasPrefix(m.tag, "wsd:base-") {
 			t.Errorf("%s: %s, %v", name, m.tag, err)
 		}
 	}
-	if _, err := pauseImage("vax"); err == nil {
+	if _, err := pauseImage(maker{arch: "vax"}); err == nil {
 		t.Error("an engine of an unknown architecture gets an image")
 	}
 }
 
 func TestTheBaseImageHoldsWhatAWorkspaceNeeds(t *testing.T) {
-	m, err := baseImage("amd64", []string{"sh", ".", "..", "a/b", "["})
+	m, err := baseImage(maker{arch: "amd64"}, []string{"sh", ".", "..", "a/b", "["})
 	if err != nil {
 		t.Fatal(err)
 	}

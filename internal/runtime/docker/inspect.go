@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -76,9 +77,10 @@ func apart(d *Driver, every []container.Summary) (workspaces []container.Summary
 
 // containers lists our containers of every role, running or not.
 func (d *Driver) containers(ctx context.Context, terms ...string) ([]container.Summary, error) {
-	return call(ctx, d.link, quick, "list containers", func(ctx context.Context, s *session) ([]container.Summary, error) {
+	all, err := call(ctx, d.link, quick, "list containers", func(ctx context.Context, s *session) ([]container.Summary, error) {
 		return s.ContainerList(ctx, container.ListOptions{All: true, Filters: d.filter(terms...)})
 	})
+	return slices.DeleteFunc(all, func(c container.Summary) bool { return !d.oursContainer(c.Labels) }), err
 }
 
 // everyContainer lists the containers of the engine, whoever made them.

@@ -64,7 +64,7 @@ func TestAWorkspaceLives(t *testing.T) {
 			t.Fatalf("Remove: %v", err)
 		}
 	}
-	if left := census(t, engine(t), d.cfg.Instance); len(left) > 0 {
+	if left := residue(t, engine(t), d.cfg.Instance); len(left) > 0 {
 		t.Errorf("left after Remove: %v", left)
 	}
 	if _, err := d.Inspect(t.Context(), c.Ref); !errors.Is(err, runtime.ErrNotFound) {
@@ -290,7 +290,7 @@ func TestAnotherSpecReplacesOnlyWhatNeverRan(t *testing.T) {
 	if err := d.Remove(t.Context(), c.Workspace); err != nil {
 		t.Fatal(err)
 	}
-	if left := census(t, engine(t), d.cfg.Instance); len(left) > 2 { // the first sandbox may be spare now
+	if left := residue(t, engine(t), d.cfg.Instance); len(left) > 2 { // the first sandbox may be spare now
 		t.Errorf("left after Remove: %v", left)
 	}
 }
@@ -360,11 +360,11 @@ func TestTwoInstancesDoNotSeeEachOther(t *testing.T) {
 	if in, err := a.Inspect(t.Context(), c.Ref); err != nil || in.State != runtime.ObservedRunning {
 		t.Errorf("the other instance touched it: %+v, %v", in, err)
 	}
-	if kinds := fmt.Sprint(kindsOf(objects)); kinds != "[container network sandbox volume]" {
+	if kinds := fmt.Sprint(kindsOf(objects)); kinds != "[container image image network sandbox volume]" {
 		t.Errorf("Objects: %s", kinds)
 	}
 	for _, o := range objects {
-		if o.Workspace != c.Workspace || !o.InUse || o.CreatedAt.IsZero() {
+		if o.Kind != kindImage && o.Workspace != c.Workspace || !o.InUse || o.CreatedAt.IsZero() {
 			t.Errorf("object %+v", o)
 		}
 	}

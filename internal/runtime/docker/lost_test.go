@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -163,7 +164,7 @@ func TestALostReplyIsFoundAgain(t *testing.T) {
 			if err := d.warmOnce(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if left := census(t, engine(t), d.cfg.Instance); len(left) > 0 {
+			if left := residue(t, engine(t), d.cfg.Instance); len(left) > 0 {
 				t.Errorf("left: %v", left)
 			}
 		})
@@ -198,6 +199,10 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	}
 	if _, err := e.ContainerInspect(t.Context(), res.ID); err != nil {
 		t.Errorf("the foreign container is gone: %v", err)
+	}
+	objects, err := d.Objects(t.Context()) // it inherits the labels of our image
+	if err != nil || slices.ContainsFunc(objects, func(o runtime.Object) bool { return o.ID == res.ID }) {
+		t.Errorf("the foreign container is told as ours: %+v, %v", objects, err)
 	}
 	other := testContainer("foreignvolume", "wait")
 	if _, err := e.VolumeCreate(t.Context(), volume.CreateOptions{Name: volumeName(other.Workspace), Labels: foreignLabel()}); err != nil {

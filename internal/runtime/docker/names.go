@@ -23,7 +23,8 @@ const (
 	labelSpec       = "wsd.spec"
 	labelOwner      = "wsd.owner"
 	labelRole       = "wsd.role"
-	labelContent    = "wsd.content" // of images: hash of what they are made from
+	labelContent    = "wsd.content" // of images of our own: hash of what they are made from
+	labelName       = "wsd.name"    // of images: the name that wsd gave it
 )
 
 // Values of labelRole.
@@ -33,6 +34,7 @@ const (
 	roleVolume    = "volume"
 	roleNetwork   = "network"
 	roleImage     = "image"  // was built from somebody's Dockerfile
+	roleBase      = "base"   // an image of our own, made without a registry
 	roleWriter    = "writer" // holds a volume or an image while files are copied, never started
 )
 
@@ -51,6 +53,12 @@ func randomHex(n int) string {
 
 func (d *Driver) ours(labels map[string]string, role string) bool {
 	return labels[labelInstance] == d.cfg.Instance && labels[labelRole] == role
+}
+
+// oursContainer tells whether a container is of ours. The instance alone does not tell it: what somebody
+// runs from an image of ours inherits the image's labels, and no role of a container.
+func (d *Driver) oursContainer(labels map[string]string) bool {
+	return d.ours(labels, roleWorkspace) || d.ours(labels, roleSandbox) || d.ours(labels, roleWriter)
 }
 
 // refOf reads the Ref from a container's labels.

@@ -98,8 +98,8 @@ func (d *Driver) removeVolume(ctx context.Context, name, workspaceID string) err
 	}, cerrdefs.IsConflict) // in use until the engine lets go of a removed container
 }
 
-// Objects lists what carries our instance label. Sizes are not known: this engine
-// tells them only after reading every file.
+// Objects lists what carries our instance label. Sizes are known of images alone: of other
+// things this engine tells them only after reading every file.
 func (d *Driver) Objects(ctx context.Context) ([]runtime.Object, error) {
 	all, err := d.containers(ctx)
 	if err != nil {
@@ -113,11 +113,11 @@ func (d *Driver) Objects(ctx context.Context) ([]runtime.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	built, err := d.builtObjects(ctx)
+	images, err := d.imageObjects(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return append(d.describe(all, nets, vols), built...), nil
+	return append(d.describe(all, nets, vols), images...), nil
 }
 
 // RemoveObject removes one object of ours. A sandbox takes its network along, and
@@ -133,7 +133,7 @@ func (d *Driver) RemoveObject(ctx context.Context, o runtime.Object) error {
 	case kindVolume:
 		return d.removeVolume(ctx, o.Name, "")
 	case kindImage:
-		return d.removeBuilt(ctx, o.ID)
+		return d.removeImage(ctx, o.ID)
 	}
 	return fault.New(fault.Invalid, "object_kind", "%.40q is not a kind of object", o.Kind)
 }
@@ -145,7 +145,7 @@ func (d *Driver) removeOurs(ctx context.Context, id string) error {
 	if err != nil {
 		return ignoreMissing(err)
 	}
-	if in.Config.Labels[labelInstance] != d.cfg.Instance {
+	if !d.oursContainer(in.Config.Labels) {
 		return foreign("container", id)
 	}
 	d.addrs.forget(refOf(in.Config.Labels))

@@ -100,7 +100,7 @@ func (d *Driver) idByName(ctx context.Context, name string) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupBudget)
 	defer cancel()
 	in, err := d.inspectID(ctx, name)
-	if err != nil || in.Config.Labels[labelInstance] != d.cfg.Instance {
+	if err != nil || !d.oursContainer(in.Config.Labels) {
 		return ""
 	}
 	return in.ID
