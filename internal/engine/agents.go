@@ -65,7 +65,7 @@ func (fs *followers) compare(ctx context.Context) {
 	there := make(map[string]bool, len(rows))
 	for _, w := range rows {
 		there[w.ID] = true
-		fs.see(ctx, w)
+		fs.see(ctx, *w)
 	}
 	for id := range fs.runs {
 		if !there[id] {

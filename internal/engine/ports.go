@@ -138,7 +138,7 @@ func (e *Engine) Ports(_ context.Context, a workspace.Actor) (api.PortList, erro
 	if err != nil {
 		return list, err
 	}
-	leases := make(map[int]workspace.Workspace, len(rows))
+	leases := make(map[int]*workspace.Workspace, len(rows))
 	for _, w := range rows {
 		leases[w.Port] = w
 	}
@@ -148,7 +148,7 @@ func (e *Engine) Ports(_ context.Context, a workspace.Actor) (api.PortList, erro
 	})
 	for p, w := range leases {
 		l := api.PortLease{Port: p, State: "leased", Bound: e.cfg.Door.Holds(p), Holder: foreign[p]}
-		if a.Owns(w) {
+		if a.Owns(*w) {
 			l.Workspace, l.Name, l.Target = w.ID, w.Name, w.Spec.Port
 		}
 		list.Leases = append(list.Leases, l)

@@ -63,11 +63,11 @@ func (e *Engine) reconcile(ctx context.Context) bool {
 	}
 	current := make(map[string]int, len(rows))
 	for _, w := range rows {
-		st, ok := found[ref(w)]
+		st, ok := found[rt.Ref{Workspace: w.ID, Generation: w.Generation}]
 		if differs(w, st, ok) {
-			e.report(ctx, w, seen{status: st, gone: !ok})
+			e.report(ctx, w.Clone(), seen{status: st, gone: !ok})
 		} else if _, told := w.Condition(workspace.NetworkLost); told != st.Cut && w.Job == "" {
-			e.noteCut(ctx, w, st.Cut)
+			e.noteCut(ctx, w.Clone(), st.Cut)
 		}
 		if w.Job == "" {
 			current[w.ID] = w.Generation
@@ -118,7 +118,7 @@ func (e *Engine) list(ctx context.Context) ([]rt.Status, error) {
 }
 
 // differs reports whether the record w may have to change for what was found.
-func differs(w workspace.Workspace, st rt.Status, found bool) bool {
+func differs(w *workspace.Workspace, st rt.Status, found bool) bool {
 	if w.Job != "" {
 		return false
 	}
@@ -146,18 +146,23 @@ func differs(w workspace.Workspace, st rt.Status, found bool) bool {
 
 func up(st rt.Status) bool { return st.State == rt.ObservedRunning || st.State == rt.ObservedPaused }
 
-// rows returns every workspace, and the ids of those that were deleted.
-func (e *Engine) rows() ([]workspace.Workspace, map[string]bool, error) {
-	var rows []workspace.Workspace
+// rows returns every workspace, and the ids of those that were deleted. The workspaces are
+// shared: it is asked for all of them twice a minute, and changes none.
+func (e *Engine) rows() ([]*workspace.Workspace, map[string]bool, error) {
+	var rows []*workspace.Workspace
 	dead := make(map[string]bool)
 	err := e.cfg.Store.View(func(tx *store.Tx) error {
-		for w, err := range tx.Workspaces() {
+		for w, err := range tx.SharedWorkspaces() {
 			if err != nil {
 				e.log.Error("cannot read a workspace", "err", err)
 				continue
 			}
-			if _, _, err := tx.OpenJob(w.ID); unreadable(err) {
-				w.Job = "" // nobody will ever do it
+			if w.Job != "" {
+				if _, _, err := tx.OpenJob(w.ID); unreadable(err) {
+					idle := w.Clone()
+					idle.Job = "" // nobody will ever do it
+					w = &idle
+				}
 			}
 			rows = append(rows, w)
 		}

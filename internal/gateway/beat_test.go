@@ -71,3 +71,21 @@ func TestLongPausesEndAtFullSeconds(t *testing.T) {
 		}
 	}
 }
+
+func TestClientsThatComeTogetherAreAskedApart(t *testing.T) {
+	const every = 15 * time.Second
+	now := time.Date(2030, 1, 2, 3, 4, 5, 300_000_000, time.UTC)
+	seen := map[time.Duration]int{}
+	for range 1000 {
+		d := firstBeat(now, every)
+		if d < 0 || d > every {
+			t.Fatalf("the first ping comes after %v", d)
+		}
+		seen[d.Truncate(time.Second)]++
+	}
+	for d, n := range seen {
+		if len(seen) < 10 || n > 250 {
+			t.Errorf("%d of 1000 are asked after %v, all within %d seconds", n, d, len(seen))
+		}
+	}
+}

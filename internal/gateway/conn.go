@@ -3,9 +3,12 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,15 +27,18 @@ type conn struct {
 	ws     *websocket.Conn
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	calm   context.Context // of reads and writes: each would watch over one that can end, and run does for all
 	actor  workspace.Actor
 	peer   string
 	queue  *queue
-	rate   bucket // the reader's
+	late   *time.Timer // closes the connection in which a write takes too long
+	rate   bucket      // the reader's
+	small  [64]byte    // the reader's: a message that fits makes no garbage
 
 	mu     sync.Mutex
 	seats  map[string]*seat // by id of the room
 	pulse  pulse
-	beat   *time.Timer
+	beat   *time.Timer // of tick
 	idle   *time.Timer // nil: it is in a room
 	hidden bool
 	ended  bool // the client has said goodbye: its members do not come back
@@ -41,6 +47,7 @@ type conn struct {
 
 // pulse is what pings tell of a connection.
 type pulse struct {
+	out    bool  // the beat that is set looks whether a ping was answered; else it sends one
 	asked  int64 // T of the ping that waits for its pong; 0: none does
 	sent   time.Time
 	heard  time.Time // when anything last came
@@ -78,10 +85,13 @@ func (h *Hub) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseW
 		seats: map[string]*seat{}, pulse: pulse{heard: now},
 	}
 	c.ctx, c.cancel = context.WithCancelCause(ctx)
+	c.calm = context.WithoutCancel(ctx)
+	c.late = time.AfterFunc(h.limits.Write, func() { _ = ws.CloseNow() })
+	c.late.Stop()
 	c.queue = newQueue(h.limits, c.tooSlow)
 	c.queue.give(own(api.FrameHello, "", "", now, h.hello(a, now)))
 	c.mu.Lock()
-	c.beat = time.AfterFunc(h.limits.Ping, c.ask)
+	c.beat = time.AfterFunc(firstBeat(now, h.limits.Ping), c.tick)
 	c.idle = time.AfterFunc(h.limits.Idle, func() { c.bye(api.CloseIdle, "no room was joined", 0) })
 	c.mu.Unlock()
 	go c.run(leave, done)
@@ -89,6 +99,7 @@ func (h *Hub) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseW
 
 func (c *conn) run(leave <-chan struct{}, done func()) {
 	defer done()
+	defer context.AfterFunc(c.ctx, func() { _ = c.ws.CloseNow() })()
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -138,22 +149,25 @@ func (c *conn) write(leave <-chan struct{}) {
 }
 
 func (c *conn) send(data []byte) error {
-	ctx, cancel := context.WithTimeout(c.ctx, c.hub.limits.Write)
-	defer cancel()
-	return c.ws.Write(ctx, websocket.MessageText, data)
+	c.late.Reset(c.hub.limits.Write)
+	defer c.late.Stop()
+	return c.ws.Write(c.calm, websocket.MessageText, data)
 }
 
 // read handles what the client sends, until it ends.
 func (c *conn) read() {
 	for {
-		kind, data, err := c.ws.Read(c.ctx)
+		kind, data, err := c.receive()
 		if err != nil {
 			c.noteGoodbye(err)
 			c.cancelUnlessEnding(err)
 			return
 		}
 		now := time.Now()
-		c.alive(now)
+		t, pong := plainPong(data)
+		if !pong || !c.answered(t, now) {
+			c.alive(now)
+		}
 		switch {
 		case !c.rate.spend(now):
 			c.bye(api.CloseRate, "too many messages", 5*time.Second)
@@ -164,8 +178,7 @@ func (c *conn) read() {
 			c.drain()
 			return
 		}
-		if t, ok := plainPong(data); ok {
-			c.answered(t, now)
+		if pong {
 			continue
 		}
 		if err := c.aside(data, now); err != nil {
@@ -174,6 +187,23 @@ func (c *conn) read() {
 			return
 		}
 	}
+}
+
+// receive reads one message. What it returns is valid until the next call.
+func (c *conn) receive() (websocket.MessageType, []byte, error) {
+	kind, r, err := c.ws.Reader(c.calm)
+	if err != nil {
+		return 0, nil, err
+	}
+	n, err := io.ReadFull(r, c.small[:])
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return kind, c.small[:n], nil
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	rest, err := io.ReadAll(r)
+	return kind, slices.Concat(c.small[:], rest), err
 }
 
 // noteGoodbye notes that the client closed its connection because it has done with it.
@@ -206,7 +236,7 @@ func (c *conn) aside(data []byte, now time.Time) error {
 // seen. The writer ends it.
 func (c *conn) drain() {
 	for {
-		if _, _, err := c.ws.Read(c.ctx); err != nil {
+		if _, _, err := c.receive(); err != nil {
 			return
 		}
 	}

@@ -2,11 +2,31 @@ package gateway
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 )
+
+// firstBeat is how long after its hello a client is asked for the first time. Clients that come
+// together, as all do when wsd is restarted, are not all asked at the same moment ever after:
+// the round trips of a crowd tell of the crowd.
+func firstBeat(now time.Time, every time.Duration) time.Duration {
+	return together(now, every-rand.N(every*4/5+1)) //nolint:gosec // jitter
+}
+
+// tick does what the beat was set for.
+func (c *conn) tick() {
+	c.mu.Lock()
+	out := c.pulse.out
+	c.mu.Unlock()
+	if out {
+		c.check()
+	} else {
+		c.ask()
+	}
+}
 
 // ask sends a ping. Whether it was answered is looked at after Limits.Pong.
 func (c *conn) ask() {
@@ -18,9 +38,9 @@ func (c *conn) ask() {
 	}
 	p := &c.pulse
 	p.last = max(p.last+1, now.UnixMilli()) // it tells a late pong from an early one
-	p.asked, p.sent = p.last, now
+	p.asked, p.sent, p.out = p.last, now, true
 	c.queue.give(pingFrame(p.asked, now))
-	c.beat = time.AfterFunc(c.hub.limits.Pong, c.check)
+	c.beat.Reset(c.hub.limits.Pong)
 }
 
 // check looks whether the ping was answered. Two that were not end the connection, unless
@@ -37,7 +57,8 @@ func (c *conn) check() {
 		c.pulse.missed++
 		pause = c.pace(activity.Unstable)
 	}
-	c.beat = time.AfterFunc(max(0, pause-c.hub.limits.Pong), c.ask)
+	c.pulse.out = false
+	c.beat.Reset(max(0, pause-c.hub.limits.Pong))
 	hidden, silent := c.hidden, time.Since(c.pulse.heard)
 	gone := missed && c.pulse.missed >= 2 && (!hidden || silent > silentHidden)
 	c.mu.Unlock()
@@ -71,14 +92,15 @@ func (c *conn) knock() {
 	}
 }
 
-// answered takes a pong. One that nobody asked for, or that comes a second time, tells nothing.
-func (c *conn) answered(t int64, now time.Time) {
+// answered takes a pong, and reports whether it answers the last ping: one that nobody asked
+// for, or that comes a second time, tells nothing.
+func (c *conn) answered(t int64, now time.Time) bool {
 	c.mu.Lock()
 	if t == 0 || t != c.pulse.asked {
 		c.mu.Unlock()
-		return
+		return false
 	}
-	c.pulse.asked, c.pulse.missed = 0, 0
+	c.pulse.asked, c.pulse.missed, c.pulse.heard = 0, 0, now
 	trip := now.Sub(c.pulse.sent)
 	c.mu.Unlock()
 	worst := activity.Stable
@@ -92,6 +114,7 @@ func (c *conn) answered(t int64, now time.Time) {
 		}
 	}
 	c.next(worst, trip)
+	return true
 }
 
 // pace is how long after a ping the next one follows; the lock is held. While a connection
@@ -110,7 +133,8 @@ func (c *conn) next(q activity.Quality, trip time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.over && c.beat.Stop() { // else check is about to set it
-		c.beat = time.AfterFunc(together(time.Now(), max(0, c.pace(q)-trip)), c.ask)
+		c.pulse.out = false
+		c.beat.Reset(together(time.Now(), max(0, c.pace(q)-trip)))
 	}
 }
 

@@ -24,6 +24,7 @@ type rig struct {
 	fake  *fake
 	hub   *Hub
 	leave chan struct{}
+	end   context.CancelFunc // of all that the hub serves
 	url   string
 }
 
@@ -32,6 +33,7 @@ func newRig(t testing.TB, l Limits) *rig {
 	r := &rig{t: t, fake: newFake(), leave: make(chan struct{})}
 	r.hub = NewHub(Options{Engine: r.fake, Decode: strict, Problem: problem, Log: slog.New(slog.DiscardHandler), Limits: l})
 	ctx, cancel := context.WithCancel(context.Background())
+	r.end = cancel
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -17,7 +17,7 @@ const maxCached = 4096
 // process, so nobody can make two rows meet.
 //
 // Any number of transactions may use it at once; nobody waits for more than a look
-// into a map. What it hands out is a copy.
+// into a map. What it hands out is shared.
 type cache struct {
 	seed maphash.Seed
 
@@ -36,19 +36,16 @@ func newCache() *cache {
 
 func (c *cache) sum(row []byte) uint64 { return maphash.Bytes(c.seed, row) }
 
-func (c *cache) get(id []byte, sum uint64) (workspace.Workspace, bool) {
+func (c *cache) get(id []byte, sum uint64) (*workspace.Workspace, bool) {
 	c.mu.Lock()
 	found, ok := c.rows[string(id)]
 	c.mu.Unlock()
-	if !ok || found.sum != sum {
-		return workspace.Workspace{}, false
-	}
-	return found.value.Clone(), true
+	return found.value, ok && found.sum == sum
 }
 
-// put keeps a copy of w. Where the cache is full, any other row makes room.
-func (c *cache) put(id string, sum uint64, w workspace.Workspace) {
-	w = w.Clone()
+// put keeps w, which nobody may change from now on. Where the cache is full, any other row
+// makes room.
+func (c *cache) put(id string, sum uint64, w *workspace.Workspace) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, known := c.rows[id]; !known && len(c.rows) >= maxCached {
@@ -57,7 +54,7 @@ func (c *cache) put(id string, sum uint64, w workspace.Workspace) {
 			break
 		}
 	}
-	c.rows[id] = cachedRow{sum, &w}
+	c.rows[id] = cachedRow{sum, w}
 }
 
 func (c *cache) drop(id string) {
@@ -68,19 +65,26 @@ func (c *cache) drop(id string) {
 
 // loadWorkspace is load for a workspace, from the cache where its row is known.
 func (t *Tx) loadWorkspace(id []byte) (w workspace.Workspace, there bool, err error) {
+	shared, there, err := t.peekWorkspace(id)
+	if there && err == nil {
+		w = shared.Clone()
+	}
+	return w, there, err
+}
+
+// peekWorkspace is loadWorkspace without a copy: what it returns is shared, and never changed.
+func (t *Tx) peekWorkspace(id []byte) (w *workspace.Workspace, there bool, err error) {
 	var row []byte
 	if b := t.bucket(bWorkspace); b != nil {
 		row = b.Get(id)
 	}
-	if row == nil {
-		return load[workspace.Workspace](t, bWorkspace, id)
-	}
 	sum := t.store.cache.sum(row)
-	if w, ok := t.store.cache.get(id, sum); ok {
+	if w, ok := t.store.cache.get(id, sum); ok && row != nil {
 		return w, true, nil
 	}
-	if w, there, err = load[workspace.Workspace](t, bWorkspace, id); there && err == nil {
-		t.store.cache.put(string(id), sum, w)
+	decoded, there, err := load[workspace.Workspace](t, bWorkspace, id)
+	if there && err == nil && row != nil {
+		t.store.cache.put(string(id), sum, &decoded)
 	}
-	return w, there, err
+	return &decoded, there, err
 }

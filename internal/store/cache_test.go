@@ -125,6 +125,44 @@ func TestWhatIsReadSharesNothingWithTheNextReader(t *testing.T) {
 	apart(t, "two from the cache", reflect.ValueOf(third), reflect.ValueOf(fourth))
 }
 
+func TestWhoOnlyLooksGetsNoCopies(t *testing.T) {
+	s := newStore(t)
+	good, bad := rich(1), rich(2)
+	mustUpdate(t, s, func(tx *Tx) error { return errors.Join(tx.PutWorkspace(good), tx.PutWorkspace(bad)) })
+	raw(t, s, func(b *bbolt.Tx) error { return b.Bucket([]byte(bWorkspace)).Put([]byte(bad.ID), []byte("damage")) })
+	look := func() (seen *workspace.Workspace) {
+		damaged := 0
+		err := s.View(func(tx *Tx) error {
+			for w, err := range tx.SharedWorkspaces() {
+				switch {
+				case err == nil:
+					seen = w
+				case w != nil || !isDamagedRecord(err):
+					t.Errorf("got %v, %v", w, err)
+				default:
+					damaged++
+				}
+			}
+			return nil
+		})
+		if err != nil || damaged != 1 {
+			t.Errorf("%d are damaged, %v", damaged, err)
+		}
+		return seen
+	}
+	first := look()
+	if want := read(t, s, good.ID); first == nil || !reflect.DeepEqual(*first, want) {
+		t.Fatalf("got %+v\nwant %+v", first, want)
+	}
+	if look() != first {
+		t.Error("the second look was given a copy")
+	}
+	mustUpdate(t, s, func(tx *Tx) error { w := good; w.Revision++; return tx.PutWorkspace(w) })
+	if again := look(); again == first || again.Revision != good.Revision+1 || first.Revision != good.Revision {
+		t.Error("a look after a change did not see it, or changed what was seen before")
+	}
+}
+
 // apart fails where a and b share memory, or have a member with nothing in it that
 // could be shared: then rich does not know it.
 func apart(t *testing.T, what string, a, b reflect.Value) {
@@ -153,8 +191,8 @@ func apart(t *testing.T, what string, a, b reflect.Value) {
 func TestTheCacheIsBounded(t *testing.T) {
 	c := newCache()
 	for i := range maxCached + 10 {
-		c.put(fmt.Sprint(i), uint64(i), workspace.Workspace{})
-		c.put(fmt.Sprint(i), uint64(i), workspace.Workspace{}) // a second time takes no room
+		c.put(fmt.Sprint(i), uint64(i), &workspace.Workspace{})
+		c.put(fmt.Sprint(i), uint64(i), &workspace.Workspace{}) // a second time takes no room
 	}
 	if len(c.rows) != maxCached {
 		t.Errorf("%d rows are kept", len(c.rows))

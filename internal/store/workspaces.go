@@ -40,6 +40,22 @@ func (t *Tx) Workspaces() iter.Seq2[workspace.Workspace, error] {
 	}
 }
 
+// SharedWorkspaces is Workspaces for who only looks, often: what it yields is no copy but
+// shared with every other reader, and must not be changed. A damaged one yields nil.
+func (t *Tx) SharedWorkspaces() iter.Seq2[*workspace.Workspace, error] {
+	return func(yield func(*workspace.Workspace, error) bool) {
+		for _, id := range t.ids(bName, nil) {
+			w, ok, err := t.peekWorkspace([]byte(id))
+			if err != nil {
+				w = nil
+			}
+			if (ok || err != nil) && !yield(w, err) {
+				return
+			}
+		}
+	}
+}
+
 // WorkspacesIn yields the workspaces of an owner ("" is everybody) in any of the
 // states (none is all), ordered by owner, state and id. Damage and writes as with
 // Workspaces.
