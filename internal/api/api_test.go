@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/url"
 	"testing"
 
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -47,6 +48,24 @@ func TestNameURLsNameThePortUnlessItIsTheWorkspacesOwn(t *testing.T) {
 		{"", 8080, 8080, ""},
 	} {
 		if got := NameURL(c.address, "demo", c.port, c.own); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}
+
+func TestThePreviewPageHasAHostOfItsOwnBelowTheWorkspaces(t *testing.T) {
+	for _, c := range []struct {
+		address string
+		view    url.Values
+		want    string
+	}{
+		{"127.0.0.1:7070", nil, "http://preview.demo.localhost:7070/"},
+		{"[::1]:80", nil, "http://preview.demo.localhost/"},
+		{"127.0.0.1:7070", url.Values{"port": {"5173"}, "path": {"/a b"}}, "http://preview.demo.localhost:7070/?path=%2Fa+b&port=5173"},
+		{"", nil, ""},
+		{"", url.Values{"port": {"5173"}}, ""},
+	} {
+		if got := PreviewURL(c.address, "demo", c.view); got != c.want {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -95,14 +96,36 @@ const NameSuffix = ".localhost"
 // workspace name, whose own port is own. "" where address is, and for a workspace that
 // has no port.
 func NameURL(address, name string, port, own int) string {
+	switch port {
+	case 0:
+		return ""
+	case own:
+		return doorURL(address, name)
+	}
+	return doorURL(address, strconv.Itoa(port)+"."+name)
+}
+
+// PreviewLabel stands before the name of a workspace in the host of its preview page, where
+// a port inside stands in the hosts of NameURL.
+const PreviewLabel = "preview"
+
+// PreviewURL is where the front door at address serves the preview page of the workspace
+// name. View is what the page is told of how to begin; nil: nothing. "" where address is.
+func PreviewURL(address, name string, view url.Values) string {
+	page := doorURL(address, PreviewLabel+"."+name)
+	if page == "" || len(view) == 0 {
+		return page
+	}
+	return page + "?" + view.Encode()
+}
+
+// doorURL is the front door at address asked for host, without its suffix.
+func doorURL(address, host string) string {
 	_, door, err := net.SplitHostPort(address)
-	if err != nil || port == 0 {
+	if err != nil {
 		return ""
 	}
-	host := name + NameSuffix
-	if port != own {
-		host = strconv.Itoa(port) + "." + host
-	}
+	host += NameSuffix
 	if door != "80" {
 		host += ":" + door
 	}
