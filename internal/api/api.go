@@ -211,9 +211,10 @@ type Status struct {
 	Seq        uint64                  `json:"seq" doc:"Number of the newest event"`
 }
 
-// Check is one finding of doctor.
+// Check is one finding of doctor, or of a look at a preview.
 type Check struct {
 	Name   string `json:"name"`
+	Code   string `json:"code,omitempty" doc:"Stable word for what was found, of a preview's findings that are not ok"`
 	Status string `json:"status" doc:"ok, warn or fail"`
 	Detail string `json:"detail"`
 	Hint   string `json:"hint,omitempty"`

@@ -39,6 +39,7 @@ var Imports = []Row{
 	{"intent", []string{"activity"}, "what a request says of a person, told as evidence; pure"},
 	{"front", []string{"fault", "workspace", "activity", "intent", "event", "auth", "agentapi", "preview", "api"}, "carries connections, decides nothing; tells what listens in the words of the API"},
 	{"preview", []string{"api"}, "pages and their handlers"},
+	{"previewcheck", []string{"api", "fault", "workspace"}, "asks as a browser does, from outside of the front door; knows neither that nor the engine"},
 	{
 		"server",
 		[]string{"api", "fault", "workspace", "activity", "event", "auth", "runtime", "gateway"},
@@ -95,7 +96,8 @@ var Libraries = []Library{
 		"command lines: wsctl's in cli, the few of wsd beside the daemon that they start",
 	},
 	{"github.com/spf13/viper", []string{"config/layered"}, false, "settings become one struct, once; its start takes a tenth of a short command"},
-	{"github.com/coder/websocket", []string{"gateway", "client", "agent"}, true, "streams have two ends"},
+	{"github.com/coder/websocket", []string{"gateway", "client", "agent", "previewcheck"}, true, "streams have two ends; a look at a preview opens a page's socket"},
+	{"golang.org/x/net/html", []string{"previewcheck"}, false, "pages of workspaces are read in one place"},
 	{"github.com/charmbracelet/bubbletea", []string{"tui", "render"}, false, "only what draws knows the terminal library"},
 	{"github.com/charmbracelet/bubbles", []string{"tui", "render"}, false, "only what draws knows the terminal library"},
 	{"github.com/charmbracelet/lipgloss", []string{"tui", "render"}, false, "only what draws knows the terminal library"},

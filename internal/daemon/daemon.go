@@ -26,6 +26,7 @@ import (
 	"github.com/wsctl/wsctl/internal/engine"
 	"github.com/wsctl/wsctl/internal/front"
 	"github.com/wsctl/wsctl/internal/host"
+	"github.com/wsctl/wsctl/internal/previewcheck"
 	rt "github.com/wsctl/wsctl/internal/runtime"
 	"github.com/wsctl/wsctl/internal/runtime/memory"
 	"github.com/wsctl/wsctl/internal/server"
@@ -167,6 +168,7 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 	})
 	p.server = server.New(server.Options{
 		Backend: p.engine, Templates: catalogue{templates, o.Log}, Log: o.Log, Version: o.Version,
+		Previews: previewcheck.New(p.engine, p.names, previewcheck.DefaultTimes()),
 		Gateway: clients, Conns: max(server.DefaultConns, 2*clients.Connections),
 	})
 	return p, nil
@@ -207,7 +209,7 @@ func (p *parts) run(ctx context.Context, o Options) error {
 		if names == config.Off {
 			names = ""
 		}
-		start("front door", func(ctx context.Context) error { return p.front.Run(ctx, p.engine, names) })
+		start("front door", func(ctx context.Context) error { return p.front.Run(ctx, house{p.engine}, names) })
 	}
 	start("server", func(ctx context.Context) error { return p.server.Serve(ctx, p.listen) })
 	p.kept.sweep()

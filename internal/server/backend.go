@@ -66,3 +66,10 @@ type Templates interface {
 	Validate(text []byte) (api.Template, error)
 	ValidateFolder(name string, archive []byte) (api.Template, error) // a zip archive
 }
+
+// Previews looks at pages of workspaces as a browser does.
+type Previews interface {
+	// CheckPreview looks at path on a port inside; port 0 is the workspace's own. It is no use
+	// of the workspace, and starts nothing.
+	CheckPreview(ctx context.Context, a workspace.Actor, ref string, port int, path string) (api.PreviewCheck, error)
+}

@@ -50,7 +50,7 @@ type route struct {
 
 // routes returns the whole API, in the order of the document.
 func routes() []route {
-	return slices.Concat(daemonRoutes(), workspaceRoutes(), streamRoutes(), gatewayRoutes(), insideRoutes(), gitRoutes(), secretRoutes(), activityRoutes(), jobRoutes(), templateRoutes())
+	return slices.Concat(daemonRoutes(), workspaceRoutes(), streamRoutes(), gatewayRoutes(), insideRoutes(), previewRoutes(), gitRoutes(), secretRoutes(), activityRoutes(), jobRoutes(), templateRoutes())
 }
 
 func daemonRoutes() []route {

@@ -30,6 +30,7 @@ import (
 type Options struct {
 	Backend   Backend
 	Templates Templates
+	Previews  Previews
 	Log       *slog.Logger // nil: nothing is logged
 	Version   string       // of the daemon, for the OpenAPI document
 	Allow     []uint32     // user ids besides root and the daemon's own, without administration rights
@@ -87,6 +88,7 @@ func (t Times) orDefault() Times {
 type Server struct {
 	backend   Backend
 	templates Templates
+	previews  Previews
 	log       *slog.Logger
 	allow     []uint32
 	conns     int
@@ -107,7 +109,7 @@ type Server struct {
 // New returns a Server. It panics if the route table is wrong, which a test finds.
 func New(o Options) *Server {
 	s := &Server{
-		backend: o.Backend, templates: o.Templates, log: o.Log, allow: o.Allow, conns: o.Conns,
+		backend: o.Backend, templates: o.Templates, previews: o.Previews, log: o.Log, allow: o.Allow, conns: o.Conns,
 		times: o.Times.orDefault(), closing: make(chan struct{}),
 	}
 	if s.log == nil {

@@ -1,0 +1,59 @@
+package previewcheck
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/wsctl/wsctl/internal/api"
+)
+
+// Words of a finding's status, as those of doctor.
+const (
+	statusOK   = "ok"
+	statusWarn = "warn"
+	statusFail = "fail"
+)
+
+// report collects what was found.
+type report struct{ api.PreviewCheck }
+
+func (r *report) ok(name, format string, args ...any) {
+	r.Checks = append(r.Checks, api.Check{Name: name, Status: statusOK, Detail: fmt.Sprintf(format, args...)})
+}
+
+// warn tells of something that hot replacement works with; code is its stable word.
+func (r *report) warn(name, code, hint, format string, args ...any) {
+	r.Checks = append(r.Checks, api.Check{Name: name, Code: code, Status: statusWarn, Detail: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// fail tells of something without whose end hot replacement does not work.
+func (r *report) fail(name, code, hint, format string, args ...any) {
+	r.Checks = append(r.Checks, api.Check{Name: name, Code: code, Status: statusFail, Detail: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+func (r *report) done() api.PreviewCheck {
+	r.Works = !slices.ContainsFunc(r.Checks, func(c api.Check) bool { return c.Status == statusFail })
+	return r.PreviewCheck
+}
+
+// quoted bounds what is quoted of a workspace, in runes.
+const quoted = 120
+
+// clip makes text of a workspace one short line without anything that a terminal obeys.
+func clip(s string) string {
+	s = strings.ToValidUTF8(s, "?")
+	var b strings.Builder
+	n := 0
+	for _, r := range strings.TrimSpace(s) {
+		if n++; n > quoted {
+			return b.String() + "…"
+		}
+		if !unicode.IsPrint(r) {
+			r = ' '
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
