@@ -62,7 +62,7 @@ func TestAPreviewPageShowsASiteInTwoDevices(t *testing.T) {
 	tab.click(x, y)
 	tab.wait(shownPath, "/next")
 	tab.wait(`document.title.replace(/^\/next [34] lax=1 strict=1 again.*/, "shown")`, "shown") // cookies of every kind come back in the frame
-	tab.wait(`document.querySelectorAll("#log .error").length`, "4")   // the other device has followed
+	tab.wait(`document.querySelectorAll("#log .error").length`, "4")                            // the other device has followed
 	tab.text(`document.querySelector("#back").click()`)
 	tab.wait(shownPath, "/")
 	tab.wait(`document.querySelectorAll("#log .error").length`, "6")
