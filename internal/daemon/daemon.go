@@ -169,7 +169,7 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 	p.server = server.New(server.Options{
 		Backend: p.engine, Templates: catalogue{templates, o.Log}, Log: o.Log, Version: o.Version,
 		Previews: previewcheck.New(p.engine, p.names, previewcheck.DefaultTimes()),
-		Gateway: clients, Conns: max(server.DefaultConns, 2*clients.Connections),
+		Gateway:  clients, Conns: max(server.DefaultConns, 2*clients.Connections),
 	})
 	return p, nil
 }
