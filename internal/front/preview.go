@@ -223,7 +223,11 @@ func (t *teller) row(w workspace.Workspace) {
 	s.Start = w.StartedAt
 	s.Name, s.State, s.Run, s.Own, s.Wakes = w.Name, string(w.State), w.Run, w.Spec.Port, w.Spec.Wake != workspace.WakeOff
 	s.Why = ""
-	if w.Stop != nil && (w.State == workspace.Stopped || w.State == workspace.Paused) {
+	switch {
+	case w.Stop == nil || w.State != workspace.Stopped:
+	case w.Stop.Reason == workspace.StoppedByUser:
+		s.Why = "somebody stopped it"
+	default:
 		s.Why = w.Stop.Detail
 	}
 }

@@ -81,8 +81,8 @@ export class Curtain {
         return { title: `${name} has failed`, text: "A request does not start it.", hint: `See why with \`wsctl show ${name}\` and \`wsctl logs ${name}\`, then \`wsctl start ${name}\`.` };
       case "stopped":
       case "paused":
-        if (!status.wakes) return { title: `${name} is ${status.state}`, text: status.why, hint: `It was told not to start by a request: \`wsctl start ${name}\`.` };
-        return { title: `${name} is ${status.state}`, text: status.why, actions: [start] };
+        if (!status.wakes) return { title: `${name} is ${status.state}`, text: sentence(status.why), hint: `It was told not to start by a request: \`wsctl start ${name}\`.` };
+        return { title: `${name} is ${status.state}`, text: sentence(status.why), actions: [start] };
       case "running":
         if (port === 0) return { title: `${name} has no port to show`, text: "Nothing listens inside.", hint: `Start your server in \`wsctl shell ${name}\`.` };
         if (listens(status, port) !== false) return null;
@@ -124,6 +124,10 @@ function row(stage) {
   cell(stage.name + (stage.share && !stage.ended ? ` ${stage.share} %` : ""));
   cell(`${(((stage.ended ?? Date.now()) - stage.begun) / 1000).toFixed(1)} s`);
   return item;
+}
+
+function sentence(text) {
+  return text ? `${text[0].toUpperCase()}${text.slice(1)}.` : "";
 }
 
 /** Writes a sentence whose commands stand in `backticks`. */

@@ -69,7 +69,8 @@ class Pane {
     this.helped = false;
     this.overridden = "";
     this.badge();
-    this.frame.src = this.panes.origin + path;
+    if (this.frame.src) this.frame.contentWindow.location.replace(this.panes.origin + path); // no step back leads to what was there
+    else this.frame.src = this.panes.origin + path;
   }
 
   badge() {
