@@ -97,7 +97,7 @@ var Libraries = []Library{
 	},
 	{"github.com/spf13/viper", []string{"config/layered"}, false, "settings become one struct, once; its start takes a tenth of a short command"},
 	{"github.com/coder/websocket", []string{"gateway", "client", "agent", "previewcheck"}, true, "streams have two ends; a look at a preview opens a page's socket"},
-	{"golang.org/x/net/html", []string{"previewcheck"}, false, "pages of workspaces are read in one place"},
+	{"golang.org/x/net/html", []string{"preview", "previewcheck"}, false, "pages of workspaces are read by the two that must"},
 	{"github.com/charmbracelet/bubbletea", []string{"tui", "render"}, false, "only what draws knows the terminal library"},
 	{"github.com/charmbracelet/bubbles", []string{"tui", "render"}, false, "only what draws knows the terminal library"},
 	{"github.com/charmbracelet/lipgloss", []string{"tui", "render"}, false, "only what draws knows the terminal library"},
