@@ -106,6 +106,46 @@ func TestAnOpenPreviewPageKeepsNothingRunning(t *testing.T) {
 	h.wantEnd(t, w.Name, background)
 }
 
+// Devices, sizes, paths and keys; what is chosen stands in the address and is there again
+// after a reload. Whatever is typed leads nowhere but into the workspace.
+func TestAPreviewPageKeepsWhatIsChosenInItsAddress(t *testing.T) {
+	t.Parallel()
+	h, door := lived(t)
+	w := h.site("demo")
+	h.ok("hold", w.Name, "--for", "10m")
+	tab := previewed(t, door, w.Name, "?device=nonsense,9x9,mobile&port=x&path=javascript:alert(1)")
+	const (
+		sizes  = `[...document.querySelectorAll("iframe")].map(f => f.style.width + " " + f.style.height).join(", ")`
+		search = `decodeURIComponent(location.search)`
+	)
+	tab.wait(sizes, "393px 659px")
+	tab.wait(shownPath, "/javascript:alert(1)")
+	tab.typed("#path", "//evil.example/x")
+	tab.wait(shownPath, "/evil.example/x")
+	tab.typed("#path", "http://evil.example/still")
+	tab.wait(`document.title.replace(/ .*/, "")`, "/still")
+	tab.wait(search, "?path=/still&device=mobile")
+	tab.key("1")
+	tab.wait(sizes, "375px 667px")
+	tab.key("o")
+	tab.wait(search, "?path=/still&device=~mobile-s")
+	tab.wait(sizes, "667px 375px")
+	tab.key("+")
+	tab.wait(sizes, "667px 375px, 393px 659px")
+	tab.typed(".pane:last-child .label input", "500")
+	tab.wait(search, "?path=/still&device=~mobile-s,500x659")
+	tab.typed(".pane:last-child .label input", "many")
+	tab.wait(`document.querySelector(".pane:last-child .label input").value`, "500")
+	tab.key("m")
+	tab.wait(search, "?path=/still&device=~mobile-s,500x659&mirror=off")
+	tab.call("Page.reload", nil, nil)
+	tab.wait(sizes, "667px 375px, 500px 659px")
+	tab.wait(shownPath, "/still")
+	tab.key("0")
+	tab.wait(search, "?path=/still&mirror=off")
+	tab.wait(sizes, " ")
+}
+
 // The name of a workspace is given again: what the pages of the earlier one have left in the
 // browser is not there for those of the next.
 func TestAWorkspaceDoesNotMeetWhatAnEarlierOneOfItsNameLeft(t *testing.T) {
@@ -135,4 +175,23 @@ func (d *devtools) middle(selector string) (x, y int) {
 		d.t.Fatalf("there is no %s", selector)
 	}
 	return x, y
+}
+
+// key presses a key that has a character, with nothing in focus.
+func (d *devtools) key(text string) {
+	d.t.Helper()
+	d.text(`document.activeElement?.blur()`)
+	for _, kind := range []string{"keyDown", "keyUp"} {
+		d.call("Input.dispatchKeyEvent", map[string]any{"type": kind, "key": text, "text": text}, nil)
+	}
+}
+
+// typed replaces what stands in a field, and presses Enter.
+func (d *devtools) typed(selector, text string) {
+	d.t.Helper()
+	d.text("document.querySelector(`" + selector + "`).select()")
+	d.call("Input.insertText", map[string]any{"text": text}, nil)
+	for _, kind := range []string{"keyDown", "keyUp"} {
+		d.call("Input.dispatchKeyEvent", map[string]any{"type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}, nil)
+	}
 }
