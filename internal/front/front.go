@@ -20,7 +20,6 @@ package front
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -32,6 +31,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/await"
 )
 
 // Dialer connects to the inside of the workspace that leases a port.
@@ -46,6 +46,7 @@ type Door struct {
 	places   chan struct{} // one for each connection that is carried
 	linger   time.Duration
 	headTime time.Duration
+	stay     time.Duration
 	again    time.Duration      // until an address that is taken is tried again
 	starts   singleflight.Group // by id of the workspace
 	budget   budget
@@ -57,10 +58,17 @@ type Door struct {
 
 	running context.Context //nolint:containedctx // of Run: a start outlives the request that asked for it
 	mu      sync.Mutex
-	ports   map[int]net.Listener
-	serve   func(port int, l net.Listener) // nil until Run
+	ports   map[int]*leased
+	serve   func(port int, p *leased) // nil until Run
 	closed  bool
+	quiet   await.Set // of ports to which nobody connects
 	group   sync.WaitGroup
+}
+
+// leased is a port that the door holds.
+type leased struct {
+	net.Listener
+	watch *await.Watch // nil: a goroutine accepts
 }
 
 // Keeper leaves listening sockets with somebody who outlives this process, so that a
@@ -87,8 +95,8 @@ func New(log *slog.Logger, connections int, keeper Keeper) *Door {
 		keeper = noKeeper{}
 	}
 	return &Door{
-		log: log, keeper: keeper, places: make(chan struct{}, connections), linger: halfOpen, again: tryAgain, headTime: headTime,
-		ports: make(map[int]net.Listener), guests: guests{log: log, stayOn: stayOn, of: make(map[guestKey]*guest)},
+		log: log, keeper: keeper, places: make(chan struct{}, connections), linger: halfOpen, stay: acceptStay, again: tryAgain, headTime: headTime,
+		ports: make(map[int]*leased), guests: guests{log: log, stayOn: stayOn, of: make(map[guestKey]*guest)},
 	}
 }
 
@@ -112,9 +120,10 @@ func (d *Door) Open(port int) error {
 		}
 		d.keeper.Keep(keptPort(port), l)
 	}
-	d.ports[port] = l
+	p := &leased{Listener: l}
+	d.ports[port] = p
 	if d.serve != nil {
-		d.group.Go(func() { d.serve(port, l) })
+		d.serve(port, p)
 	}
 	return nil
 }
@@ -134,11 +143,18 @@ func (d *Door) Holds(port int) bool {
 func (d *Door) Close(port int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if l, ok := d.ports[port]; ok {
+	if p, ok := d.ports[port]; ok {
 		delete(d.ports, port)
-		_ = l.Close()
+		p.end()
 		d.keeper.Drop(keptPort(port))
 	}
+}
+
+func (p *leased) end() {
+	if p.watch != nil {
+		p.watch.Stop()
+	}
+	_ = p.Close()
 }
 
 // Run carries connections until ctx ends, then closes every port and connection
@@ -146,11 +162,11 @@ func (d *Door) Close(port int) {
 func (d *Door) Run(ctx context.Context, to House, names string) error {
 	d.mu.Lock()
 	d.running = ctx
-	d.serve = func(port int, l net.Listener) {
-		d.accept(ctx, l, func(conn net.Conn) { d.carry(ctx, to, port, conn) })
+	d.serve = func(port int, p *leased) {
+		d.attend(ctx, p, func(conn net.Conn) { d.carry(ctx, to, port, conn) })
 	}
-	for port, l := range d.ports {
-		d.group.Go(func() { d.serve(port, l) })
+	for port, p := range d.ports {
+		d.serve(port, p)
 	}
 	d.mu.Unlock()
 	if names != "" {
@@ -159,10 +175,11 @@ func (d *Door) Run(ctx context.Context, to House, names string) error {
 	<-ctx.Done()
 	d.mu.Lock()
 	d.closed = true
-	for _, l := range d.ports {
-		_ = l.Close()
+	for _, p := range d.ports {
+		p.end()
 	}
 	d.mu.Unlock()
+	d.quiet.Close()
 	d.group.Wait()
 	d.guests.close()
 	d.spares.close()
@@ -178,45 +195,6 @@ func (d *Door) contained(conn net.Conn, do func()) {
 		}
 	}()
 	do()
-}
-
-// acceptRest is how long accepting rests at most when the process has no descriptors
-// left, so that neither it nor the log spins.
-const acceptRest = time.Second
-
-// accept has carry serve each connection that comes to l, in a goroutine of its own, until
-// ctx ends or l is closed.
-func (d *Door) accept(ctx context.Context, l net.Listener, carry func(net.Conn)) {
-	rest := time.Millisecond
-	for {
-		conn, err := l.Accept()
-		switch {
-		case errors.Is(err, net.ErrClosed) || ctx.Err() != nil:
-			if conn != nil {
-				_ = conn.Close()
-			}
-			return
-		case err != nil:
-			d.log.Warn("cannot accept a connection", "address", l.Addr(), "err", err, "again_in", rest)
-			select {
-			case <-ctx.Done():
-			case <-time.After(rest):
-			}
-			rest = min(2*rest, acceptRest)
-			continue
-		}
-		rest = time.Millisecond
-		select {
-		case d.places <- struct{}{}:
-			d.group.Go(func() {
-				defer func() { <-d.places }()
-				d.contained(conn, func() { carry(conn) })
-			})
-		default:
-			d.log.Debug("too many connections", "address", l.Addr(), "limit", cap(d.places))
-			_ = conn.Close()
-		}
-	}
 }
 
 func (d *Door) carry(ctx context.Context, to House, port int, outer net.Conn) {

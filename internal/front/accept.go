@@ -1,0 +1,89 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"time"
+)
+
+const (
+	// acceptRest is how long accepting rests at most when the process has no descriptors
+	// left, so that neither it nor the log spins.
+	acceptRest = time.Second
+	// acceptStay is Door.stay, how long a goroutine stays at a leased port to which somebody
+	// has connected: who comes next is served without a detour.
+	acceptStay = 5 * time.Second
+)
+
+// attend has carry serve each connection to a leased port until ctx ends or it is closed, in a
+// goroutine of its own. A port to which nobody connects has none. d.mu is held.
+func (d *Door) attend(ctx context.Context, p *leased, carry func(net.Conn)) {
+	watch, ok := d.quiet.Watch(p.Listener, func() { d.rush(ctx, p, carry) })
+	if !ok {
+		d.group.Go(func() { d.accept(ctx, p, carry) })
+		return
+	}
+	p.watch = watch
+	watch.Arm()
+}
+
+// rush accepts what comes to a port until nothing has for as long as it stays.
+func (d *Door) rush(ctx context.Context, p *leased, carry func(net.Conn)) {
+	d.accept(ctx, brief{p.Listener, d.stay}, carry)
+	if ctx.Err() == nil {
+		p.watch.Arm()
+	}
+}
+
+// brief is a listener to which somebody has to connect within stay.
+type brief struct {
+	net.Listener
+	stay time.Duration
+}
+
+// Accept implements net.Listener.
+func (b brief) Accept() (net.Conn, error) {
+	if l, ok := b.Listener.(interface{ SetDeadline(time.Time) error }); ok {
+		if err := l.SetDeadline(time.Now().Add(b.stay)); err != nil {
+			return nil, err
+		}
+	}
+	return b.Listener.Accept()
+}
+
+// accept has carry serve each connection that comes to l, in a goroutine of its own, until
+// ctx ends, or l is closed or runs out of time.
+func (d *Door) accept(ctx context.Context, l net.Listener, carry func(net.Conn)) {
+	rest := time.Millisecond
+	for {
+		conn, err := l.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil:
+			if conn != nil {
+				_ = conn.Close()
+			}
+			return
+		case err != nil:
+			d.log.Warn("cannot accept a connection", "address", l.Addr(), "err", err, "again_in", rest)
+			select {
+			case <-ctx.Done():
+			case <-time.After(rest):
+			}
+			rest = min(2*rest, acceptRest)
+			continue
+		}
+		rest = time.Millisecond
+		select {
+		case d.places <- struct{}{}:
+			d.group.Go(func() {
+				defer func() { <-d.places }()
+				d.contained(conn, func() { carry(conn) })
+			})
+		default:
+			d.log.Debug("too many connections", "address", l.Addr(), "limit", cap(d.places))
+			_ = conn.Close()
+		}
+	}
+}
