@@ -132,6 +132,7 @@ export class Panes {
   list = [];
   origin = ""; // of what is framed
   zoom = "fit";
+  #last = null;
 
   constructor(element, stage, devices, changed) {
     this.element = element;
@@ -139,6 +140,7 @@ export class Panes {
     this.devices = devices;
     this.changed = changed;
     new ResizeObserver(() => this.resize()).observe(stage);
+    addEventListener("blur", () => this.changed()); // a frame has the focus, or another window
   }
 
   /** Shows devices by their ids, WIDTHxHEIGHT, or either with "~" before it: rotated. Unknown ones are left out. */
@@ -186,6 +188,11 @@ export class Panes {
     for (const p of this.list) p.resize();
   }
 
+  /** Shows which pane the controls are of, where there are several. */
+  mark() {
+    for (const p of this.list) p.element.classList.toggle("leader", this.list.length > 1 && p === this.leader);
+  }
+
   /** How large a device is drawn; "fit" makes all of them fit, and none larger than it is. */
   scale(device) {
     if (this.zoom !== "fit") return Number(this.zoom);
@@ -204,9 +211,10 @@ export class Panes {
     return !this.list[0].device;
   }
 
-  /** The pane that the person works in. */
+  /** The pane that the person works in, or did last. */
   get leader() {
-    return this.list.find((p) => p.frame === document.activeElement) ?? this.list[0];
+    this.#last = this.list.find((p) => p.frame === document.activeElement) ?? this.#last;
+    return this.list.includes(this.#last) ? this.#last : this.list[0];
   }
 
   others(pane) {

@@ -8,6 +8,7 @@ import { Curtain, listens } from "./curtain.js";
 
 const SOON = 5 * 60_000; // ms before a stop at which the page says so
 const YOUNG = 20_000; // ms after a start for which wsd's own page in the frames asks again by itself
+const AGAIN = 2_000; // ms until wsd is asked again after it refused
 const LOOK = 4_000; // ms between two looks whether somebody is here; browsers remember for 5 s
 
 const { name, at, devices } = document.body.dataset;
@@ -98,14 +99,23 @@ function go(to) {
 
 // What wsd tells.
 
-const source = new EventSource("/status");
-source.addEventListener("message", (e) => {
-  lost = 0;
-  const before = status;
-  status = JSON.parse(e.data);
-  if (isNew(before)) load();
-  draw();
-});
+function follow() {
+  const source = new EventSource("/status");
+  source.addEventListener("message", (e) => {
+    lost = 0;
+    const before = status;
+    status = JSON.parse(e.data);
+    if (isNew(before)) load();
+    draw();
+  });
+  source.addEventListener("error", () => {
+    if (status?.state === "deleted") return source.close();
+    lost ||= Date.now();
+    draw();
+    if (source.readyState === EventSource.CLOSED) setTimeout(follow, AGAIN); // the browser gives up where it is answered
+  });
+}
+
 /** Whether the frames do not hold what there is to see. */
 function isNew(before) {
   if (current() === 0 || !curtain.opens(status, current(), before)) return false;
@@ -114,16 +124,11 @@ function isNew(before) {
   return before !== null && listens(before, current()) === false && Date.now() - Date.parse(status.started) > YOUNG && !panes.list.some((p) => p.helped);
 }
 
-source.addEventListener("error", () => {
-  if (status?.state !== "deleted") lost ||= Date.now();
-  draw();
-});
-
 const LOOKS = { running: "good", failed: "bad", deleted: "bad", stopped: "", paused: "" };
 
 function draw() {
-  const multiple = panes.list.length > 1;
-  $("mirror").hidden = !multiple;
+  panes.mark();
+  $("mirror").hidden = panes.list.length === 1;
   $("mirror").setAttribute("aria-pressed", String(mirror));
   $("rotate").disabled = $("zoom").disabled = panes.whole;
   $("device").value = [...$("device").options].some((o) => o.value === panes.leader.id) ? panes.leader.id : panes.leader.device ? "custom" : "";
@@ -200,7 +205,7 @@ function look() {
   act();
 }
 setInterval(look, LOOK);
-setInterval(() => document.hidden || draw(), 15_000);
+setInterval(() => document.hidden || draw(), 5_000);
 document.addEventListener("visibilitychange", () => document.hidden || draw());
 
 addEventListener("message", (e) => {
@@ -265,13 +270,13 @@ $("mirror").addEventListener("click", toggleMirror);
 function pick(id) {
   const device = id === "custom" ? panes.find("500x700") : panes.find(id);
   if (!device) while (panes.list.length > 1) panes.remove(panes.list.at(-1)); // nothing stands beside the whole window
-  (panes.list.includes(panes.leader) ? panes.leader : panes.list[0]).set(device);
+  panes.leader.set(device);
   panes.resize();
   remember();
 }
 
 function rotate() {
-  for (const p of panes.list.length > 1 && panes.leader.frame !== document.activeElement ? panes.list : [panes.leader]) p.rotate();
+  panes.leader.rotate();
   panes.resize();
   remember();
 }
@@ -301,3 +306,4 @@ addEventListener("keydown", (e) => {
 
 panes.show((params.get("device") ?? "").split(",").filter(Boolean).slice(0, 6));
 draw();
+follow();
