@@ -75,8 +75,13 @@ func runOpen(ctx context.Context, f *Factory, o *openOptions) error {
 	if err != nil {
 		return err
 	}
+	return f.opened(ctx, url, o.Print)
+}
+
+// opened prints an address and, unless that is all, opens it in a browser.
+func (f *Factory) opened(ctx context.Context, url string, printOnly bool) error {
 	opened := false
-	if !o.Print {
+	if !printOnly {
 		opened = f.browse(ctx, url)
 	}
 	v := struct {

@@ -41,6 +41,7 @@ func groups() []group {
 			{"exec", func(f *Factory) *cobra.Command { return newExecCmd(f, nil) }},
 			{"cp", func(f *Factory) *cobra.Command { return newCpCmd(f, nil) }},
 			{"open", func(f *Factory) *cobra.Command { return newOpenCmd(f, nil) }},
+			{"preview", func(f *Factory) *cobra.Command { return newPreviewCmd(f, nil) }},
 			{"forward", func(f *Factory) *cobra.Command { return newForwardCmd(f, nil) }},
 			{"ssh", func(f *Factory) *cobra.Command { return newSSHCmd(f, nil) }},
 			{"ssh-config", func(f *Factory) *cobra.Command { return newSSHConfigCmd(f, nil) }},

@@ -11,7 +11,7 @@ import (
 
 // CheckPreview looks at path on a port of a workspace as a browser does; port 0 is the
 // workspace's own, path "" is /. It is no use of the workspace, and starts nothing. It takes
-// at most some 90 seconds, and a few where the server inside answers.
+// at most some 90 seconds, and few where the server inside answers.
 func (c *Client) CheckPreview(ctx context.Context, ref string, port int, path string) (found api.PreviewCheck, err error) {
 	query := url.Values{}
 	if port != 0 {
@@ -20,6 +20,6 @@ func (c *Client) CheckPreview(ctx context.Context, ref string, port int, path st
 	if path != "" {
 		query.Set("path", path)
 	}
-	err = c.do(ctx, call{method: http.MethodGet, path: workspacePath(ref, "/preview/check"), query: query}, &found)
+	err = c.do(ctx, call{method: http.MethodGet, path: workspacePath(ref, "/preview/check"), query: query, timeout: SlowTimeout}, &found)
 	return found, err
 }

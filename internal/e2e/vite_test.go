@@ -78,7 +78,13 @@ func TestATabOfViteIsUsedByWhoSavesAndClicks(t *testing.T) {
 // vite makes a workspace with a Vite project, held for now, and a tab in which it is open.
 func (h *house) vite(t *testing.T, door string) (workspace.Workspace, *viteTab) {
 	t.Helper()
-	script, err := os.ReadFile(filepath.Join("testdata", "vite.sh"))
+	return h.devServer(t, door, "vite.sh")
+}
+
+// devServer is vite with another script, whose server tells the same.
+func (h *house) devServer(t *testing.T, door, file string) (workspace.Workspace, *viteTab) {
+	t.Helper()
+	script, err := os.ReadFile(filepath.Join("testdata", file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +95,7 @@ func (h *house) vite(t *testing.T, door string) (workspace.Workspace, *viteTab) 
 	tab := &viteTab{t: t, door: door, host: w.Name + ".localhost:" + port}
 	for end := time.Now().Add(patience); !strings.HasPrefix(tab.text(), "sockets 0"); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("vite does not answer: %s", h.ok("exec", w.Name, "--", "cat", "/tmp/vite.log"))
+			t.Fatalf("the dev server does not answer: %s", h.ok("exec", w.Name, "--", "cat", "/tmp/vite.log"))
 		}
 	}
 	tab.profile = browse(t, "http://"+tab.host+"/")

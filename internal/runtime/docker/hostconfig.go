@@ -178,6 +178,9 @@ func entrypoint(s workspace.Spec) []string {
 func environment(c runtime.Container) []string {
 	env := map[string]string{
 		"HOME": "/workspace", "TMPDIR": "/tmp", "WSD_WORKSPACE": c.Workspace, "WSD_NAME": c.Name,
+		// Create React App passes it on to webpack-dev-server, whose client then takes the port
+		// of its page (0) and not that of the server inside, which no browser reaches.
+		"WDS_SOCKET_PORT": "0",
 	}
 	if c.Spec.Port > 0 {
 		env["PORT"] = strconv.Itoa(c.Spec.Port)

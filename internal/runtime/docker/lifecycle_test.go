@@ -219,7 +219,7 @@ func TestInsideIsLockedDownAndTheUsersOwn(t *testing.T) {
 	}
 	out, _, _ = inside(t, d, c.Ref, "", "env")
 	env := strings.Split(strings.TrimSpace(out), "\n")
-	for _, want := range []string{"HOME=/workspace", "TMPDIR=/elsewhere", "COLOUR=blue", "PORT=8080", "WSD_NAME=inside", "WSD_WORKSPACE=" + c.Workspace} {
+	for _, want := range []string{"HOME=/workspace", "TMPDIR=/elsewhere", "COLOUR=blue", "PORT=8080", "WSD_NAME=inside", "WDS_SOCKET_PORT=0", "WSD_WORKSPACE=" + c.Workspace} {
 		if !slices.Contains(env, want) {
 			t.Errorf("the environment lacks %s: %q", want, env)
 		}
