@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
@@ -17,6 +18,10 @@ const dashFacts = 2000
 
 // dashLogLines is how many lines the pane of logs begins with.
 const dashLogLines = 1000
+
+// dashPace is how long the dashboard leaves what happens to gather. It is less than the time
+// between two frames of it, so nothing is seen later.
+const dashPace = 150 * time.Millisecond
 
 // dashSource is the dashboard's view of wsd. It is safe for concurrent use.
 type dashSource struct {
@@ -38,7 +43,7 @@ func (s *dashSource) Watch(ctx context.Context, tell func(tui.Change)) error {
 		tell(sketchOf(list.Workspaces))
 	}
 	w := dashWatch{source: s, tell: tell, link: tui.Link{Daemon: true, Engine: true, Since: s.f.Now()}}
-	for u, err := range s.client.Subscribe(ctx, client.SubscribeOptions{Samples: s.seen}) {
+	for u, err := range s.client.Subscribe(ctx, client.SubscribeOptions{Samples: s.seen, Pace: dashPace}) {
 		if err != nil {
 			return err
 		}

@@ -23,7 +23,8 @@ const (
 	gatewaySilence = 45 * time.Second // wsd asks every 15 s
 	gatewayMessage = 64 << 20         // bytes of one frame; a snapshot of everything is the longest
 	gatewayPoll    = 5 * time.Second
-	gatewayRetry   = 6 // polls, then the socket is tried again
+	gatewayWaited  = time.Millisecond // a read of what is there already takes less
+	gatewayRetry   = 6                // polls, then the socket is tried again
 )
 
 // Link is how a subscription gets its news.
@@ -52,6 +53,10 @@ type SubscribeOptions struct {
 	Send      <-chan api.Frame // frames for wsd, sent while the link is live and dropped otherwise; may be nil
 	Samples   *Interest        // whose samples wsd is to send; nil: nobody's
 	Poll      time.Duration    // between two questions where the socket is refused; 0: 5 s
+	// Pace is how long a reader that has caught up rests before it looks at the socket again,
+	// so that what comes meanwhile wakes it once and not frame by frame; 0: not at all. A
+	// frame that comes alone is yielded at once, and a burst is read without a rest.
+	Pace time.Duration
 }
 
 // Subscribe yields what happens in a room, over as many connections as it takes.
@@ -204,10 +209,12 @@ func (s *subscription) connect(parent context.Context) error {
 		go i.relay(w, s.options.Workspace)
 	}
 	for {
+		asked := time.Now()
 		_, data, err := conn.Read(ctx)
 		if err != nil {
 			return s.broken(err, w.retry)
 		}
+		caughtUp := time.Since(asked) >= gatewayWaited
 		silence.Reset(gatewaySilence)
 		var f api.Frame
 		if err := json.Unmarshal(data, &f); err != nil {
@@ -218,6 +225,9 @@ func (s *subscription) connect(parent context.Context) error {
 				w.goodbye()
 			}
 			return err
+		}
+		if caughtUp && s.options.Pace > 0 {
+			_ = pause(ctx, s.options.Pace) // the next read tells that ctx has ended
 		}
 	}
 }

@@ -2,6 +2,8 @@ package tui
 
 import (
 	"cmp"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +29,7 @@ type list struct {
 	columns []string // words of the columns that are wanted; nil: as they fit
 	sort    string   // title of the column
 	reverse bool
+	less    func(a, b *row) int // of the column; kept by arrange
 
 	marked []*row // of those shown; kept by gather
 	at     string // id of the selected one, so that it stays selected whatever moves
@@ -37,7 +40,7 @@ type list struct {
 }
 
 func newList() list {
-	return list{known: map[string]*row{}, counts: map[workspace.State]int{}, sort: "NAME", height: 1}
+	return list{known: map[string]*row{}, counts: map[workspace.State]int{}, sort: "NAME", less: byName, height: 1}
 }
 
 // selected is the workspace under the cursor; nil where there is none.
@@ -59,8 +62,9 @@ func (l *list) targets() []*row {
 	return nil
 }
 
-// take merges news and reports which workspaces are new to the list.
+// take merges news. All are arranged anew only where one has come, gone or moved.
 func (l *list) take(n news, now time.Time) {
+	before := len(l.known)
 	if n.reset {
 		for id := range l.known {
 			if _, ok := n.put[id]; !ok {
@@ -69,24 +73,7 @@ func (l *list) take(n news, now time.Time) {
 		}
 	}
 	for id, w := range n.put {
-		r := l.known[id]
-		if r == nil {
-			r = &row{}
-			l.known[id] = r
-		}
-		if !n.reset && r.w.Revision > w.Revision {
-			continue
-		}
-		if r.w.Run != w.Run {
-			r.act = nil
-		}
-		if r.w.Run != w.Run || w.State.Settled() {
-			r.stages = render.Stages{}
-		}
-		r.w = w
-		if !w.State.Settled() {
-			r.stages.State(now, w.State)
-		}
+		l.put(id, w, n.reset, now)
 	}
 	for id, s := range n.progress {
 		if r := l.known[id]; r != nil && !r.w.State.Settled() {
@@ -97,7 +84,55 @@ func (l *list) take(n news, now time.Time) {
 		delete(l.known, id)
 	}
 	l.measure(n)
-	l.arrange()
+	if n.reset || len(n.gone) > 0 || len(l.known) != before || !l.stands(n) {
+		l.arrange()
+	}
+}
+
+// put takes how one workspace is now. What is older than what is known counts only in a
+// snapshot.
+func (l *list) put(id string, w workspace.Workspace, snapshot bool, now time.Time) {
+	r := l.known[id]
+	if r == nil {
+		r = &row{}
+		l.known[id] = r
+	} else if !snapshot && r.w.Revision > w.Revision {
+		return
+	}
+	l.counts[r.w.State]--
+	l.counts[w.State]++
+	if r.w.Run != w.Run {
+		r.act = nil
+	}
+	if r.w.Run != w.Run || w.State.Settled() {
+		r.stages = render.Stages{}
+	}
+	r.w = w
+	if !w.State.Settled() {
+		r.stages.State(now, w.State)
+	}
+}
+
+// stands reports whether everything that is told of is still where it belongs: rightly shown
+// or not shown, and between its neighbours.
+func (l *list) stands(n news) bool {
+	for _, ids := range []iter.Seq[string]{maps.Keys(n.put), maps.Keys(n.uses), maps.Keys(n.samples)} {
+		for id := range ids {
+			if r := l.known[id]; r != nil && !l.inPlace(r) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (l *list) inPlace(r *row) bool {
+	if l.filter.match(r) != r.listed {
+		return false
+	}
+	last := len(l.shown) - 1
+	return !r.listed ||
+		(r.place == 0 || l.compare(l.shown[r.place-1], r) <= 0) && (r.place == last || l.compare(r, l.shown[r.place+1]) <= 0)
 }
 
 // measure merges how they are used. What does not run is not used.
@@ -140,19 +175,16 @@ func (l *list) arrange() {
 			l.shown = append(l.shown, r)
 		}
 	}
-	less := byName
+	l.less = byName
 	for _, c := range columns() {
 		if c.title == l.sort && c.less != nil {
-			less = c.less
+			l.less = c.less
 		}
 	}
-	slices.SortFunc(l.shown, func(a, b *row) int {
-		n := less(a, b)
-		if l.reverse {
-			n = -n
-		}
-		return cmp.Or(n, byName(a, b), strings.Compare(a.w.ID, b.w.ID))
-	})
+	slices.SortFunc(l.shown, l.compare)
+	for i, r := range l.shown {
+		r.place = i
+	}
 	l.gather()
 	for _, id := range []string{l.at, l.wanted} {
 		if i := slices.IndexFunc(l.shown, func(r *row) bool { return r.w.ID == id }); i >= 0 {
@@ -163,6 +195,18 @@ func (l *list) arrange() {
 	if l.at == l.wanted {
 		l.wanted = ""
 	}
+}
+
+// compare is the order of two rows; no two are alike.
+func (l *list) compare(a, b *row) int {
+	n := l.less(a, b)
+	if l.reverse {
+		n = -n
+	}
+	if n != 0 {
+		return n
+	}
+	return cmp.Or(byName(a, b), strings.Compare(a.w.ID, b.w.ID))
 }
 
 // choose moves the cursor to a workspace, now or as soon as it is told of.

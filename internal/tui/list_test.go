@@ -1,6 +1,10 @@
 package tui
 
 import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +117,42 @@ func TestTheWordsOfColumnsFit(t *testing.T) {
 	for _, state := range workspace.States() {
 		if len(state) > width["STATE"] {
 			t.Errorf("the state %s does not fit", state)
+		}
+	}
+}
+
+// A list that takes news one by one is in the same order, with the same counts, as one that
+// is arranged anew.
+func TestNewsLeaveTheListInOrder(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	states := workspace.States()
+	for _, how := range []struct{ sort, filter string }{{"NAME", ""}, {"NAME", "state:run"}, {"STATE", ""}, {"STOPS IN", "-level:idle"}, {"MEMORY", ""}, {"AGE", "label:team=t1"}} {
+		l := newList()
+		l.sort, l.filter, l.reverse = how.sort, parseFilter(how.filter), how.sort == "AGE"
+		for step := range 2000 {
+			var n news
+			w := ws(fmt.Sprintf("box-%02d", r.IntN(40)), states[r.IntN(len(states))], labelled(fmt.Sprintf("team=t%d", r.IntN(3))))
+			w.Revision, w.Name = uint64(step), w.Name+strings.Repeat("x", r.IntN(3))
+			switch r.IntN(10) {
+			case 0:
+				n.add(Change{Gone: []string{w.ID}})
+			case 1, 2:
+				u := workspace.Usage{Time: noon.Add(time.Duration(step) * time.Second), Memory: int64(r.IntN(1000))}
+				n.add(Change{Sample: &api.Sample{Workspace: w.ID, Usage: u}})
+			case 3, 4:
+				n.add(Change{Moved: &api.Use{Workspace: w.ID, Level: activity.Levels()[r.IntN(3)], StopAt: noon.Add(time.Duration(r.IntN(100)) * time.Minute)}})
+			case 5:
+				w.Revision = 0 // it comes late
+				fallthrough
+			default:
+				n.add(Change{Put: []workspace.Workspace{w}})
+			}
+			l.take(n, noon)
+			got, counts := slices.Clone(l.shown), maps.Clone(l.counts)
+			maps.DeleteFunc(counts, func(_ workspace.State, n int) bool { return n == 0 })
+			if l.arrange(); !slices.Equal(got, l.shown) || !maps.Equal(counts, l.counts) {
+				t.Fatalf("by %s with %q, step %d: %v is not in order", how.sort, how.filter, step, n)
+			}
 		}
 	}
 }

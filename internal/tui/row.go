@@ -19,7 +19,8 @@ type row struct {
 	stages render.Stages // of what is done to it; none once that is over
 	use    *usage
 	marked bool
-	listed bool // it passes the filter; kept by list.arrange
+	listed bool // it passes the filter; kept by list.arrange, as is place
+	place  int  // in list.shown, where it is listed
 }
 
 // usage is the newest sample and a window of what was used until it: oldest first, at most
