@@ -180,7 +180,7 @@ func (l *Link) ask(ctx context.Context, method, path string, query url.Values, u
 	sent := make(chan error, 1)
 	go func() { sent <- req.Write(raw) }() // an agent may refuse before it has read all
 	head := &io.LimitedReader{R: raw, N: maxHead}
-	c.in = bufio.NewReaderSize(head, 4<<10)
+	c.in = bufio.NewReaderSize(head, 1<<10) // what is longer is read past it
 	resp, err := http.ReadResponse(c.in, req)
 	if err != nil {
 		_ = c.Close()

@@ -133,6 +133,15 @@ func (w *Watch) Arm() bool {
 	return w.known
 }
 
+// Ready reports whether there is something to read now.
+func (w *Watch) Ready() bool {
+	n := 0
+	err := w.conn.Control(func(fd uintptr) {
+		n, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}}, 0) //nolint:gosec // a descriptor
+	})
+	return err != nil || n > 0 // a connection that is closed is at its end
+}
+
 // Stop ends the wait, before the connection is closed. A then that has begun goes on.
 func (w *Watch) Stop() {
 	s := w.set

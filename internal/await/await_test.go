@@ -61,8 +61,8 @@ func TestEachArmTellsOnce(t *testing.T) {
 	other, beside := pair(t)
 	o := watched(t, &s, other, func() { told <- 2 })
 	for range 3 {
-		if !w.Arm() || !o.Arm() {
-			t.Fatal("it cannot be armed")
+		if w.Ready() || !w.Arm() || !o.Arm() {
+			t.Fatal("it is ready too early, or cannot be armed")
 		}
 		_, _ = theirs.Write([]byte("a"))
 		came(t, told, 1)
@@ -73,6 +73,9 @@ func TestEachArmTellsOnce(t *testing.T) {
 			t.Fatal("it cannot be armed again")
 		}
 		came(t, told, 1)
+		if !w.Ready() {
+			t.Error("there are two bytes, and it is not ready")
+		}
 		if _, err := io.ReadFull(mine, make([]byte, 2)); err != nil {
 			t.Fatal(err)
 		}

@@ -3,10 +3,11 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/agentapi"
-	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/await"
 	"github.com/wsctl/wsctl/internal/event"
 	rt "github.com/wsctl/wsctl/internal/runtime"
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -22,17 +23,18 @@ const (
 	askEvery     = time.Minute            // an agent that tells nothing is asked whether it is there
 )
 
-// followers listen to the agents of what runs: one for each run, and one goroutine each.
-// One goroutine owns them. They are told by the bus what runs, and compare when they
-// were too slow for it.
+// followers listen to the agents of what runs: one for each run. One goroutine owns them.
+// They are told by the bus what runs, and compare when they were too slow for it.
 type followers struct {
 	engine *Engine
 	runs   map[string]*follower // by id of the workspace
+	quiet  await.Set            // of agents that have nothing to tell
+	live   sync.WaitGroup       // one for each follower
 }
 
 // followAgents works until ctx ends.
 func (e *Engine) followAgents(ctx context.Context) {
-	fs := followers{engine: e, runs: make(map[string]*follower)}
+	fs := &followers{engine: e, runs: make(map[string]*follower)}
 	for ctx.Err() == nil {
 		told, cancel := e.bus.Subscribe(watchBuffer) // before the list, so that nothing falls between
 		fs.compare(ctx)
@@ -53,6 +55,11 @@ func (e *Engine) followAgents(ctx context.Context) {
 		cancel()
 		pause(ctx, reportPause)
 	}
+	for id := range fs.runs {
+		fs.drop(id)
+	}
+	fs.live.Wait()
+	fs.quiet.Close()
 }
 
 // compare sees every workspace anew.
@@ -77,89 +84,21 @@ func (fs *followers) compare(ctx context.Context) {
 // see begins to follow w where it runs, and ends where it does not any more.
 func (fs *followers) see(ctx context.Context, w workspace.Workspace) {
 	f := fs.runs[w.ID]
-	if f != nil && f.w.Run == w.Run && f.w.Generation == w.Generation && w.State == workspace.Running {
+	if f != nil && f.run == w.Run && f.generation == w.Generation && w.State == workspace.Running {
 		return
 	}
 	fs.drop(w.ID)
-	if w.State != workspace.Running {
-		return
+	if w.State == workspace.Running {
+		fs.runs[w.ID] = fs.follow(ctx, w)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	f = &follower{engine: fs.engine, w: w, cancel: cancel}
-	fs.runs[w.ID] = f
-	fs.engine.spawn(func() { f.run(ctx) })
 }
 
 func (fs *followers) drop(id string) {
 	if f := fs.runs[id]; f != nil {
 		f.cancel()
+		go f.wake()
 		delete(fs.runs, id)
 	}
-}
-
-// follower listens to the agent of one run. run's goroutine owns it.
-type follower struct {
-	engine *Engine
-	w      workspace.Workspace // as it was when the run was first seen
-	cancel context.CancelFunc
-
-	met    bool                  // the agent has answered
-	silent time.Time             // since when it does not; zero while it does
-	ports  map[int]api.Listening // as last told; nil: nothing was told yet
-	last   map[workspace.ConditionType]workspace.Condition
-	wrote  bool // a fact, since the last report
-}
-
-// run connects again and again until ctx ends.
-func (f *follower) run(ctx context.Context) {
-	f.last = make(map[workspace.ConditionType]workspace.Condition)
-	for _, kind := range agentConditions {
-		if c, ok := f.w.Condition(kind); ok && c.Status {
-			c.Time = time.Time{}
-			f.last[kind] = c
-		}
-	}
-	for wait := callAgain; ; wait = min(2*wait, callAgainMax) {
-		err := f.connect(ctx)
-		if f.silent.IsZero() {
-			f.silent, wait = time.Now(), callAgain
-		}
-		if nerr := f.unreachable(ctx, err); nerr != nil && ctx.Err() == nil {
-			f.engine.log.Warn("cannot record what an agent says", "workspace", f.w.Name, "err", nerr)
-		}
-		if !pause(ctx, wait) {
-			return
-		}
-	}
-}
-
-// connect listens until the connection ends, the agent stops to answer or ctx ends.
-func (f *follower) connect(ctx context.Context) error {
-	link := f.engine.link(f.w)
-	hello, err := link.Hello(ctx)
-	if err != nil {
-		return err
-	}
-	if err := f.answered(ctx, hello); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	asked := make(chan struct{})
-	go func() {
-		defer close(asked)
-		for pause(ctx, askEvery) {
-			if _, err := link.Hello(ctx); err != nil {
-				cancel(err)
-			}
-		}
-	}()
-	err = link.Follow(ctx, func(r agentapi.Report) error { return f.told(ctx, r) })
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
-	}
-	cancel(nil)
-	<-asked
-	return err
 }
 
 // answered notes that the agent is there, and whether it is an older one.
@@ -212,7 +151,7 @@ func (f *follower) note(ctx context.Context, c workspace.Condition, death *works
 		return t.note(w, c)
 	})
 	if err == nil {
-		f.last[c.Type] = c
+		f.know(c)
 	}
 	return err
 }
@@ -232,8 +171,8 @@ func (f *follower) clear(ctx context.Context, kind workspace.ConditionType) erro
 // decide changes the row, if the run that was followed is still the present one.
 func (f *follower) decide(ctx context.Context, change func(*turn, *workspace.Workspace) error) error {
 	return f.engine.do(ctx, func(t *turn) error {
-		w, err := t.Workspace(f.w.ID)
-		if err != nil || w.Run != f.w.Run || w.State != workspace.Running {
+		w, err := t.Workspace(f.id)
+		if err != nil || w.Run != f.run || w.State != workspace.Running {
 			return nil //nolint:nilerr // it was deleted, or is another run
 		}
 		w = w.Clone()

@@ -24,15 +24,7 @@ const (
 // again with the next connection.
 func (f *follower) told(ctx context.Context, r agentapi.Report) error {
 	f.tellPorts(r)
-	if err := f.commandSays(ctx, r.Command); err != nil {
-		return err
-	}
-	rest := reportPause
-	if f.wrote {
-		f.wrote, rest = false, factPause
-	}
-	pause(ctx, rest)
-	return nil
+	return f.commandSays(ctx, r.Command)
 }
 
 // commandSays notes that the command ends soon after each start, or does not any more.
@@ -57,7 +49,7 @@ func (f *follower) commandSays(ctx context.Context, c agentapi.Command) error {
 // not facts: a workspace can open and close ports as often as it likes. The first report
 // of a run that was up already opens nothing.
 func (f *follower) tellPorts(r agentapi.Report) {
-	w, err := f.engine.row(f.w.ID) // it may have another name by now
+	w, err := f.engine.row(f.id) // it may have another name by now
 	if err != nil {
 		return
 	}
@@ -69,7 +61,7 @@ func (f *follower) tellPorts(r agentapi.Report) {
 	}
 	before := f.ports
 	f.ports = now
-	if before == nil && time.Since(f.w.ReadyAt) >= freshRun {
+	if before == nil && time.Since(w.ReadyAt) >= freshRun {
 		return
 	}
 	for _, port := range slices.Sorted(maps.Keys(before)) {
@@ -91,5 +83,5 @@ func (f *follower) tellPort(kind string, p api.Listening) {
 			detail[key] = value
 		}
 	}
-	f.engine.signal(event.Signal{Time: time.Now(), Kind: kind, Workspace: f.w.ID, Detail: detail})
+	f.engine.signal(event.Signal{Time: time.Now(), Kind: kind, Workspace: f.id, Detail: detail})
 }

@@ -22,18 +22,18 @@ const (
 func (d *Door) attend(ctx context.Context, p *leased, carry func(net.Conn)) {
 	watch, ok := d.quiet.Watch(p.Listener, func() { d.rush(ctx, p, carry) })
 	if !ok {
-		d.group.Go(func() { d.accept(ctx, p, carry) })
+		d.group.Go(func() { _ = d.accept(ctx, p, carry) })
 		return
 	}
-	p.watch = watch
-	watch.Arm()
+	if p.watch = watch; !watch.Arm() {
+		d.group.Go(func() { d.rush(ctx, p, carry) })
+	}
 }
 
-// rush accepts what comes to a port until nothing has for as long as it stays.
+// rush accepts what comes to a port until nothing has for as long as it stays, and the port
+// can be left to its watch.
 func (d *Door) rush(ctx context.Context, p *leased, carry func(net.Conn)) {
-	d.accept(ctx, brief{p.Listener, d.stay}, carry)
-	if ctx.Err() == nil {
-		p.watch.Arm()
+	for errors.Is(d.accept(ctx, brief{p.Listener, d.stay}, carry), os.ErrDeadlineExceeded) && !p.watch.Arm() {
 	}
 }
 
@@ -54,8 +54,8 @@ func (b brief) Accept() (net.Conn, error) {
 }
 
 // accept has carry serve each connection that comes to l, in a goroutine of its own, until
-// ctx ends, or l is closed or runs out of time.
-func (d *Door) accept(ctx context.Context, l net.Listener, carry func(net.Conn)) {
+// ctx ends, or l is closed or runs out of time, which is the error.
+func (d *Door) accept(ctx context.Context, l net.Listener, carry func(net.Conn)) error {
 	rest := time.Millisecond
 	for {
 		conn, err := l.Accept()
@@ -64,7 +64,7 @@ func (d *Door) accept(ctx context.Context, l net.Listener, carry func(net.Conn))
 			if conn != nil {
 				_ = conn.Close()
 			}
-			return
+			return err
 		case err != nil:
 			d.log.Warn("cannot accept a connection", "address", l.Addr(), "err", err, "again_in", rest)
 			select {

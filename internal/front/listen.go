@@ -70,7 +70,7 @@ func (d *Door) serveHTTP(ctx context.Context, listeners []net.Listener, house Ho
 	for _, l := range listeners {
 		group.Go(func() {
 			defer context.AfterFunc(ctx, func() { _ = l.Close() })()
-			d.accept(ctx, l, func(conn net.Conn) { d.call(ctx, house, conn) })
+			_ = d.accept(ctx, l, func(conn net.Conn) { d.call(ctx, house, conn) })
 		})
 	}
 	group.Wait()
