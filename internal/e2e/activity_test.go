@@ -7,7 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,13 +165,14 @@ func TestConnectionsAloneKeepNothingRunning(t *testing.T) {
 	defer socket.Close()
 	again(func() { _, _ = socket.Write([]byte{0x81, 0x80, 0, 0, 0, 0}) }) // an empty message
 	c := client.New(client.Options{Socket: h.Socket})
-	look := func(name string, start api.TerminalStart) {
+	look := func(name string, out io.Writer, start api.TerminalStart) {
 		go func() {
-			_, _ = c.AttachTerminal(ctx, name, "main", start, client.ExecStreams{Out: io.Discard, Err: io.Discard})
+			_, _ = c.AttachTerminal(ctx, name, "main", start, client.ExecStreams{Out: out, Err: io.Discard})
 		}()
 	}
-	look("viewed", api.TerminalStart{View: true, ExecStart: api.ExecStart{Command: []string{"sh", "-c", "while sleep 0.2; do echo line; done"}, TTY: true}})
-	look("tailed", api.TerminalStart{ExecStart: api.ExecStart{Command: []string{"tail", "-f", "/etc/hostname"}, TTY: true}})
+	seen := h.chatter(ctx, "viewed")
+	look("viewed", seen, api.TerminalStart{View: true, ExecStart: api.ExecStart{Command: []string{"tail", "-f", "/workspace/lines"}, TTY: true}})
+	look("tailed", io.Discard, api.TerminalStart{ExecStart: api.ExecStart{Command: []string{"tail", "-f", "/etc/hostname"}, TTY: true}})
 	go func() {
 		for range c.Logs(ctx, "logged", workspace.LogOptions{Follow: true, Tail: 1}) { //nolint:revive // it only looks
 		}
@@ -176,6 +180,39 @@ func TestConnectionsAloneKeepNothingRunning(t *testing.T) {
 	for _, name := range []string{"polled", "ported", "socketed", "viewed", "tailed", "logged"} {
 		t.Run(name, func(t *testing.T) { h.wantEnd(t, name, background) })
 	}
+	if n := seen.count.Load(); n < 10 {
+		t.Errorf("who viewed was shown %d bytes", n)
+	}
+}
+
+// counted counts what is written to it.
+type counted struct{ count atomic.Int64 }
+
+func (c *counted) Write(p []byte) (int, error) {
+	c.count.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// chatter writes five lines a second into a file of a workspace's, from outside: a loop inside would
+// begin five programs a second, which is close to what counts as work. It returns what is to see them.
+func (h *house) chatter(ctx context.Context, name string) *counted {
+	h.t.Helper()
+	folder := h.docker.Run("volume", "inspect", "--format", "{{.Mountpoint}}", "wsd-"+h.why(name).Workspace.ID)
+	f, err := os.Create(filepath.Join(folder, "lines"))
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	go func() {
+		defer f.Close()
+		for ctx.Err() == nil {
+			_, _ = io.WriteString(f, "line\n")
+			time.Sleep(200 * time.Millisecond)
+		}
+	}()
+	return &counted{}
 }
 
 func TestClicksKeepAWorkspaceRunning(t *testing.T) {

@@ -502,28 +502,6 @@ func TestAClientThatIsGoneIsForgottenInTime(t *testing.T) {
 	h.eventually("nothing is carried", func() bool { return h.carried() == 0 })
 }
 
-// While the half that is left says something it may take as long as it likes.
-func TestAHalfThatIsInUseIsNotCutOff(t *testing.T) {
-	const lines = 40
-	linger := 100 * time.Millisecond
-	h := open(t, 10, func(c *net.TCPConn) {
-		_, _ = io.Copy(io.Discard, c) // until the client has ended its half
-		for range lines {
-			if _, err := c.Write([]byte("x")); err != nil {
-				return
-			}
-			time.Sleep(linger / 10)
-		}
-	})
-	h.linger = linger
-	h.run()
-	c := h.dial()
-	_ = c.CloseWrite()
-	if got, err := io.ReadAll(c); err != nil || len(got) != lines {
-		t.Errorf("of %d bytes %d came, %v", lines, len(got), err)
-	}
-}
-
 func TestASlowReaderHoldsUpOnlyItself(t *testing.T) {
 	h := open(t, 10, func(c *net.TCPConn) {
 		line := make([]byte, 1)
