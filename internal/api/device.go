@@ -1,5 +1,11 @@
 package api
 
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
 // Device is a screen in whose size the preview page shows a workspace. Width and Height are
 // what a page gets of it, in CSS pixels, upright: bars of the browser are taken off.
 type Device struct {
@@ -26,4 +32,38 @@ func Devices() []Device {
 		{"desktop", "Desktop", 1280, 720},
 		{"desktop-l", "Large desktop", 1920, 1080},
 	}
+}
+
+// minDevice is the least side of a device that has no name, in CSS pixels; the most has four digits.
+const minDevice = 50
+
+var sized = regexp.MustCompile(`^([0-9]{2,4})x([0-9]{2,4})$`)
+
+// ParseDevice reads a device as the preview page's address names it: the id of one of
+// Devices, or WIDTHxHEIGHT, either with ~ before it for a device on its side.
+func ParseDevice(text string) (Device, bool) {
+	plain, rotated := strings.CutPrefix(text, "~")
+	d, ok := deviceOf(plain)
+	if rotated {
+		d.Width, d.Height = d.Height, d.Width
+	}
+	return d, ok
+}
+
+func deviceOf(text string) (Device, bool) {
+	for _, d := range Devices() {
+		if d.ID == text {
+			return d, true
+		}
+	}
+	m := sized.FindStringSubmatch(text)
+	if m == nil {
+		return Device{}, false
+	}
+	width, _ := strconv.Atoi(m[1]) // two to four digits
+	height, _ := strconv.Atoi(m[2])
+	if width < minDevice || height < minDevice {
+		return Device{}, false
+	}
+	return Device{ID: text, Name: "Custom", Width: width, Height: height}, true
 }

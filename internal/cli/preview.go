@@ -61,7 +61,7 @@ no use of the workspace, and starts none that sleeps.`,
 	flags := cmd.Flags()
 	flags.IntVar(&o.Port, "port", 0, "`PORT` inside instead of the workspace's own")
 	flags.StringVar(&o.Path, "path", "", "`PATH` of the page to begin with (default /)")
-	flags.StringSliceVar(&o.Devices, "device", nil, "show it in the size of this `DEVICE`; several with commas, side by side")
+	flags.StringSliceVar(&o.Devices, "device", nil, "show it in the size of this `DEVICE` (mobile, 500x700, ~tablet on its side); several with commas, side by side")
 	flags.BoolVar(&o.Check, "check", false, "look whether hot replacement works, and open nothing")
 	flags.BoolVar(&o.Print, "print", false, "print the address and open nothing")
 	_ = cmd.RegisterFlagCompletionFunc("device", completeDevices)
@@ -97,15 +97,15 @@ func deviceIDs() []string {
 }
 
 func knownDevice(cmd *cobra.Command, id string) error {
-	ids := deviceIDs()
-	if slices.Contains(ids, id) {
+	if _, ok := api.ParseDevice(id); ok {
 		return nil
 	}
+	ids := deviceIDs()
 	err := usage(cmd, "--device: there is no device %.40q", id)
 	if near := fault.Nearest(id, ids, max(1, len(id)/3)); near != "" {
 		return err.WithHint("did you mean %s?", near)
 	}
-	return err.WithHint("one of %s", strings.Join(ids, ", "))
+	return err.WithHint("one of %s; or WIDTHxHEIGHT, such as 500x700; ~ before either turns it", strings.Join(ids, ", "))
 }
 
 // completeDevices completes the last of a list with commas.
