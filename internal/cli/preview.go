@@ -34,15 +34,15 @@ func newPreviewCmd(f *Factory, runF func(context.Context, *previewOptions) error
 	}
 	cmd := &cobra.Command{
 		Use:   "preview NAME",
-		Short: "Show a workspace's page in the sizes of devices, or check its hot replacement",
+		Short: "Show a workspace in the sizes of devices, or check it",
 		Long: `Prints the address of the preview page of a workspace, which shows what it serves in the
 sizes of phones, tablets and desktops, side by side if several are named, and opens it
 as open does.
 
 With --check nothing is opened. wsd looks at the page itself, as a browser does and
-through the front door: whether it answers and may be framed, which dev server it is, and
-whether the socket of its hot replacement opens; if not, why not, and what to do. That is
-no use of the workspace, and starts none that sleeps.`,
+through the front door: whether it answers and may be framed, which dev server it is,
+and whether the socket of its hot replacement opens; if not, why not, and what to do.
+That is no use of the workspace, and starts none that sleeps.`,
 		Example: `  wsctl preview demo
   wsctl preview demo --port 5173 --path /cart --device mobile,desktop
   wsctl preview demo --check
