@@ -108,7 +108,7 @@ func TestALookFindsWhatIsWrongWithRealDevServers(t *testing.T) {
 // page holds is kept. A look says that it works while it does.
 func TestHotReplacementOfWebpackKeepsThePage(t *testing.T) {
 	h, door := doored(t)
-	w, tab := h.devServer(t, door, filepath.Join("preview", "webpack.sh"))
+	w, tab := h.devServer(t, door, "", filepath.Join("preview", "webpack.sh"))
 	load := tab.load()
 	if found := h.check(w.Name, 5173); !found.Works || found.Server.Kind != "webpack" {
 		t.Errorf("a look finds %+v", found)

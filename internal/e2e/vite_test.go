@@ -23,7 +23,7 @@ import (
 func TestATabOfViteIsUsedByWhoSavesAndClicks(t *testing.T) {
 	t.Parallel() // it mostly waits
 	h, door := lived(t)
-	w, tab := h.vite(t, door)
+	w, tab := h.vite(t, door, "")
 	edit := make(chan api.Frame)
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
@@ -75,14 +75,32 @@ func TestATabOfViteIsUsedByWhoSavesAndClicks(t *testing.T) {
 	}
 }
 
-// vite makes a workspace with a Vite project, held for now, and a tab in which it is open.
-func (h *house) vite(t *testing.T, door string) (workspace.Workspace, *viteTab) {
+// In the frame of the preview page modules are replaced as they are in a tab.
+func TestViteReplacesModulesInThePreviewPage(t *testing.T) {
+	t.Parallel()
+	h, door := lived(t)
+	w, tab := h.vite(t, door, "preview.")
+	page := attach(t, tab.profile, "preview."+w.Name)
+	page.wait(`document.title`, "dev - preview") // what wsd adds to the page is there
+	load := tab.load()
+	for version := 1; version <= 5; version++ {
+		h.writes(w, fmt.Sprintf("export const version = %d;", version))
+		tab.shows(fmt.Sprint("version ", version))
+	}
+	if got := tab.load(); got != load {
+		t.Error("a module was not replaced in place: the page was loaded anew")
+	}
+}
+
+// vite makes a workspace with a Vite project, held for now, and a tab in which it is open,
+// under the host of its name with before in front of it.
+func (h *house) vite(t *testing.T, door, before string) (workspace.Workspace, *viteTab) {
 	t.Helper()
-	return h.devServer(t, door, "vite.sh")
+	return h.devServer(t, door, before, "vite.sh")
 }
 
 // devServer is vite with another script, whose server tells the same.
-func (h *house) devServer(t *testing.T, door, file string) (workspace.Workspace, *viteTab) {
+func (h *house) devServer(t *testing.T, door, before, file string) (workspace.Workspace, *viteTab) {
 	t.Helper()
 	script, err := os.ReadFile(filepath.Join("testdata", file))
 	if err != nil {
@@ -98,7 +116,7 @@ func (h *house) devServer(t *testing.T, door, file string) (workspace.Workspace,
 			t.Fatalf("the dev server does not answer: %s", h.ok("exec", w.Name, "--", "cat", "/tmp/vite.log"))
 		}
 	}
-	tab.profile = browse(t, "http://"+tab.host+"/")
+	tab.profile = browse(t, "http://"+before+tab.host+"/")
 	tab.shows("version 0")
 	return w, tab
 }
