@@ -64,6 +64,7 @@ func TestServersWhoseClientIsInABundle(t *testing.T) {
 		{"Next, before 16.4", "next", "dev server, hot replacement", "/_next/webpack-hmr opens", nextWith(next, `"/_next/webpack-hmr"`, map[string]http.HandlerFunc{"/_next/webpack-hmr": agrees("")})},
 		{"Next refuses", "next", "dev server, fail host_refused", "allowedDevOrigins", nextWith(next, `"/_next/hmr"`, map[string]http.HandlerFunc{"/_next/hmr": bareWord("Unauthorized")})},
 		{"Next, built", "static", "dev server", "static", nextWith(next, `"no client"`, nil)},
+		{"a base", "webpack", "dev server, hot replacement", "/ws opens", based(webpack(free))},
 		{"a policy", "webpack", "dev server, fail csp_blocks", "connect-src 'self' ws://", bundle("", map[string]http.HandlerFunc{"/{$}": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
 			_, _ = io.WriteString(w, `<meta http-equiv="content-security-policy" content="connect-src https://api.test"><script>`+webpack(free)+`</script>`)
@@ -120,4 +121,13 @@ func bareWord(word string) http.HandlerFunc {
 			_ = c.Close()
 		}
 	}
+}
+
+// based has its script where <base> says.
+func based(js string) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", pageOf(`<base href="/app/"><script src="x.js"></script>`))
+	mux.HandleFunc("/app/x.js", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, js) })
+	mux.HandleFunc("/ws", agrees(`{"type":"hot"}`))
+	return mux
 }
