@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -308,4 +309,34 @@ func TestOnlyAPauseThatPeopleCanWaitForIsObeyed(t *testing.T) {
 			t.Errorf("%d ms are %v, %v; want %v", given, w.retry, err, want)
 		}
 	}
+}
+
+// What comes alone is told at once, and what comes while a reader rests is told together.
+func TestAReaderWithAPaceIsNotWokenFrameByFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const every, pace = 20 * time.Millisecond, 150 * time.Millisecond
+		begun := time.Now()
+		h := &hall{script: []func(context.Context, *websocket.Conn){func(ctx context.Context, c *websocket.Conn) {
+			say(ctx, c, joinedNew, snapshot3)
+			time.Sleep(time.Second - time.Since(begun))
+			var writes sync.WaitGroup
+			for n := 4; n < 14; n++ {
+				writes.Go(func() { say(ctx, c, numbered(n)) })
+				time.Sleep(every)
+			}
+			writes.Wait()
+			say(ctx, c, `{"v":1,"type":"left","workspace":"w1","payload":{"reason":"deleted"}}`)
+		}}}
+		c, _ := serve(t, h)
+		at := map[uint64]time.Duration{}
+		for u := range c.Subscribe(t.Context(), SubscribeOptions{Workspace: "one", Pace: pace}) {
+			if u.Frame != nil && u.Frame.Type == api.FrameState {
+				at[u.Frame.Seq] = time.Since(begun) - time.Second
+			}
+		}
+		want := map[uint64]time.Duration{4: 0, 5: pace, 6: pace, 7: pace, 8: pace, 9: pace, 10: pace, 11: pace, 12: 8 * every, 13: 8*every + pace}
+		if !maps.Equal(at, want) {
+			t.Errorf("told at %v, want %v", at, want)
+		}
+	})
 }

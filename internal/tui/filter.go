@@ -11,10 +11,10 @@ import (
 // word at all of them, and a dash before a word turns it round.
 type filter struct {
 	text  string
-	terms []term
+	terms []clause
 }
 
-type term struct {
+type clause struct {
 	field, value string
 	not          bool
 	label        workspace.Selector
@@ -26,7 +26,7 @@ var filterFields = []string{"state", "label", "owner", "level", "template"}
 func parseFilter(text string) filter {
 	f := filter{text: strings.TrimSpace(text)}
 	for word := range strings.FieldsSeq(strings.ToLower(f.text)) {
-		t := term{value: word}
+		t := clause{value: word}
 		if rest, ok := strings.CutPrefix(word, "-"); ok && rest != "" {
 			t.not, t.value = true, rest
 		}
@@ -56,7 +56,7 @@ func (f filter) match(r *row) bool {
 	return true
 }
 
-func (t term) match(r *row) bool {
+func (t clause) match(r *row) bool {
 	w := &r.w
 	switch t.field {
 	case "state":

@@ -22,6 +22,7 @@ type Model struct {
 	theme  *theme
 	env    func(string) string
 	out    io.Writer
+	screen *screen // on which it is drawn; nil in tests
 
 	width, height int
 	now           time.Time

@@ -47,12 +47,8 @@ type Options struct {
 	// nobody measures.
 	Frame func(time.Duration)
 
-	dimensions [2]int // for tests: a first size
+	dimensions [2]int // columns and lines to begin with; zero: 80 x 24
 }
-
-// framesPerSecond is how often bubbletea looks whether there is something to draw; it wakes
-// the processor as often, all the time. A key is seen after at most 25 ms.
-const framesPerSecond = 40
 
 // Run shows the dashboard until the person quits or ctx ends.
 func Run(ctx context.Context, o Options) error {
@@ -61,18 +57,24 @@ func Run(ctx context.Context, o Options) error {
 	if f, ok := o.Out.(*os.File); ok {
 		o.Out = &whole{File: f}
 	}
-	options := []tea.ProgramOption{
-		tea.WithContext(ctx), tea.WithAltScreen(), tea.WithInput(o.In), tea.WithOutput(o.Out),
-		tea.WithReportFocus(), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond),
+	s := newScreen(o.In, o.Out, o.Mouse)
+	if err := s.enter(); err != nil {
+		return err
 	}
-	if o.Mouse {
-		options = append(options, tea.WithMouseCellMotion())
-	}
-	var model tea.Model = New(ctx, o)
+	defer s.leave()
+	size, _ := s.size()
+	o.dimensions = [2]int{size.Width, size.Height}
+	m := New(ctx, o)
+	m.screen = s
+	var model tea.Model = m
 	if o.Frame != nil {
 		model = &timed{Model: model, tell: o.Frame}
 	}
-	_, err := tea.NewProgram(model, options...).Run()
+	p := tea.NewProgram(shown{model, s},
+		tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithoutRenderer(), tea.WithoutSignalHandler())
+	go s.run(ctx)
+	go s.watchSize(ctx, size, p.Send)
+	_, err := p.Run()
 	return err
 }
 

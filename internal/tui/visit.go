@@ -21,10 +21,17 @@ type visitMsg struct {
 }
 
 // suspended hands the terminal to a visit; the program's own streams are what it takes.
-type suspended struct{ Visit }
+type suspended struct {
+	Visit
+	screen *screen
+}
 
 // Run implements tea.ExecCommand.
-func (s suspended) Run() error { return s.Visit() }
+func (s suspended) Run() error {
+	s.screen.leave()
+	err := s.Visit()
+	return errors.Join(err, s.screen.enter())
+}
 
 // SetStdin implements tea.ExecCommand, as the two below do.
 func (suspended) SetStdin(io.Reader) {}
@@ -38,7 +45,7 @@ func (suspended) SetStderr(io.Writer) {}
 // visit hands the terminal over and takes it back.
 func (m *Model) visit(v Visit, after visitMsg) tea.Cmd {
 	m.blurred = true // nothing is sampled for a screen that is not seen
-	return tea.Exec(suspended{v}, func(err error) tea.Msg {
+	return tea.Exec(suspended{v, m.screen}, func(err error) tea.Msg {
 		after.err = err
 		return after
 	})
