@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
 )
 
 func TestAFigureIsTheMedianWithLeastAndGreatest(t *testing.T) {
@@ -102,5 +105,26 @@ func TestARangeOfPortsBeginsAboveWhatIsTaken(t *testing.T) {
 	}
 	if got, err := freePorts(lastPort - 10); err == nil {
 		t.Errorf("a range of %d ports from %d is said to be free", portCount, got)
+	}
+}
+
+func TestTheHeapOfADriverGrowsWithItsWorkspaces(t *testing.T) {
+	var list api.WorkspaceList
+	for i := range 400 {
+		list.Workspaces = append(list.Workspaces, storedWorkspace(i, time.Now()))
+	}
+	all, err := driverHeap(t.Context(), list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list.Workspaces = list.Workspaces[:100]
+	few, err := driverHeap(t.Context(), list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, kb := range map[string]float64{"400": all.Median * 1000 / 400, "the first hundred": few.Median * 1000 / 100, "the others": (all.Median - few.Median) * 1000 / 300} {
+		if kb < 0.5 || kb > 20 {
+			t.Errorf("%s: %.2f KB for each", name, kb)
+		}
 	}
 }

@@ -37,11 +37,8 @@ func measureList(ctx context.Context, s settings) (rows []Row, err error) {
 	if rows = append(rows, listed...); err != nil {
 		return rows, err
 	}
-	full, err := d.resident(ctx)
-	if err != nil {
-		return rows, err
-	}
-	return append(rows, below(fmt.Sprintf("resident memory of wsd, %d workspaces", s.many), full, 40)), nil
+	full, err := measureMemory(ctx, s, d)
+	return append(rows, full...), err
 }
 
 func compareLists(ctx context.Context, s settings, d *daemon) (rows []Row, err error) {

@@ -27,6 +27,7 @@ const (
 // They are told by the bus what runs, and compare when they were too slow for it.
 type followers struct {
 	engine *Engine
+	ctx    context.Context      //nolint:containedctx // of what followers do, each in goroutines of its own
 	runs   map[string]*follower // by id of the workspace
 	quiet  await.Set            // of agents that have nothing to tell
 	live   sync.WaitGroup       // one for each follower
@@ -34,10 +35,10 @@ type followers struct {
 
 // followAgents works until ctx ends.
 func (e *Engine) followAgents(ctx context.Context) {
-	fs := &followers{engine: e, runs: make(map[string]*follower)}
+	fs := &followers{engine: e, ctx: ctx, runs: make(map[string]*follower)}
 	for ctx.Err() == nil {
 		told, cancel := e.bus.Subscribe(watchBuffer) // before the list, so that nothing falls between
-		fs.compare(ctx)
+		fs.compare()
 		for open := true; open && ctx.Err() == nil; {
 			select {
 			case <-ctx.Done():
@@ -46,7 +47,7 @@ func (e *Engine) followAgents(ctx context.Context) {
 					break
 				}
 				if m.Workspace != nil {
-					fs.see(ctx, *m.Workspace)
+					fs.see(*m.Workspace)
 				} else if m.Event != nil && m.Event.Kind == event.WorkspaceDeleted {
 					fs.drop(m.Event.Workspace)
 				}
@@ -63,7 +64,7 @@ func (e *Engine) followAgents(ctx context.Context) {
 }
 
 // compare sees every workspace anew.
-func (fs *followers) compare(ctx context.Context) {
+func (fs *followers) compare() {
 	rows, _, err := fs.engine.rows()
 	if err != nil {
 		fs.engine.log.Error("cannot list what runs", "err", err)
@@ -72,7 +73,7 @@ func (fs *followers) compare(ctx context.Context) {
 	there := make(map[string]bool, len(rows))
 	for _, w := range rows {
 		there[w.ID] = true
-		fs.see(ctx, *w)
+		fs.see(*w)
 	}
 	for id := range fs.runs {
 		if !there[id] {
@@ -82,21 +83,20 @@ func (fs *followers) compare(ctx context.Context) {
 }
 
 // see begins to follow w where it runs, and ends where it does not any more.
-func (fs *followers) see(ctx context.Context, w workspace.Workspace) {
+func (fs *followers) see(w workspace.Workspace) {
 	f := fs.runs[w.ID]
 	if f != nil && f.run == w.Run && f.generation == w.Generation && w.State == workspace.Running {
 		return
 	}
 	fs.drop(w.ID)
 	if w.State == workspace.Running {
-		fs.runs[w.ID] = fs.follow(ctx, w)
+		fs.runs[w.ID] = fs.follow(w)
 	}
 }
 
 func (fs *followers) drop(id string) {
 	if f := fs.runs[id]; f != nil {
-		f.cancel()
-		go f.wake()
+		f.end()
 		delete(fs.runs, id)
 	}
 }

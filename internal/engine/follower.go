@@ -19,11 +19,11 @@ type follower struct {
 	link       *agentlink.Link
 	id, run    string // of the workspace and its run
 	generation int
-	ctx        context.Context //nolint:containedctx // its life, over all its goroutines
-	cancel     context.CancelFunc
 
 	mu     sync.Mutex
 	parked bool
+	over   bool
+	cut    context.CancelFunc // of what goes on; nil while it is parked
 	timer  *time.Timer
 
 	// Of whoever works, one at a time.
@@ -40,9 +40,8 @@ type follower struct {
 }
 
 // follow begins to follow the agent of w.
-func (fs *followers) follow(ctx context.Context, w workspace.Workspace) *follower {
+func (fs *followers) follow(w workspace.Workspace) *follower {
 	f := &follower{all: fs, engine: fs.engine, link: fs.engine.link(w), id: w.ID, run: w.Run, generation: w.Generation, parked: true}
-	f.ctx, f.cancel = context.WithCancel(ctx)
 	for _, kind := range agentConditions {
 		if c, ok := w.Condition(kind); ok && c.Status {
 			c.Time = time.Time{}
@@ -65,28 +64,52 @@ func (f *follower) know(c workspace.Condition) {
 
 // wake works until it is parked again, if it is.
 func (f *follower) wake() {
-	f.mu.Lock()
-	parked := f.parked
-	f.parked = false
-	f.mu.Unlock()
-	if !parked {
+	ctx, ok := f.begin()
+	if !ok {
 		return
 	}
 	f.timer.Stop()
 	for {
-		f.work()
-		if f.park() {
+		f.work(ctx)
+		if f.park(ctx) {
 			return
 		}
 	}
 }
 
-// park leaves the follower to what wakes it next, or ends it with its context. It reports
-// false where there is more to do at once.
-func (f *follower) park() bool {
+// begin makes this goroutine the one that works. What it does ends with the context, which a
+// parked follower does without: it would be as large as the rest.
+func (f *follower) begin() (ctx context.Context, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.ctx.Err() != nil {
+	if !f.parked {
+		return nil, false
+	}
+	ctx, f.cut = context.WithCancel(f.all.ctx)
+	if f.parked = false; f.over {
+		f.cut()
+	}
+	return ctx, true
+}
+
+// end gives up the run; what goes on is cut off.
+func (f *follower) end() {
+	f.mu.Lock()
+	f.over = true
+	if f.cut != nil {
+		f.cut()
+	}
+	f.mu.Unlock()
+	go f.wake()
+}
+
+// park leaves the follower to what wakes it next, or ends it with its context. It reports
+// false where there is more to do at once.
+func (f *follower) park(ctx context.Context) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if ctx.Err() != nil {
+		f.cut()
 		f.hangUp()
 		f.all.live.Done()
 		return true
@@ -99,7 +122,8 @@ func (f *follower) park() bool {
 	case f.reports != nil && !hears && f.rest.Before(until):
 		until = f.rest
 	}
-	f.parked = true
+	f.cut()
+	f.parked, f.cut = true, nil
 	f.timer.Reset(until.Sub(now))
 	if hears {
 		f.reports.Await(f.wake)
@@ -108,49 +132,49 @@ func (f *follower) park() bool {
 }
 
 // work does what there is to do now.
-func (f *follower) work() {
+func (f *follower) work(ctx context.Context) {
 	now := time.Now()
 	var err error
 	switch {
-	case f.ctx.Err() != nil:
+	case ctx.Err() != nil:
 		return
 	case f.reports == nil && !now.Before(f.due):
-		err = f.connect()
+		err = f.connect(ctx)
 	case f.reports == nil:
 		return
 	case !now.Before(f.due):
 		f.due = now.Add(askEvery)
-		_, err = f.link.Hello(f.ctx)
+		_, err = f.link.Hello(ctx)
 	case !now.Before(f.rest) && f.reports.Ready():
-		err = f.hear()
+		err = f.hear(ctx)
 	}
-	if err != nil && f.ctx.Err() == nil {
-		f.miss(err)
+	if err != nil && ctx.Err() == nil {
+		f.miss(ctx, err)
 	}
 }
 
 // connect meets the agent and begins to listen.
-func (f *follower) connect() error {
-	hello, err := f.link.Hello(f.ctx)
+func (f *follower) connect(ctx context.Context) error {
+	hello, err := f.link.Hello(ctx)
 	if err != nil {
 		return err
 	}
-	if err := f.answered(f.ctx, hello); err != nil {
+	if err := f.answered(ctx, hello); err != nil {
 		return err
 	}
 	f.due = time.Now().Add(askEvery)
-	f.reports, err = f.link.Reports(f.ctx, &f.all.quiet, f.wake)
+	f.reports, err = f.link.Reports(ctx, &f.all.quiet, f.wake)
 	return err
 }
 
 // hear takes one report, if all of it is there. How long it rests then bounds what an agent
 // can do by talking.
-func (f *follower) hear() error {
+func (f *follower) hear(ctx context.Context) error {
 	r, whole, err := f.reports.Hear()
 	if err != nil || !whole {
 		return err
 	}
-	err = f.told(f.ctx, r)
+	err = f.told(ctx, r)
 	rest := reportPause
 	if f.wrote {
 		f.wrote, rest = false, factPause
@@ -160,12 +184,12 @@ func (f *follower) hear() error {
 }
 
 // miss gives up the connection, which has failed, and tries again ever more slowly.
-func (f *follower) miss(err error) {
+func (f *follower) miss(ctx context.Context, err error) {
 	f.hangUp()
 	if f.silent.IsZero() {
 		f.silent, f.again = time.Now(), callAgain
 	}
-	if nerr := f.unreachable(f.ctx, err); nerr != nil && f.ctx.Err() == nil {
+	if nerr := f.unreachable(ctx, err); nerr != nil && ctx.Err() == nil {
 		f.engine.log.Warn("cannot record what an agent says", "workspace", f.id, "err", nerr)
 	}
 	f.due = time.Now().Add(f.again)

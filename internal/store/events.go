@@ -30,6 +30,9 @@ func (t *Tx) Append(e event.Event) (event.Event, error) {
 		return e, fmt.Errorf("cannot decode an event: %w", err)
 	}
 	e = e.Chain(last.Seq+1, last.Hash)
+	if b := t.bucket(bEvent); b != nil {
+		b.FillPercent = 1 // nothing is ever put between two facts: half of each page would stay empty
+	}
 	if err := t.put(bEvent, seqKey(e.Seq), e); err != nil {
 		return e, err
 	}

@@ -56,6 +56,22 @@ func TestEventsAreNumberedAndChained(t *testing.T) {
 	})
 }
 
+func TestFactsFillTheirPages(t *testing.T) {
+	s := newStore(t)
+	for range 300 { // each in a page that an earlier transaction has written
+		mustUpdate(t, s, func(tx *Tx) error {
+			_, err := tx.Append(event.Event{Kind: event.WorkspaceUpdated, Actor: "uid:1", Detail: map[string]string{"text": strings.Repeat("x", 200)}})
+			return err
+		})
+	}
+	raw(t, s, func(b *bbolt.Tx) error {
+		if st := b.Bucket([]byte(bEvent)).Stats(); st.LeafInuse*100 < st.LeafAlloc*65 {
+			t.Errorf("of %d bytes %d are used", st.LeafAlloc, st.LeafInuse)
+		}
+		return nil
+	})
+}
+
 func TestAnEventIsHashedAsItWillBeRead(t *testing.T) {
 	s := newStore(t)
 	zone := time.FixedZone("here", 90*60)
