@@ -10,19 +10,28 @@ import (
 
 	"golang.org/x/sys/unix"
 	"mvdan.cc/sh/v3/interp"
-
-	"github.com/wsctl/wsctl/internal/agent/applet"
 )
 
 // adjust replaces calls that the interpreter has no answer to.
-func (s *sh) adjust(_ context.Context, args []string) ([]string, error) {
+func (s *sh) adjust(ctx context.Context, args []string) ([]string, error) {
+	hc := interp.HandlerCtx(ctx)
+	j := s.jobs.of(hc)
+	if sig := s.jobs.killedBy(j); sig != 0 && args[0] != jobCall {
+		return []string{"exit", strconv.Itoa(128 + int(sig))}, nil
+	}
 	switch args[0] {
 	case "kill":
-		return append([]string{killCall}, s.jobs.resolve(args[1:])...), nil
+		return append([]string{killCall}, args[1:]...), nil
+	case "wait":
+		return s.jobs.waitWords(hc, args), nil
 	case "umask":
 		return append([]string{umaskCall}, args[1:]...), nil
 	case "trap":
-		return trapWords(args), nil
+		args = trapWords(args)
+		if j != nil && hc.Env.Get(shellVar).String() == hc.Env.Get(jobVar).String() {
+			return endWords(args), nil
+		}
+		return args, nil
 	}
 	return args, nil
 }
@@ -50,6 +59,18 @@ func trapWords(args []string) []string {
 	return append([]string{"trap", args[1]}, kept...)
 }
 
+// endWords keeps a job's own end from being forgotten for an end that a script wants.
+func endWords(args []string) []string {
+	if len(args) < 3 || args[1] == doneTrap || !slices.Contains(args[2:], "EXIT") {
+		return args
+	}
+	action := args[1] + "\n" + doneTrap
+	if args[1] == "-" {
+		action = doneTrap
+	}
+	return append([]string{args[0], action}, args[2:]...)
+}
+
 // call runs what adjust has put in the place of a builtin; ok is false for other names.
 func (s *sh) call(hc interp.HandlerContext, args []string) (ok bool, err error) {
 	switch args[0] {
@@ -58,12 +79,10 @@ func (s *sh) call(hc interp.HandlerContext, args []string) (ok bool, err error) 
 	case umaskCall:
 		return true, umask(hc, args[1:])
 	case killCall:
-		kill, _ := applet.Find("kill")
-		streams := applet.Streams{Out: hc.Stdout, Err: hc.Stderr}
-		if code := kill(streams, append([]string{"kill"}, args[1:]...)); code != 0 {
-			return true, interp.ExitStatus(code)
-		}
-		return true, nil
+		return true, s.kill(hc, args[1:])
+	case noJobCall:
+		fmt.Fprintf(hc.Stderr, "sh: wait: %s: no such job\n", args[1])
+		return true, interp.ExitStatus(statusNotFound)
 	}
 	return false, nil
 }

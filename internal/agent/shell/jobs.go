@@ -3,6 +3,7 @@ package shell
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -18,15 +19,20 @@ import (
 // must not. So every `command &` is rewritten before it runs, into
 //
 //	__wsd_next=$(job new)
-//	{ __wsd_job=$__wsd_next; command; job done; } &
+//	{ __wsd_job=$__wsd_next; __wsd_shell=$__wsd_next; trap 'job done' EXIT; command; job done; } &
 //	job started "$!"
 //
-// where `job` stands for a name that no user can type.
+// where `job` stands for a name that no user can type. A subshell has no jobs of its parent's, and
+// numbers its own from 1: where it has any, or asks for some, it begins with
+//
+//	__wsd_shell=$(job shell)
 const (
 	jobCall  = "\x01job"
 	killCall = "\x01kill"
 	nextVar  = "__wsd_next"
 	jobVar   = "__wsd_job"
+	shellVar = "__wsd_shell"
+	doneTrap = "'" + jobCall + "' done"
 )
 
 // How long `command &` waits until it has a process that a signal can reach. A simple
@@ -39,18 +45,28 @@ const (
 // job is one command in the background.
 type job struct {
 	name    string        // of the command where it is a simple one, else ""
+	number  int           // as in %1
+	inner   string        // what $! says
 	started chan struct{} // closed at the first process, or where it could not be started
 	settled bool          // started is closed
 	done    chan struct{} // closed at the end
+	ended   bool          // done is closed
 	pids    map[int]bool
+	killed  syscall.Signal // by `kill`: what it would still run is not run
+}
+
+// scope is one shell or subshell.
+type scope struct {
+	parent string // id of the one around it
+	jobs   []*job // that were not waited for, in order of their numbers
 }
 
 // jobs is the table of a shell's background commands. Handlers of several goroutines use
 // it at once.
 type jobs struct {
-	mu    sync.Mutex
-	list  []*job
-	named map[string]*job // by what $! says
+	mu     sync.Mutex
+	list   []*job
+	scopes map[string]*scope // by what shellVar says; "" is the whole shell
 }
 
 // detach rewrites every background command below node.
@@ -62,7 +78,7 @@ func detach(node syntax.Node) {
 		case *syntax.Block:
 			n.Stmts = detachAll(n.Stmts)
 		case *syntax.Subshell:
-			n.Stmts = detachAll(n.Stmts)
+			n.Stmts = scoped(n.Stmts)
 		case *syntax.IfClause:
 			n.Cond, n.Then = detachAll(n.Cond), detachAll(n.Then)
 		case *syntax.WhileClause:
@@ -72,10 +88,32 @@ func detach(node syntax.Node) {
 		case *syntax.CaseItem:
 			n.Stmts = detachAll(n.Stmts)
 		case *syntax.CmdSubst:
-			n.Stmts = detachAll(n.Stmts)
+			n.Stmts = scoped(n.Stmts)
 		}
 		return true
 	})
+}
+
+// scoped gives a subshell that has to do with jobs a table of its own.
+func scoped(stmts []*syntax.Stmt) []*syntax.Stmt {
+	if !slices.ContainsFunc(stmts, usesJobs) {
+		return stmts
+	}
+	return append([]*syntax.Stmt{assign(shellVar, substitute("shell"))}, detachAll(stmts)...)
+}
+
+// usesJobs tells whether a command begins, ends or awaits something in the background.
+func usesJobs(st *syntax.Stmt) (found bool) {
+	syntax.Walk(st, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.Stmt:
+			found = found || n.Background
+		case *syntax.CallExpr:
+			found = found || len(n.Args) > 0 && slices.Contains([]string{"kill", "wait", "trap"}, n.Args[0].Lit())
+		}
+		return !found
+	})
+	return found
 }
 
 func detachAll(stmts []*syntax.Stmt) []*syntax.Stmt {
@@ -87,12 +125,11 @@ func detachAll(stmts []*syntax.Stmt) []*syntax.Stmt {
 		}
 		inner := *st
 		inner.Background = false
-		create := &syntax.Word{Parts: []syntax.WordPart{&syntax.CmdSubst{
-			Stmts: []*syntax.Stmt{{Cmd: literalCall([]string{jobCall, "new", simpleName(st)})}},
-		}}}
+		create := substitute("new", simpleName(st))
 		st.Redirs, st.Negated = nil, false
 		st.Cmd = &syntax.Block{Stmts: []*syntax.Stmt{
-			assign(jobVar, variable(nextVar)), &inner, {Cmd: literalCall([]string{jobCall, "done"})},
+			assign(jobVar, variable(nextVar)), assign(shellVar, variable(nextVar)),
+			{Cmd: literalCall([]string{"trap", doneTrap, "EXIT"})}, &inner, {Cmd: literalCall([]string{jobCall, "done"})},
 		}}
 		tell := literalCall([]string{jobCall, "started"})
 		tell.Args = append(tell.Args, variable("!"), variable(nextVar))
@@ -110,6 +147,13 @@ func simpleName(st *syntax.Stmt) string {
 	return call.Args[0].Lit()
 }
 
+// substitute is what `job` prints.
+func substitute(args ...string) *syntax.Word {
+	return &syntax.Word{Parts: []syntax.WordPart{&syntax.CmdSubst{
+		Stmts: []*syntax.Stmt{{Cmd: literalCall(append([]string{jobCall}, args...))}},
+	}}}
+}
+
 func assign(name string, value *syntax.Word) *syntax.Stmt {
 	return &syntax.Stmt{Cmd: &syntax.CallExpr{Assigns: []*syntax.Assign{{Name: &syntax.Lit{Value: name}, Value: value}}}}
 }
@@ -119,33 +163,76 @@ func variable(name string) *syntax.Word {
 	return &syntax.Word{Parts: []syntax.WordPart{&syntax.DblQuoted{Parts: []syntax.WordPart{param}}}}
 }
 
-// call runs `job new|started|done`.
+// call runs `job new|shell|started|done`.
 func (t *jobs) call(hc interp.HandlerContext, args []string) error {
+	in := hc.Env.Get(shellVar).String()
 	switch args[0] {
 	case "new":
-		_, err := fmt.Fprintln(hc.Stdout, t.add(args[1]))
+		_, err := fmt.Fprintln(hc.Stdout, t.add(in, args[1]))
+		return err
+	case "shell":
+		_, err := fmt.Fprintln(hc.Stdout, t.subshell(in))
 		return err
 	case "started":
 		t.await(args[1], args[2])
 		return nil
 	}
-	if j := t.of(hc); j != nil {
-		close(j.done)
-	}
+	t.finished(t.of(hc))
 	if hc.LastExitStatus != 0 {
 		return interp.ExitStatus(hc.LastExitStatus)
 	}
 	return nil
 }
 
-// add makes a job; its number is its place in the list.
-func (t *jobs) add(name string) int {
+// add makes a job of the shell in; what is returned, its place in the list, is the id of the
+// shell that it is. Like in other shells its number is the next after those that nobody has
+// waited for yet.
+func (t *jobs) add(in, name string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.list = append(t.list, &job{
-		name: name, started: make(chan struct{}), done: make(chan struct{}), pids: map[int]bool{},
-	})
-	return len(t.list) - 1
+	j := &job{name: name, number: 1, started: make(chan struct{}), done: make(chan struct{}), pids: map[int]bool{}}
+	around := t.scope(in)
+	if n := len(around.jobs); n > 0 {
+		j.number = around.jobs[n-1].number + 1
+	}
+	around.jobs = append(around.jobs, j)
+	id := strconv.Itoa(len(t.list))
+	t.list = append(t.list, j)
+	t.scopes[id] = &scope{parent: in}
+	return id
+}
+
+// subshell makes a table for a subshell of the shell in.
+func (t *jobs) subshell(in string) (id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	id = "s" + strconv.Itoa(len(t.scopes))
+	t.scopes[id] = &scope{parent: in}
+	return id
+}
+
+// scope finds a shell's table; the jobs are locked.
+func (t *jobs) scope(id string) *scope {
+	if t.scopes == nil {
+		t.scopes = map[string]*scope{}
+	}
+	if t.scopes[id] == nil {
+		t.scopes[id] = &scope{}
+	}
+	return t.scopes[id]
+}
+
+// finished notes the end of j, which may be nil.
+func (t *jobs) finished(j *job) {
+	if j == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !j.ended {
+		j.ended = true
+		close(j.done)
+	}
 }
 
 // await names the job and waits until it has something that a signal can reach.
@@ -155,7 +242,7 @@ func (t *jobs) await(name, number string) {
 		return
 	}
 	t.mu.Lock()
-	t.named[name] = j
+	j.inner = name
 	t.mu.Unlock()
 	wait := compoundWait
 	if j.name != "" && !interp.IsBuiltin(j.name) {
@@ -219,24 +306,6 @@ func (t *jobs) ended(j *job, pid int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(j.pids, pid)
-}
-
-// resolve puts the processes of a job in place of its name in the arguments of `kill`.
-func (t *jobs) resolve(args []string) []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var out []string
-	for _, a := range args {
-		j := t.named[a]
-		if j == nil || len(j.pids) == 0 {
-			out = append(out, a)
-			continue
-		}
-		for pid := range j.pids {
-			out = append(out, strconv.Itoa(pid))
-		}
-	}
-	return out
 }
 
 // finish waits, at the end of a script, for background work that this process itself has

@@ -57,7 +57,7 @@ type sh struct {
 }
 
 func newShell(inv invocation, in *os.File, out, errw io.Writer) (*sh, error) {
-	s := &sh{out: out, err: errw, jobs: jobs{named: map[string]*job{}}}
+	s := &sh{out: out, err: errw}
 	runner, err := interp.New(
 		interp.StdIO(in, out, errw),
 		interp.Params(inv.params()...),
