@@ -196,14 +196,19 @@ func answers(status int, body string) http.HandlerFunc {
 }
 
 func TestALookIsNobodysUse(t *testing.T) {
+	var mu sync.Mutex
 	var asked []http.Header
 	c := newTown(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
 		asked = append(asked, r.Header.Clone())
+		mu.Unlock()
 		viteHandler("", "").ServeHTTP(w, r)
 	}))
 	if found := c.look(0, ""); !found.Works {
 		t.Fatalf("it does not work: %+v", found)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(asked) < 3 {
 		t.Fatalf("only %d requests came", len(asked))
 	}

@@ -25,8 +25,9 @@ const (
 		"Host header on its way, such as a proxy inside"
 )
 
-// refusesHost reports whether an answer says that its host is not served, and what to do.
-func refusesHost(a *answer, w workspace.Workspace) (hint string, refused bool) {
+// refusesHost reports whether the answer of a port inside says that its host is not served,
+// and what to do.
+func refusesHost(a *answer, w workspace.Workspace, port int) (hint string, refused bool) {
 	if a.status < 400 {
 		return "", false
 	}
@@ -36,12 +37,12 @@ func refusesHost(a *answer, w workspace.Workspace) (hint string, refused bool) {
 			return c.hint, true
 		}
 	}
-	if bytes.Contains(head, []byte("The host ")) && bytes.Contains(head, []byte(" is not allowed")) {
-		hint = "esbuild serves localhost and addresses alone"
-		if w.Port != 0 {
-			hint += fmt.Sprintf(": open http://localhost:%d/, which leads to the workspace's own port", w.Port)
-		}
-		return hint, true
+	if !bytes.Contains(head, []byte("The host ")) || !bytes.Contains(head, []byte(" is not allowed")) {
+		return "", false
 	}
-	return "", false
+	const only = "esbuild serves localhost and addresses alone: "
+	if w.Port != 0 && port == w.Spec.Port {
+		return only + fmt.Sprintf("open http://localhost:%d/, which leads to the workspace's own port", w.Port), true
+	}
+	return only + fmt.Sprintf("`wsctl forward %s %d` gives the port an address of that kind", w.Name, port), true
 }

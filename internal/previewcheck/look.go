@@ -218,7 +218,7 @@ func (l *look) arrived(a *answer) bool {
 	}
 	l.seen, l.header, l.status = readPage(a), a.header, a.status
 	what := fmt.Sprintf("%s answers %d", clip(plain(l.at)), a.status)
-	if hint, refused := refusesHost(a, l.w); refused {
+	if hint, refused := refusesHost(a, l.w, l.report.Port); refused {
 		l.report.fail(onPage, "host_refused", hint, "%s: the server refuses the host %s", what, l.at.Hostname())
 		return false
 	}

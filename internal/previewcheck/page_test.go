@@ -267,3 +267,14 @@ func TestSearchingCostsWhatABundleIsLong(t *testing.T) {
 		}
 	}
 }
+
+func TestEsbuildIsReachedAsLocalhost(t *testing.T) {
+	c := newTown(t, answers(403, `403 - Forbidden: The host "demo.localhost" is not allowed`))
+	c.serve(3000, answers(403, `403 - Forbidden: The host "3000.demo.localhost" is not allowed`))
+	c.w.Port = 8001
+	for port, want := range map[int]string{0: "open http://localhost:8001/", 3000: "`wsctl forward demo 3000`"} {
+		if hint := last(c.look(port, "")).Hint; !strings.Contains(hint, want) {
+			t.Errorf("port %d: %q, without %q", port, hint, want)
+		}
+	}
+}
