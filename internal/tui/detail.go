@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -205,9 +206,13 @@ func (d *detail) view(m *Model, r *row, width, height int) []string {
 	}
 	body := d.body(m, r, width, room)
 	d.scroll = max(0, min(d.scroll, len(body)-room))
+	below := len(body) - d.scroll - room
 	body = body[d.scroll:min(len(body), d.scroll+room)]
 	for _, line := range body {
 		out = append(out, cut(line, width))
+	}
+	if below > 0 {
+		out[len(out)-1] = cut(m.theme.faint.paint(fmt.Sprintf(" ↓ %s more", plural(below+1, "line"))), width)
 	}
 	return out
 }
@@ -231,6 +236,9 @@ func (d *detail) body(m *Model, r *row, width, height int) []string {
 		return m.faultLines(d.err, width)
 	}
 	if d.pane.fetched() && d.pane != Overview && !d.loaded {
+		if !m.link.Daemon {
+			return []string{m.theme.faint.paint(" wsd is away; this is asked for when it is back")}
+		}
 		return []string{m.theme.faint.paint(" …")}
 	}
 	p := page{m: m, r: r, width: width, height: height}

@@ -79,7 +79,7 @@ func (f *form) outcome(m *Model, width int) []string {
 	case err == nil:
 		add("›", createLine(d), t.accent)
 	case f.verdict == "":
-		add("·", fault.From(err).Text, t.faint)
+		add("·", refusal(fault.From(err), false), t.faint)
 	}
 	if m.bodyHeight() >= 12 {
 		lines = append([]string{""}, lines...)

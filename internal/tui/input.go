@@ -61,9 +61,15 @@ func (in *input) key(k tea.KeyMsg) {
 	}
 }
 
-// insert takes what can be seen; a pasted line end would be none of one line.
+// insert takes what can be seen; the ends of pasted lines and tabs become spaces.
 func (in *input) insert(runes []rune) {
-	runes = slices.DeleteFunc(slices.Clone(runes), func(r rune) bool { return !unicode.IsPrint(r) })
+	runes = slices.Clone(runes)
+	for i, r := range runes {
+		if r == '\n' || r == '\r' || r == '\t' {
+			runes[i] = ' '
+		}
+	}
+	runes = slices.DeleteFunc(runes, func(r rune) bool { return !unicode.IsPrint(r) })
 	runes = runes[:min(len(runes), maxInput-min(maxInput, len(in.text)))]
 	in.text = slices.Insert(in.text, in.at, runes...)
 	in.at += len(runes)
@@ -88,17 +94,17 @@ func (in *input) wordStart() int {
 	return i
 }
 
-// view draws the part around the cursor in at most width columns. The cursor is a block,
-// without colours a bar before the character.
+// view draws the part around the cursor in at most width columns; "…" stands where more is
+// cut off. The cursor is a block, without colours a bar before the character.
 func (in *input) view(t *theme, width int) string {
 	if !in.focus {
 		return render.Fit(string(in.text), width)
 	}
-	from := 0
-	for from < in.at && render.Width(string(in.text[from:in.at])) > width-2 {
-		from++
+	from, mark := 0, ""
+	for from < in.at && render.Width(mark+string(in.text[from:in.at])) > width-2 {
+		from, mark = from+1, "…"
 	}
-	before, here, after := string(in.text[from:in.at]), " ", ""
+	before, here, after := mark+string(in.text[from:in.at]), " ", ""
 	if in.at < len(in.text) {
 		here, after = string(in.text[in.at]), string(in.text[in.at+1:])
 	}

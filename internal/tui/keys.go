@@ -2,6 +2,8 @@ package tui
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 )
@@ -54,8 +56,33 @@ func (m *Model) handleKey(k tea.KeyMsg) tea.Cmd {
 			return a.run(m)
 		}
 	}
+	if i := slices.IndexFunc(m.actions(), func(a action) bool { return a.key == name }); i >= 0 {
+		m.say("·", "not now: "+m.actions()[i].name+suffix(", because ", m.hindrance(name)))
+		return nil
+	}
 	m.navigate(name)
 	return nil
+}
+
+// hindrance is why what a key does cannot be done now; "" where that is not told in a few
+// words.
+func (m *Model) hindrance(key string) string {
+	r := m.list.selected()
+	switch {
+	case !m.link.Daemon:
+		return "wsd is away"
+	case !m.link.Engine && strings.Contains("strpPdn", key):
+		return "the engine is away"
+	case r == nil:
+		return "no workspace is chosen"
+	case m.list.marks() > 0 && strings.Contains("xuvyYXFm", key):
+		return "it is for one workspace and " + strconv.Itoa(m.list.marks()) + " are marked"
+	case m.link.Names == "" && strings.Contains("vY", key):
+		return "workspaces are not served by name"
+	case m.list.marks() == 0 && strings.Contains("strpPxXFeh", key):
+		return r.w.Name + " is " + string(r.w.State)
+	}
+	return ""
 }
 
 // navigate moves about. In the detail the same keys scroll.

@@ -273,14 +273,11 @@ func (l *list) nextSort(life bool) {
 	l.arrange()
 }
 
-// life reports whether anything is known of the use of any workspace.
+// life reports whether any workspace is used or is about to be, so that the columns of that
+// stay where they are while the first one begins.
 func (l *list) life() bool {
-	for _, r := range l.known {
-		if r.act != nil {
-			return true
-		}
-	}
-	return false
+	idle := l.counts[workspace.Stopped] + l.counts[workspace.Failed] + l.counts[workspace.Deleting]
+	return idle < len(l.known)
 }
 
 // fit are the columns that are shown in a width.

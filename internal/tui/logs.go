@@ -1,9 +1,11 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -178,17 +180,17 @@ func (l *logs) actions() []action {
 	return []action{
 		{"f", "follow", "follow the newest line", func(m *Model) bool { return m.detail.logs.back > 0 }, func(m *Model) tea.Cmd { m.detail.logs.back = 0; return nil }},
 		{"/", "search", "search in the lines", always, (*Model).askSearch},
-		{"N", "older", "search on towards older lines", func(m *Model) bool { return m.detail.logs.search != "" }, func(m *Model) tea.Cmd { m.detail.logs.find(1); return nil }},
-		{"n", "newer", "search on towards newer lines", func(m *Model) bool { return m.detail.logs.search != "" }, func(m *Model) tea.Cmd { m.detail.logs.find(-1); return nil }},
+		{"N", "older", "search on towards older lines", func(m *Model) bool { return m.detail.logs.search != "" }, func(m *Model) tea.Cmd { return m.search(1) }},
+		{"n", "newer", "search on towards newer lines", func(m *Model) bool { return m.detail.logs.search != "" }, func(m *Model) tea.Cmd { return m.search(-1) }},
 		{"&", "only", "only lines with a text", always, (*Model).askOnly},
 		{"w", "wrap", "break or cut long lines", always, func(m *Model) tea.Cmd { m.detail.logs.wrap = !m.detail.logs.wrap; return nil }},
 	}
 }
 
 func (m *Model) askSearch() tea.Cmd {
-	return m.ask(prompt{title: "search", enter: func(m *Model, s string) tea.Cmd {
+	return m.ask(prompt{title: "search:", enter: func(m *Model, s string) tea.Cmd {
 		m.detail.logs.search = s
-		m.detail.logs.find(0)
+		m.search(0)
 		return nil
 	}}, m.detail.logs.search)
 }
@@ -197,20 +199,29 @@ func (m *Model) askOnly() tea.Cmd {
 	only := func(m *Model, s string) { m.detail.logs.only, m.detail.logs.back = s, 0 }
 	before := m.detail.logs.only
 	return m.ask(prompt{
-		title: "only lines with", live: only,
+		title: "only lines with:", live: only,
 		enter: func(m *Model, s string) tea.Cmd { only(m, s); return nil },
 		leave: func(m *Model) { only(m, before) },
 	}, before)
 }
 
+// search goes to the next match, or says that there is none.
+func (m *Model) search(step int) tea.Cmd {
+	if l := &m.detail.logs; !l.find(step) && l.search != "" {
+		where := map[int]string{1: "no older line", -1: "no newer line"}[step]
+		m.say("·", cmp.Or(where, "no line above this one")+" has "+strconv.Quote(l.search))
+	}
+	return nil
+}
+
 // find moves the newest match that is step away from the bottom line (1: older, -1:
-// newer, 0: from here) to the bottom.
-func (l *logs) find(step int) {
+// newer, 0: from here) to the bottom, and reports whether there is one.
+func (l *logs) find(step int) bool {
 	all := l.shown()
 	for i := len(all) - 1 - l.back - step; l.search != "" && i >= 0 && i < len(all); {
 		if strings.Contains(strings.ToLower(all[i].text), strings.ToLower(l.search)) {
 			l.back = len(all) - 1 - i
-			return
+			return true
 		}
 		if step < 0 {
 			i++
@@ -218,6 +229,7 @@ func (l *logs) find(step int) {
 			i--
 		}
 	}
+	return false
 }
 
 // view draws the newest lines that fit, from the bottom up.
@@ -232,13 +244,17 @@ func (l *logs) view(m *Model, width, room int) []string {
 	}
 	out = out[:min(len(out), l.room)]
 	slices.Reverse(out)
-	if len(l.ring) == 0 {
+	switch {
+	case len(l.ring) > 0:
+	case !m.link.Daemon:
+		out = append(out, m.theme.faint.paint(" wsd is away; what was written is asked for when it is back"))
+	default:
 		out = append(out, m.theme.faint.paint(" nothing is written yet; what its command prints comes here"))
 	}
 	for len(out) < l.room {
 		out = append(out, "")
 	}
-	return append(out, m.theme.faint.paint(" "+render.Fit(l.foot(len(all)), width-1)))
+	return append(out, m.theme.faint.paint(" "+render.Fit(l.foot(len(all), m.link.Daemon), width-1)))
 }
 
 func (l *logs) draw(m *Model, line logLine, width int) []string {
@@ -280,7 +296,7 @@ func head(s string, width int) string {
 }
 
 // foot says what is seen of what there is.
-func (l *logs) foot(n int) string {
+func (l *logs) foot(n int, live bool) string {
 	text := plural(n, "line")
 	if l.only != "" {
 		text = fmt.Sprintf("%d of %d lines with %q", n, len(l.ring), l.only)
@@ -295,6 +311,8 @@ func (l *logs) foot(n int) string {
 		text += " · the run has ended"
 	case l.back > 0:
 		text += fmt.Sprintf(" · %d newer below", l.back)
+	case !live:
+		text += " · wsd is away"
 	default:
 		text += " · following"
 	}

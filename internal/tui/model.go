@@ -165,6 +165,7 @@ func (m *Model) takeNews(p parcel[news]) tea.Cmd {
 	}
 	m.heard = m.heard || n.reset
 	m.keepFacts(n.events)
+	m.part(n)
 	m.settle(n)
 	m.list.take(n, m.now)
 	m.release(n.gone)
@@ -177,6 +178,28 @@ func (m *Model) takeNews(p parcel[news]) tea.Cmd {
 		return nil
 	}
 	return p.stream.next()
+}
+
+// part leaves the detail of a workspace that is gone: the keys would be for its neighbour.
+func (m *Model) part(n news) {
+	r := m.list.selected()
+	if !m.inside || r == nil {
+		return
+	}
+	if _, there := n.put[r.w.ID]; n.gone[r.w.ID] || n.reset && !there {
+		m.inside = false
+		m.say("·", r.w.Name+" was deleted"+suffix(" by ", deleter(n.events, r.w.ID)))
+	}
+}
+
+// deleter is who asked for a deletion, as far as that is told; "": nobody knows.
+func deleter(events []event.Event, id string) string {
+	for _, e := range events {
+		if e.Workspace == id && e.Kind == event.WorkspaceDeleted {
+			return e.Actor
+		}
+	}
+	return ""
 }
 
 // keepFacts appends to the ring, which is moved only when it has doubled.

@@ -117,6 +117,9 @@ func texts(words ...string) []render.Cell {
 	return out
 }
 
+// eventWidth is from how many columns details of facts are told.
+const eventWidth = 56
+
 // events are the fetched facts and those that came since, newest first.
 func (p *page) events() {
 	last := uint64(0)
@@ -134,7 +137,14 @@ func (p *page) events() {
 	for _, e := range all[:min(len(all), 200)] {
 		rows = append(rows, texts(render.Ago(p.m.now, e.Time), string(e.Kind), eventText(e), e.Actor))
 	}
-	p.table([]string{"WHEN", "WHAT", "DETAIL", "WHO"}, rows, "nothing has happened yet")
+	header := []string{"WHEN", "WHAT", "DETAIL", "WHO"}
+	if p.width < eventWidth { // what happened is read whole, and why only where there is room
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], 2, 3)
+		}
+		header = slices.Delete(header, 2, 3)
+	}
+	p.table(header, rows, "nothing has happened yet")
 }
 
 // eventText is what of a fact people want to read.
@@ -149,12 +159,16 @@ func eventText(e event.Event) string {
 		return d["command"] + suffix(": ", d["code"])
 	case event.WorkspaceCondition:
 		return d["type"] + " " + d["status"] + suffix(": ", d["reason"])
+	case event.ActivityLevel:
+		return d["from"] + " → " + d["to"] + suffix(", stops at ", render.LocalTime(d["stop_at"]))
 	}
 	d = maps.Clone(d)
 	for k, v := range d {
-		d[k] = render.LocalTime(v)
+		if d[k] = render.LocalTime(v); v == "" {
+			delete(d, k)
+		}
 	}
-	return labelText(d) + suffix(" ", e.Result)
+	return labelText(d) + suffix(" ", strings.TrimPrefix(e.Result, "ok"))
 }
 
 func (p *page) sessions() {

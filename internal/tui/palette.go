@@ -118,7 +118,7 @@ func (m *Model) helpLines() []string {
 		{"enter →", "look at one"},
 		{"esc ←", "back"},
 		{"tab", "next pane"},
-		{"1 to 8", "a pane"},
+		{"1 to 8", "overview, logs, ... spec"},
 	}
 	var rows [][2]string
 	for _, a := range m.usable() {
@@ -143,7 +143,6 @@ func (m *Model) helpLines() []string {
 		out = append(out, strings.TrimRight(line, " "))
 	}
 	for _, note := range []string{
-		"Panes: " + strings.ToLower(join(Panes())) + ".",
 		"A filter is words that must all fit: state:running, label:team=web, level:idle, owner:1000, or a part of a name; -word turns one round.",
 	} {
 		out = append(out, "")
@@ -152,12 +151,4 @@ func (m *Model) helpLines() []string {
 		}
 	}
 	return out
-}
-
-func join(panes []Pane) string {
-	words := make([]string, len(panes))
-	for i, p := range panes {
-		words[i] = string(p)
-	}
-	return strings.Join(words, ", ")
 }

@@ -80,7 +80,7 @@ func (p *prompt) aside() (text string, wrong bool) {
 	text = strings.TrimSpace(p.input.value())
 	if p.check != nil && (text != "" || p.refused) {
 		if err := p.check(text); err != nil {
-			return fault.From(err).Text, true
+			return refusal(fault.From(err), false), true
 		}
 	}
 	if p.line != nil {
@@ -96,7 +96,7 @@ func (m *Model) askFilter() tea.Cmd {
 		m.list.arrange()
 	}
 	return m.ask(prompt{
-		title: "filter", live: apply,
+		title: "filter:", live: apply,
 		enter: func(m *Model, text string) tea.Cmd { apply(m, text); return nil },
 		leave: func(m *Model) { m.list.filter = before; m.list.arrange() },
 	}, before.text)
@@ -158,10 +158,12 @@ func parseLabels(s string) (map[string]*string, error) {
 	for word := range strings.FieldsSeq(s) {
 		k, v, set := strings.Cut(word, "=")
 		if !set {
-			if k, removes := strings.CutSuffix(word, "-"); removes {
-				labels[k] = nil
-				continue
+			k, removes := strings.CutSuffix(word, "-")
+			if !removes {
+				return labels, fault.New(fault.Usage, "label_invalid", "%.40q is neither KEY=VALUE nor KEY-", word)
 			}
+			labels[k] = nil
+			continue
 		}
 		if err := workspace.ValidateLabel(k, v); err != nil {
 			return labels, err

@@ -187,7 +187,12 @@ func (m *Model) status() []string {
 	case m.list.selected() == nil || m.overlaid() || m.inside && !m.split():
 		return []string{""}
 	}
-	return []string{" " + m.theme.faint.paint(render.Fit(render.Escape(m.sentence(m.list.selected())), m.width-2))}
+	text := render.Escape(m.sentence(m.list.selected()))
+	if n := len(m.list.shown); n > m.list.height {
+		place := fmt.Sprintf(" %d of %d", m.list.cursor+1, n)
+		text = cell(text, max(0, m.width-2-len(place)), false) + place
+	}
+	return []string{" " + m.theme.faint.paint(render.Fit(text, m.width-2))}
 }
 
 // sentence is one line about a workspace: what it does, or why it is as it is.
