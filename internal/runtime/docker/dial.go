@@ -142,6 +142,13 @@ func (d *Driver) findAddress(ctx context.Context, r runtime.Ref) (netip.Addr, er
 	return netip.Addr{}, runtime.ErrNotRunning // its network was stopped by hand
 }
 
+// cutOff tells whether a sandbox runs and its network was removed under it: neither a stop nor
+// a start brings that back.
+func cutOff(box container.InspectResponse) bool {
+	_, ok := address(box)
+	return box.State.Running && !ok
+}
+
 // address is where a running sandbox can be reached.
 func address(box container.InspectResponse) (netip.Addr, bool) {
 	if !box.State.Running || box.NetworkSettings == nil {

@@ -102,8 +102,8 @@ func (d *Driver) Examine(s workspace.Spec) error {
 func (d *Driver) keep(ctx context.Context, c runtime.Container, img imageFacts, who identity, in container.InspectResponse) (runtime.Status, bool, error) {
 	fresh := observed(in.State) == runtime.ObservedCreated
 	same := in.Config.Labels[labelSpec] == specHash(c, img.id)
-	_, err := d.inspectSandbox(ctx, sandboxOf(string(in.HostConfig.NetworkMode)))
-	whole := err == nil
+	box, err := d.inspectSandbox(ctx, sandboxOf(string(in.HostConfig.NetworkMode)))
+	whole := err == nil && !cutOff(box)
 	if ignoreMissing(err) != nil {
 		return runtime.Status{}, false, err
 	}
@@ -227,11 +227,12 @@ func (d *Driver) claimSandbox(ctx context.Context) (id string, ip netip.Addr, er
 			continue
 		}
 		in, err := d.inspectSandbox(ctx, id)
-		if err == nil && in.State.Running {
-			ip, _ := address(in)
-			return id, ip, nil
+		if err == nil {
+			if ip, ok := address(in); ok {
+				return id, ip, nil
+			}
 		}
-		d.pool.release(id, false) // stopped or removed by hand; Warm sees to it
+		d.pool.release(id, false) // stopped, cut off or removed by hand; Warm sees to it
 		if ignoreMissing(err) != nil {
 			return "", netip.Addr{}, err
 		}

@@ -60,19 +60,30 @@ func (d *Driver) List(ctx context.Context) ([]runtime.Status, error) {
 }
 
 // apart returns the containers of workspaces, and which sandboxes have a network.
-func apart(d *Driver, every []container.Summary) (workspaces []container.Summary, connected map[string]bool) {
-	connected = map[string]bool{}
+func apart(d *Driver, every []container.Summary) (workspaces []container.Summary, online map[string]bool) {
+	online = map[string]bool{}
 	for _, c := range every {
 		switch {
 		case d.ours(c.Labels, roleWorkspace):
 			workspaces = append(workspaces, c)
-		case d.ours(c.Labels, roleSandbox) && c.State == container.StateRunning && c.NetworkSettings != nil:
-			for _, n := range c.NetworkSettings.Networks {
-				connected[c.ID] = connected[c.ID] || n.IPAddress != ""
-			}
+		case d.ours(c.Labels, roleSandbox):
+			online[c.ID] = connected(c)
 		}
 	}
-	return workspaces, connected
+	return workspaces, online
+}
+
+// connected tells whether a container runs and has a network.
+func connected(c container.Summary) bool {
+	if c.State != container.StateRunning || c.NetworkSettings == nil {
+		return false
+	}
+	for _, n := range c.NetworkSettings.Networks {
+		if n.IPAddress != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // containers lists our containers of every role, running or not.

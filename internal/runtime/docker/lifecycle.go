@@ -45,6 +45,12 @@ func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
 		if err := d.startSandbox(ctx, sandbox); err != nil {
 			return d.orphaned(err)
 		}
+		if box, err = d.inspectSandbox(ctx, sandbox); err != nil {
+			return err
+		}
+	}
+	if cutOff(box) {
+		return lost("the network of the container's sandbox was removed")
 	}
 	err = d.startID(ctx, in.ID)
 	if errors.Is(err, runtime.ErrUnreachable) && ctx.Err() == nil {

@@ -290,3 +290,74 @@ func TestAnEndInTheMiddleOfASpareLeavesNothing(t *testing.T) {
 		})
 	}
 }
+
+// cutBox takes the network from under a sandbox that runs, as `docker network rm` wants it.
+func cutBox(t *testing.T, d *Driver, id string) {
+	t.Helper()
+	box, err := d.inspectSandbox(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, net := engine(t), string(box.HostConfig.NetworkMode)
+	if err := e.NetworkDisconnect(t.Context(), net, id, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.NetworkRemove(t.Context(), net); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestASandboxWhoseNetworkWasRemovedIsNotStartedIn(t *testing.T) {
+	d := newDriver(t)
+	for _, runs := range []bool{true, false} {
+		t.Run(fmt.Sprintf("the sandbox runs: %t", runs), func(t *testing.T) {
+			c := testContainer("cut", "serve", "8080")
+			up(t, d, c)
+			in, err := d.inspect(t.Context(), c.Ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Stop(t.Context(), c.Ref, 0); err != nil {
+				t.Fatal(err)
+			}
+			box := sandboxOf(string(in.HostConfig.NetworkMode))
+			if !runs {
+				if err := d.killSandbox(t.Context(), box); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cutBox(t, d, box)
+			if err := d.Start(t.Context(), c.Ref); !errors.Is(err, runtime.ErrNotFound) {
+				t.Errorf("a start gives %v", err)
+			}
+			if _, err := d.Ensure(t.Context(), c); runs && !errors.Is(err, runtime.ErrNotFound) {
+				t.Errorf("ensure gives %v", err)
+			}
+			c.Generation++
+			up(t, d, c)
+			answers(t, d, c)
+			if err := d.Remove(t.Context(), c.Workspace); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestASpareWhoseNetworkWasRemovedIsNotGivenAway(t *testing.T) {
+	d := newDriver(t, func(c *Config) { c.Spare = 1 })
+	if err := d.warmOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	id := d.pool.pop()
+	d.pool.release(id, true)
+	cutBox(t, d, id)
+	c := testContainer("new", "serve", "8080")
+	up(t, d, c)
+	answers(t, d, c)
+	if err := d.warmOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.inspectSandbox(t.Context(), id); !errors.Is(err, runtime.ErrNotFound) {
+		t.Errorf("the sandbox without a network stays: %v", err)
+	}
+}

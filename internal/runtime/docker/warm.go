@@ -140,7 +140,7 @@ func (d *Driver) discover(ctx context.Context) (running, stopped []string, all [
 	found := map[string]unnamed{}
 	for _, c := range all {
 		if d.ours(c.Labels, roleSandbox) {
-			found[c.ID] = unnamed{name: summaryName(c), runs: c.State == container.StateRunning}
+			found[c.ID] = unnamed{name: summaryName(c), runs: connected(c)}
 		}
 	}
 	for _, c := range all {
@@ -153,11 +153,11 @@ func (d *Driver) discover(ctx context.Context) (running, stopped []string, all [
 }
 
 // wakeOrRemove starts free sandboxes that an engine's restart has stopped, as many
-// as are wanted, and removes the others.
+// as are wanted, and removes the others, those too whose network was removed under them.
 func (d *Driver) wakeOrRemove(ctx context.Context, stopped []string) error {
 	for _, id := range stopped {
 		d.pool.claim(id)
-		if d.pool.count() < d.cfg.Spare && d.startSandbox(ctx, id) == nil {
+		if d.pool.count() < d.cfg.Spare && d.startSandbox(ctx, id) == nil && d.reached(ctx, id) {
 			d.pool.release(id, true)
 			continue
 		}
@@ -168,6 +168,16 @@ func (d *Driver) wakeOrRemove(ctx context.Context, stopped []string) error {
 		}
 	}
 	return nil
+}
+
+// reached tells whether a sandbox runs and has its network.
+func (d *Driver) reached(ctx context.Context, id string) bool {
+	box, err := d.inspectSandbox(ctx, id)
+	if err != nil {
+		return false
+	}
+	_, ok := address(box)
+	return ok
 }
 
 // removeSpare removes one free sandbox.
