@@ -175,6 +175,11 @@ func detailTexts(e event.Event) []string {
 		for _, k := range []string{"from", "to", "trigger"} {
 			delete(rest, k)
 		}
+	case event.ActivityLevel:
+		texts = append(texts, rest["from"]+" to "+rest["to"])
+		for _, k := range []string{"from", "to"} {
+			delete(rest, k)
+		}
 	case event.JobEnded:
 		texts = append(texts, rest["kind"]+" "+rest["state"])
 		for _, k := range []string{"kind", "state", "job"} {
@@ -182,7 +187,9 @@ func detailTexts(e event.Event) []string {
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(rest)) {
-		texts = append(texts, k+"="+render.LocalTime(rest[k]))
+		if rest[k] != "" {
+			texts = append(texts, k+"="+render.LocalTime(rest[k]))
+		}
 	}
 	return texts
 }

@@ -19,7 +19,8 @@ func TestFactsAreWordedForPeople(t *testing.T) {
 		{event.WorkspaceState, map[string]string{"from": "stopping", "to": "stopped", "trigger": "has_stopped"}, "stopping to stopped"},
 		{event.JobEnded, map[string]string{"job": "j2k4mqrz3abcd", "kind": "stop", "state": "failed", "code": "timeout_stop"}, "stop failed, code=timeout_stop"},
 		{event.CommandAccepted, map[string]string{"command": "start"}, "command=start"},
-		{event.ActivityLevel, map[string]string{"stop_at": "2030-01-31T12:00:00.039574961Z", "to": "idle"}, "stop_at=" + time.Date(2030, 1, 31, 12, 0, 0, 0, time.UTC).Local().Format(time.DateTime) + ", to=idle"},
+		{event.ActivityLevel, map[string]string{"stop_at": "2030-01-31T12:00:00.039574961Z", "from": "active", "to": "idle"}, "active to idle, stop_at=" + time.Date(2030, 1, 31, 12, 0, 0, 0, time.UTC).Local().Format(time.DateTime)},
+		{event.WorkspaceCreated, map[string]string{"template": "", "port": "8001"}, "port=8001"},
 		{event.DaemonStarted, nil, ""},
 	} {
 		e := event.Event{Kind: c.kind, Detail: c.detail}

@@ -32,17 +32,18 @@ var exitRows = []exitRow{
 // annotation of a command that adds to EXIT STATUS.
 const exitNote = "exit-note"
 
-// help writes the help of any command. It is the only place where it is laid out.
-func help(cmd *cobra.Command, _ []string) {
-	w := cmd.OutOrStdout()
-	_, _ = io.WriteString(w, helpText(cmd))
+// help writes the help of any command, for the columns of a terminal. It is the only place
+// where it is laid out.
+func (f *Factory) help(cmd *cobra.Command, _ []string) {
+	_, _ = io.WriteString(cmd.OutOrStdout(), helpText(cmd, f.width()))
 }
 
-func helpText(cmd *cobra.Command) string {
+// helpText is for width columns; 0: any. Examples are never broken, since they are copied.
+func helpText(cmd *cobra.Command, width int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", strings.TrimSpace(cmd.Long))
+	fmt.Fprintf(&b, "%s\n", reflow(strings.TrimSpace(cmd.Long), width))
 	if cmd.IsAdditionalHelpTopicCommand() {
-		section(&b, "EXIT STATUS", exitText(cmd))
+		section(&b, "EXIT STATUS", fold(exitText(cmd), width))
 		return b.String()
 	}
 	b.WriteString("\nUSAGE\n")
@@ -54,16 +55,16 @@ func helpText(cmd *cobra.Command) string {
 	if len(cmd.Aliases) > 0 {
 		fmt.Fprintf(&b, "\nALIASES\n  %s\n", strings.Join(cmd.Aliases, ", "))
 	}
-	helpCommands(&b, cmd)
-	section(&b, "FLAGS", cmd.LocalNonPersistentFlags().FlagUsages())
+	helpCommands(&b, cmd, width)
+	section(&b, "FLAGS", fold(cmd.LocalNonPersistentFlags().FlagUsages(), width))
 	if cmd.HasParent() {
-		section(&b, "GLOBAL FLAGS", cmd.InheritedFlags().FlagUsages())
+		section(&b, "GLOBAL FLAGS", fold(cmd.InheritedFlags().FlagUsages(), width))
 	} else {
-		section(&b, "GLOBAL FLAGS", cmd.PersistentFlags().FlagUsages())
+		section(&b, "GLOBAL FLAGS", fold(cmd.PersistentFlags().FlagUsages(), width))
 	}
 	section(&b, "EXAMPLES", cmd.Example)
 	if cmd.Runnable() {
-		section(&b, "EXIT STATUS", exitText(cmd))
+		section(&b, "EXIT STATUS", fold(exitText(cmd), width))
 	}
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(&b, "\nSee `%s COMMAND --help` for a command.\n", cmd.CommandPath())
@@ -89,7 +90,7 @@ func exitText(cmd *cobra.Command) string {
 }
 
 // helpCommands lists the commands below cmd, by group where there are groups.
-func helpCommands(b *strings.Builder, cmd *cobra.Command) {
+func helpCommands(b *strings.Builder, cmd *cobra.Command, width int) {
 	subs := slices.DeleteFunc(slices.Clone(inOrder(cmd)), func(c *cobra.Command) bool { return !c.IsAvailableCommand() })
 	if len(subs) == 0 {
 		return
@@ -105,13 +106,13 @@ func helpCommands(b *strings.Builder, cmd *cobra.Command) {
 				fmt.Fprintf(&t, "  %-*s  %s\n", wide, c.Name(), c.Short)
 			}
 		}
-		return t.String()
+		return fold(t.String(), width)
 	}
 	for _, g := range cmd.Groups() {
 		section(b, strings.ToUpper(g.Title), list(g.ID))
 	}
 	if len(cmd.Groups()) > 0 {
-		fmt.Fprintf(b, "\nMORE HELP\n  wsctl help exit-codes  %s\n", "What the exit statuses mean")
+		section(b, "MORE HELP", fold("  wsctl help exit-codes  What the exit statuses mean", width))
 		return
 	}
 	section(b, "COMMANDS", list(""))

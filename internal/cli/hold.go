@@ -135,6 +135,7 @@ func (f *Factory) listHolds(ctx context.Context, c *client.Client, name string) 
 			return nil
 		}
 		t := f.table("HOLD", "ENDS", "BY", "REASON")
+		t.Loose, t.Spare = []string{"REASON"}, []string{"BY"}
 		for _, h := range why.Holds {
 			end := render.Until(why.Now, h.Until)
 			if h.Session != "" {

@@ -96,6 +96,7 @@ func (f *Factory) writeJobs(out io.Writer, jobs []workspace.Job) error {
 	}
 	now := f.Now()
 	t := f.table("ID", "KIND", "WORKSPACE", "STATE", "ATTEMPT", "AGE", "ERROR")
+	t.Loose, t.Spare = []string{"ERROR", "WORKSPACE"}, []string{"ATTEMPT", "AGE"}
 	for _, j := range jobs {
 		t.Rows = append(t.Rows, []render.Cell{
 			{Text: j.ID},
@@ -212,6 +213,7 @@ func newJobsStatsCmd(f *Factory) *cobra.Command {
 
 func (f *Factory) writeJobStats(out io.Writer, stats api.JobStats) error {
 	t := f.table("KIND", "WAITING", "DELAYED", "ACTIVE", "COMPLETED", "FAILED", "CANCELLED", "RETRIED", "MEAN")
+	t.Spare = []string{"CANCELLED", "RETRIED", "DELAYED"}
 	for _, k := range stats.Kinds {
 		mean := "-"
 		if k.Completed > 0 {

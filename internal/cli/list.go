@@ -115,26 +115,21 @@ func (o *listOptions) nothing() string {
 	return "no workspaces yet; try: wsctl create, or to see how it works: wsctl tour"
 }
 
-// workspaceTable shows how much workspaces are used as well, where that fits width; 0: any.
-// When they stop is left out last.
-func (f *Factory) workspaceTable(ws []api.Brief, width int) *render.Table {
-	if slices.ContainsFunc(ws, func(w api.Brief) bool { return w.Level != "" }) {
-		for _, without := range [][]string{nil, {"LEVEL"}, {"LEVEL", "FROM"}} {
-			if t := f.tableOf(ws, width, without...); t.Fits() {
-				return t
-			}
-		}
-	}
-	return f.tableOf(ws, width, "LEVEL", "STOPS IN")
-}
+// narrow is the width below which names are cut rather than addresses.
+const narrow = 60
 
-// tableOf has all columns but some.
-func (f *Factory) tableOf(ws []api.Brief, width int, without ...string) *render.Table {
+// workspaceTable is for width columns; 0: any. Of what there is no room for, name, state and
+// address stay longest, and before them when a workspace stops.
+func (f *Factory) workspaceTable(ws []api.Brief, width int) *render.Table {
 	now := f.Now()
+	used := slices.ContainsFunc(ws, func(w api.Brief) bool { return w.Level != "" })
 	head := []string{"NAME", "STATE", "LEVEL", "STOPS IN", "URL", "FROM", "AGE", "LABELS"}
-	left := func(i int) bool { return slices.Contains(without, head[i]) }
+	left := func(i int) bool { return !used && (head[i] == "LEVEL" || head[i] == "STOPS IN") }
 	t := f.table()
-	t.Width = width
+	t.Width, t.Loose, t.Spare = width, []string{"LABELS"}, []string{"LEVEL", "FROM", "AGE", "LABELS", "STOPS IN"}
+	if width < narrow {
+		t.Loose = append(t.Loose, "NAME")
+	}
 	for i, title := range head {
 		if !left(i) {
 			t.Header = append(t.Header, title)

@@ -28,6 +28,7 @@ func (f *Factory) listening(ctx context.Context, c *client.Client, name string) 
 			return nil
 		}
 		t := f.table("PORT", "ADDRESS", "PROGRAM", "LABEL", "URL")
+		t.Loose, t.Spare = []string{"LABEL", "PROGRAM"}, []string{"LABEL", "ADDRESS", "PROGRAM"}
 		for _, l := range list.Ports {
 			t.Row(fmt.Sprint(l.Port), l.Address, orDash(l.Process), orDash(l.Label), orDash(l.URL))
 		}

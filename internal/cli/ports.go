@@ -94,6 +94,7 @@ func runPorts(ctx context.Context, f *Factory, o *portsOptions) error {
 func (f *Factory) leases(out io.Writer, list api.PortList) error {
 	if len(list.Leases) > 0 {
 		t := f.table("PORT", "STATE", "WORKSPACE", "INSIDE", "LISTENING", "HOLDER")
+		t.Loose, t.Spare = []string{"WORKSPACE", "HOLDER"}, []string{"INSIDE", "LISTENING"}
 		for _, l := range list.Leases {
 			t.Row(fmt.Sprint(l.Port), l.State, l.Name, zeroIsDash(l.Target), yesNo(l.Bound), l.Holder)
 		}

@@ -135,7 +135,7 @@ is needed. Every command takes --json for scripts.`,
 	f.flags = flags
 	addCommands(root, f, args)
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetHelpFunc(help)
+	root.SetHelpFunc(f.help)
 	root.SetUsageFunc(func(*cobra.Command) error { return nil })
 	root.SetFlagErrorFunc(flagError)
 	return root

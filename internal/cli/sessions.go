@@ -110,6 +110,7 @@ func namesOf(ctx context.Context, c *client.Client) map[string]string {
 func (f *Factory) sessionTable(list []activity.Session, names map[string]string) *render.Table {
 	now := f.Now()
 	t := f.table("SESSION", "WORKSPACE", "KIND", "USER", "FROM", "SINCE", "LAST USED", "QUALITY")
+	t.Loose, t.Spare = []string{"FROM", "WORKSPACE"}, []string{"SINCE", "FROM", "USER", "QUALITY"}
 	for _, s := range list {
 		name, known := names[s.Workspace]
 		if !known {

@@ -58,6 +58,7 @@ func runTerminals(ctx context.Context, f *Factory, name string) error {
 			return nil
 		}
 		t := f.table("TERMINAL", "RUNS", "SIZE", "WRITERS", "VIEWERS", "LAST INPUT")
+		t.Loose, t.Spare = []string{"RUNS"}, []string{"SIZE", "WRITERS", "VIEWERS"}
 		for _, l := range list.Terminals {
 			last := "-"
 			if !l.LastInput.IsZero() {

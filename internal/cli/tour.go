@@ -153,7 +153,9 @@ func (t *tour) step(ctx context.Context, n, of int, s tourStep) error {
 	} else {
 		streams.Out, _ = t.f.terminal.(io.Writer)
 		p := t.f.outPalette()
-		if err := t.f.print("%s %s\n%s %s\n", p.Paint(render.Faint, fmt.Sprintf("%d/%d", n, of)), s.say, p.Paint(render.Faint, "$"), p.Paint(render.Bold, line)); err != nil {
+		number := fmt.Sprintf("%d/%d", n, of)
+		_, said, _ := strings.Cut(reflow(number+" "+s.say, t.f.width()), " ")
+		if err := t.f.print("%s %s\n%s %s\n", p.Paint(render.Faint, number), said, p.Paint(render.Faint, "$"), p.Paint(render.Bold, line)); err != nil {
 			return err
 		}
 		if err := t.f.flush(); err != nil {

@@ -143,13 +143,13 @@ func TestPlainTerminals(t *testing.T) {
 			if status := s.ends(); status != 0 || escape.MatchString(s.String()) != tt.escape || colour.MatchString(s.String()) != tt.colour {
 				t.Errorf("status %d, %q", status, s)
 			}
-			s = onTerminal(t, h, 60, 24, tt.env, "list")
+			s = onTerminal(t, h, 64, 24, tt.env, "list")
 			if status := s.ends(); status != 0 || colour.MatchString(s.String()) != tt.colour {
 				t.Errorf("status %d, %q", status, s)
 			}
 			for _, line := range strings.Split(colour.ReplaceAllString(s.String(), ""), "\r\n") {
-				if n := len([]rune(line)); n > 60 {
-					t.Errorf("a line of %d columns on a terminal of 60: %s", n, line)
+				if n := len([]rune(line)); n > 64 {
+					t.Errorf("a line of %d columns on a terminal of 64: %s", n, line)
 				}
 			}
 			if !strings.Contains(s.String(), "…") {

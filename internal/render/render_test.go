@@ -236,3 +236,20 @@ func TestATableLeavesOutColumnsForWhichThereIsNoRoom(t *testing.T) {
 		}
 	}
 }
+
+func TestLooseColumnsGiveWayBeforeAnyOther(t *testing.T) {
+	for width, want := range map[int]string{
+		80: "NAME          ERROR                            URL\na-name-of-13  it is wrong and wrong and wrong  127.0.0.1:8000\n",
+		52: "NAME          ERROR                   URL\na-name-of-13  it is wrong and wrong…  127.0.0.1:8000\n",
+		42: "NAME          ERROR         URL\na-name-of-13  it is wrong…  127.0.0.1:8000\n",
+		41: "ERROR                      URL\nit is wrong and wrong an…  127.0.0.1:8000\n",
+		28: "ERROR         URL\nit is wrong…  127.0.0.1:8000\n",
+	} {
+		table := Table{Header: []string{"NAME", "ERROR", "URL"}, Width: width, Loose: []string{"ERROR", "NONE"}, Spare: []string{"NAME"}}
+		table.Row("a-name-of-13", "it is wrong and wrong and wrong", "127.0.0.1:8000")
+		var out strings.Builder
+		if err := table.Write(&out); err != nil || out.String() != want {
+			t.Errorf("in %d columns %v\n%swant\n%s", width, err, out.String(), want)
+		}
+	}
+}

@@ -8,10 +8,12 @@ import (
 	"github.com/clipperhouse/displaywidth"
 )
 
-// gap separates columns; narrowest is how far a column may be cut.
+// gap separates columns; narrowest is how far a column may be cut, and loosest how far a
+// loose one is before any other gives way.
 const (
 	gap       = 2
 	narrowest = 6
+	loosest   = 12
 	ellipsis  = "…"
 )
 
@@ -22,14 +24,16 @@ type Cell struct {
 }
 
 // Table is a header and rows of text in columns. With Width > 0 no line is wider
-// than that many terminal columns: first the columns named by Spare are left out, in
-// that order, then the widest are cut, which "…" shows, and what even then has no room
-// is left out from the right.
+// than that many terminal columns: first the columns named by Loose are cut, as far as one
+// still sees what they are about, then those named by Spare are left out, in that order,
+// then the loose are cut further, then the widest, and what even then has no room is left
+// out from the right. "…" shows where text is cut.
 type Table struct {
 	Header  []string
 	Rows    [][]Cell
 	Width   int
-	Spare   []string // titles
+	Loose   []string // titles, in the order in which they give way
+	Spare   []string // titles, likewise
 	Palette Palette
 }
 
@@ -67,7 +71,7 @@ func (t *Table) Write(w io.Writer) error {
 // narrowed is the table with the columns for which there is room.
 func (t *Table) narrowed() *Table {
 	for _, title := range t.Spare {
-		if t.Fits() {
+		if t.fits() {
 			return t
 		}
 		t = t.without(slices.Index(t.Header, title))
@@ -140,6 +144,14 @@ func (t *Table) widths(rows [][]Cell) []int {
 	for _, w := range widths {
 		total += w
 	}
+	for _, least := range []int{loosest, narrowest} {
+		for _, title := range t.Loose {
+			if i := slices.Index(t.Header, title); i >= 0 {
+				cut := max(0, min(total-t.Width, widths[i]-least))
+				widths[i], total = widths[i]-cut, total-cut
+			}
+		}
+	}
 	for ; total > t.Width; total-- {
 		widest := 0
 		for i, w := range widths {
@@ -155,14 +167,20 @@ func (t *Table) widths(rows [][]Cell) []int {
 	return widths
 }
 
-// Fits reports whether Write cuts nothing.
-func (t *Table) Fits() bool {
+func (t *Table) loose(i int) bool { return slices.Contains(t.Loose, t.Header[i]) }
+
+// fits reports whether Write cuts nothing but loose columns.
+func (t *Table) fits() bool {
 	if t.Width <= 0 {
 		return true
 	}
 	total := gap * (len(t.Header) - 1)
 	for i := range t.Header {
-		total += t.natural(i)
+		wide := t.natural(i)
+		if t.loose(i) {
+			wide = min(wide, loosest)
+		}
+		total += wide
 	}
 	return total <= t.Width
 }

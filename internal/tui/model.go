@@ -220,7 +220,7 @@ func (m *Model) settle(n news) {
 		case !ok || !w.State.Settled() || w.Job != "":
 			continue
 		case w.State == workspace.Failed:
-			m.toast = &toast{sign: "✗", text: done(w), hint: "look at its events", bad: true, until: m.now.Add(failureTime)}
+			m.toast = &toast{sign: "✗", text: done(w), hint: "enter shows more, s tries again", bad: true, until: m.now.Add(failureTime)}
 		default:
 			m.say("✓", done(w))
 		}

@@ -18,6 +18,7 @@ func (p *page) overview() {
 	why := p.m.detail.got.Why
 	p.stages()
 	p.life(why)
+	p.ending()
 	p.fact("by name", api.NameURL(p.m.link.Names, w.Name, w.Spec.Port, w.Spec.Port))
 	p.fact("preview", p.m.previewURL(w))
 	p.fact("forwarded", p.forwardText())
@@ -29,7 +30,6 @@ func (p *page) overview() {
 	if w.State == workspace.Running && !w.ReadyAt.IsZero() {
 		p.fact("running", "for "+render.Span(p.m.now.Sub(w.ReadyAt))+", was ready after "+render.Elapsed(w.ReadyAt.Sub(w.StartedAt)))
 	}
-	p.ending()
 	for _, c := range w.Conditions {
 		if c.Type == workspace.Attention && w.Stop != nil && c.Detail == w.Stop.Detail {
 			continue // the end has told it

@@ -155,6 +155,8 @@ func eventText(e event.Event) string {
 		return d["from"] + " → " + d["to"]
 	case event.JobEnded:
 		return d["kind"] + " " + d["state"] + suffix(": ", d["code"])
+	case event.JobRetried:
+		return d["code"] + suffix(", again in ", shortSpan(d["in"]))
 	case event.CommandAccepted, event.CommandDenied:
 		return d["command"] + suffix(": ", d["code"])
 	case event.WorkspaceCondition:
@@ -225,6 +227,29 @@ func (p *page) jobs() {
 		rows = append(rows, texts(render.Ago(p.m.now, j.CreatedAt), string(j.Kind), string(j.State), took, fmt.Sprintf("%d of %d", j.Attempt, j.Attempts), jobError(j)))
 	}
 	p.table([]string{"WHEN", "JOB", "STATE", "TOOK", "ATTEMPT", "ERROR"}, rows, "no job is kept")
+	p.lastFailure()
+}
+
+// lastFailure is the whole of what the table cuts: why the newest job has failed, and what to
+// do about it.
+func (p *page) lastFailure() {
+	all := p.m.detail.got.Jobs
+	if len(all) == 0 || all[len(all)-1].Error == "" {
+		return
+	}
+	j := all[len(all)-1]
+	p.line("")
+	p.painted("error", render.Escape(jobError(j)), p.m.theme.bad)
+	p.fact("hint", j.Hint)
+}
+
+// shortSpan is a duration of a fact as people read it.
+func shortSpan(s string) string {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return s
+	}
+	return render.Elapsed(d)
 }
 
 func jobError(j workspace.Job) string {
