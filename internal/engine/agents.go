@@ -17,6 +17,7 @@ import (
 const (
 	callAgain    = 250 * time.Millisecond // after a connection that failed; doubled up to callAgainMax
 	callAgainMax = time.Minute
+	noAgentMax   = 10 * time.Minute       // as callAgainMax, where there has been no agent in this run
 	reportPause  = 100 * time.Millisecond // between two reports, however fast an agent tells them
 	factPause    = 5 * time.Second        // after a report that became a fact: facts are kept
 	silenceLimit = 10 * time.Second       // without an answer before it is told

@@ -2,11 +2,13 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/agentlink"
 	"github.com/wsctl/wsctl/internal/api"
+	rt "github.com/wsctl/wsctl/internal/runtime"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -193,7 +195,11 @@ func (f *follower) miss(ctx context.Context, err error) {
 		f.engine.log.Warn("cannot record what an agent says", "workspace", f.id, "err", nerr)
 	}
 	f.due = time.Now().Add(f.again)
-	f.again = min(2*f.again, callAgainMax)
+	most := callAgainMax
+	if errors.Is(err, rt.ErrNoAgent) && !f.met {
+		most = noAgentMax
+	}
+	f.again = min(2*f.again, most)
 }
 
 func (f *follower) hangUp() {

@@ -31,6 +31,7 @@ type conn struct {
 	actor  workspace.Actor
 	peer   string
 	queue  *queue
+	pen    sync.Mutex  // held by who writes: the writer, or a ping that finds nobody writing
 	late   *time.Timer // closes the connection in which a write takes too long
 	rate   bucket      // the reader's
 	small  [64]byte    // the reader's: a message that fits makes no garbage
@@ -130,24 +131,49 @@ func (c *conn) write(leave <-chan struct{}) {
 		case <-c.ctx.Done():
 			return
 		}
-		for {
-			f, over := c.queue.take()
-			if over {
-				code, reason := c.queue.goodbye()
-				_ = c.ws.Close(code, reason) // the peer may be gone
-				return
-			}
-			if f == nil {
-				break
-			}
-			if err := c.send(f.data); err != nil {
-				c.hub.log.Debug("a client of the gateway is gone", "err", err)
-				return
-			}
+		if over, err := c.empty(); err != nil {
+			c.hub.log.Debug("a client of the gateway is gone", "err", err)
+			return
+		} else if over {
+			code, reason := c.queue.goodbye()
+			_ = c.ws.Close(code, reason) // the peer may be gone
+			return
 		}
 	}
 }
 
+// empty sends all that waits; over once there will be nothing more.
+func (c *conn) empty() (over bool, err error) {
+	c.pen.Lock()
+	defer c.pen.Unlock()
+	for {
+		f, over := c.queue.take()
+		if f == nil {
+			return over, nil
+		}
+		if err := c.send(f.data); err != nil {
+			return false, err
+		}
+	}
+}
+
+// sendAside sends f without the writer, if nothing waits and nobody writes. To wake the writer
+// costs as much as a ping.
+func (c *conn) sendAside(f *frame) (sent bool) {
+	if !c.pen.TryLock() {
+		return false
+	}
+	defer c.pen.Unlock()
+	if !c.queue.isIdle() {
+		return false
+	}
+	if err := c.send(f.data); err != nil {
+		c.cancel(fmt.Errorf("%w: %w", errPeerGone, err))
+	}
+	return true
+}
+
+// send writes one message; the pen is held.
 func (c *conn) send(data []byte) error {
 	c.late.Reset(c.hub.limits.Write)
 	defer c.late.Stop()
@@ -285,11 +311,10 @@ func (c *conn) leaveAll() {
 	}
 }
 
-// present returns the seats of the connection.
-func (c *conn) present() []*seat {
+// present adds the seats of the connection to list.
+func (c *conn) present(list []*seat) []*seat {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	list := make([]*seat, 0, len(c.seats))
 	for _, s := range c.seats {
 		list = append(list, s)
 	}
@@ -301,7 +326,8 @@ func (c *conn) alive(now time.Time) {
 	c.mu.Lock()
 	c.pulse.heard = now
 	c.mu.Unlock()
-	for _, s := range c.present() {
+	var few [4]*seat
+	for _, s := range c.present(few[:0]) {
 		if s.lease != nil {
 			s.lease.Alive()
 		}
@@ -333,7 +359,7 @@ func (c *conn) watch(s *seat) {
 	c.part(s.room.id)
 	s.leave()
 	c.queue.push(own(api.FrameLeft, s.room.id, "", time.Now(), api.Left{Reason: why}))
-	if why == "kicked" && len(c.present()) == 0 {
+	if why == "kicked" && len(c.present(nil)) == 0 {
 		c.bye(api.CloseKicked, "the session was ended", 0)
 	}
 }

@@ -30,17 +30,23 @@ func (c *conn) tick() {
 
 // ask sends a ping. Whether it was answered is looked at after Limits.Pong.
 func (c *conn) ask() {
-	now := time.Now()
+	if f := c.newPing(time.Now()); f != nil && !c.sendAside(f) {
+		c.queue.give(f)
+	}
+}
+
+// newPing notes that a ping is sent; nil: there is nobody left to ask.
+func (c *conn) newPing(now time.Time) *frame {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over {
-		return
+		return nil
 	}
 	p := &c.pulse
 	p.last = max(p.last+1, now.UnixMilli()) // it tells a late pong from an early one
 	p.asked, p.sent, p.out = p.last, now, true
-	c.queue.give(pingFrame(p.asked, now))
 	c.beat.Reset(c.hub.limits.Pong)
+	return pingFrame(p.asked, now)
 }
 
 // check looks whether the ping was answered. Two that were not end the connection, unless
@@ -71,7 +77,7 @@ func (c *conn) check() {
 	if !missed {
 		return
 	}
-	for _, s := range c.present() {
+	for _, s := range c.present(nil) {
 		if s.lease != nil {
 			c.rated(s, s.lease.Missed())
 		}
@@ -85,7 +91,7 @@ func (c *conn) knock() {
 	if c.ws.Ping(ctx) != nil {
 		return
 	}
-	for _, s := range c.present() {
+	for _, s := range c.present(nil) {
 		if s.lease != nil {
 			s.lease.Alive()
 		}
@@ -104,7 +110,8 @@ func (c *conn) answered(t int64, now time.Time) bool {
 	trip := now.Sub(c.pulse.sent)
 	c.mu.Unlock()
 	worst := activity.Stable
-	for _, s := range c.present() {
+	var few [4]*seat
+	for _, s := range c.present(few[:0]) {
 		if s.lease == nil {
 			continue
 		}

@@ -164,6 +164,13 @@ func (q *queue) size() (frames, bytes int) {
 	return len(q.frames) - q.head, q.bytes
 }
 
+// isIdle reports whether nothing waits, and more may come.
+func (q *queue) isIdle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.head == len(q.frames) && !q.ended
+}
+
 func (q *queue) isEnded() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
