@@ -45,20 +45,10 @@ func (c *Client) Hold(ctx context.Context, ref string, req api.HoldRequest) (h a
 // HoldWhile keeps a workspace running until ctx ends, and at the latest until the hold's
 // own end. It calls held once it does, and returns when the connection is lost.
 func (c *Client) HoldWhile(ctx context.Context, ref string, req api.HoldRequest, held func(activity.Hold)) error {
-	resp, err := c.open(ctx, call{
-		method: http.MethodPost, path: workspacePath(ref, "/holds"), query: url.Values{"follow": {"true"}}, body: req,
-	})
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	for raw, err := range lines(resp.Body) {
-		var h activity.Hold
-		if err == nil {
-			err = decodeLine(raw, &h)
-		}
+	to := call{method: http.MethodPost, path: workspacePath(ref, "/holds"), query: url.Values{"follow": {"true"}}, body: req}
+	for h, err := range stream[activity.Hold](ctx, c, to) {
 		if err != nil {
-			return c.connection(ctx, err)
+			return err
 		}
 		held(h)
 	}

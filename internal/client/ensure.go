@@ -77,11 +77,11 @@ func listening(ctx context.Context, socket string) error {
 func lockStart(ctx context.Context, socket string) (unlock func(), err error) {
 	dir := filepath.Dir(socket)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, folderFault(dir, err)
+		return nil, folderFault("socket", dir, err)
 	}
 	f, err := os.OpenFile(socket+".start", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, folderFault(dir, err)
+		return nil, folderFault("socket", dir, err)
 	}
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -90,7 +90,7 @@ func lockStart(ctx context.Context, socket string) (unlock func(), err error) {
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
 			_ = f.Close()
-			return nil, folderFault(dir, err)
+			return nil, folderFault("socket", dir, err)
 		}
 		if err := pause(ctx, 10*time.Millisecond); err != nil {
 			_ = f.Close()
@@ -99,7 +99,8 @@ func lockStart(ctx context.Context, socket string) (unlock func(), err error) {
 	}
 }
 
-func folderFault(dir string, err error) *fault.Error {
+// folderFault tells that the folder of a setting, of the socket or the state, is of no use.
+func folderFault(setting, dir string, err error) *fault.Error {
 	kind, reason := fault.Unavailable, "cannot be used"
 	switch {
 	case errors.Is(err, os.ErrPermission):
@@ -109,8 +110,11 @@ func folderFault(dir string, err error) *fault.Error {
 	case errors.Is(err, syscall.ENOSPC):
 		kind, reason = fault.StorageFull, "is on a full file system"
 	}
-	return fault.New(kind, "socket_folder", "wsd is not running and the folder %s %s", dir, reason).
-		WithHint("set WSD_SOCKET to a path in a folder of your own").WithCause(err)
+	code, hint := "socket_folder", "set WSD_SOCKET to a path in a folder of your own"
+	if setting == "state_dir" {
+		code, hint = "state_folder", "make it writable, or set WSD_STATE_DIR to a folder of your own"
+	}
+	return fault.New(kind, code, "wsd is not running and the folder %s %s", dir, reason).WithHint("%s", hint).WithCause(err)
 }
 
 // FindDaemon looks for wsd beside the running program, then in PATH.
@@ -177,11 +181,11 @@ func startDaemon(ctx context.Context, o DaemonOptions) error {
 
 func openLog(path string) (f *os.File, begin int64, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, 0, folderFault(filepath.Dir(path), err)
+		return nil, 0, folderFault("state_dir", filepath.Dir(path), err)
 	}
 	f, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, 0, folderFault(filepath.Dir(path), err)
+		return nil, 0, folderFault("state_dir", filepath.Dir(path), err)
 	}
 	if info, err := f.Stat(); err == nil {
 		begin = info.Size()

@@ -183,8 +183,12 @@ func TestEnsureDaemonWithoutAFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := EnsureDaemon(t.Context(), DaemonOptions{Socket: filepath.Join(file, "wsd.sock"), Binary: "/bin/true"})
-	if !fault.Is(err, fault.Unavailable) {
+	if !fault.Is(err, fault.Unavailable) || !fault.HasCode(err, "socket_folder") || !strings.Contains(fault.From(err).Hint, "WSD_SOCKET") {
 		t.Errorf("got %v", err)
+	}
+	_, err = EnsureDaemon(t.Context(), DaemonOptions{Socket: filepath.Join(dir, "wsd.sock"), StateDir: filepath.Join(file, "state"), Binary: "/bin/true"})
+	if !fault.HasCode(err, "state_folder") || !strings.Contains(fault.From(err).Hint, "WSD_STATE_DIR") {
+		t.Errorf("a state folder that cannot be: %v", err)
 	}
 	_, err = EnsureDaemon(t.Context(), DaemonOptions{Socket: filepath.Join(dir, strings.Repeat("x", 120)), Binary: "/bin/true"})
 	if !fault.HasCode(err, "socket_too_long") {

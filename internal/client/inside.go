@@ -40,27 +40,7 @@ func (c *Client) Listening(ctx context.Context, ref string) (list api.ListeningL
 // FollowListening yields the ports now and after each change, until the workspace stops,
 // ctx ends or with one error.
 func (c *Client) FollowListening(ctx context.Context, ref string) iter.Seq2[api.ListeningList, error] {
-	return func(yield func(api.ListeningList, error) bool) {
-		resp, err := c.open(ctx, call{method: http.MethodGet, path: workspacePath(ref, "/listening"), query: url.Values{"follow": {"true"}}})
-		if err != nil {
-			yield(api.ListeningList{}, err)
-			return
-		}
-		defer resp.Body.Close()
-		for raw, err := range lines(resp.Body) {
-			var l api.ListeningList
-			if err == nil {
-				err = decodeLine(raw, &l)
-			}
-			if err != nil {
-				yield(l, c.connection(ctx, err))
-				return
-			}
-			if !yield(l, nil) {
-				return
-			}
-		}
-	}
+	return stream[api.ListeningList](ctx, c, call{method: http.MethodGet, path: workspacePath(ref, "/listening"), query: url.Values{"follow": {"true"}}})
 }
 
 // Tree returns a file or folder of a workspace as a tar archive, whose names and links

@@ -42,23 +42,30 @@ func (c *Client) output(ctx context.Context, ref string, o workspace.LogOptions,
 	if o.Tail >= 0 {
 		q.Set("tail", strconv.Itoa(o.Tail))
 	}
-	return func(yield func(workspace.LogLine, error) bool) {
-		resp, err := c.open(ctx, call{method: http.MethodGet, path: workspacePath(ref, "/logs"), query: q})
+	return stream[workspace.LogLine](ctx, c, call{method: http.MethodGet, path: workspacePath(ref, "/logs"), query: q})
+}
+
+// stream yields what the answer to a call holds, a value a line, until it ends, ctx ends or with
+// one error.
+func stream[T any](ctx context.Context, c *Client, to call) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		resp, err := c.open(ctx, to)
 		if err != nil {
-			yield(workspace.LogLine{}, err)
+			yield(none, err)
 			return
 		}
 		defer resp.Body.Close()
 		for raw, err := range lines(resp.Body) {
-			var l workspace.LogLine
+			var value T
 			if err == nil {
-				err = decodeLine(raw, &l)
+				err = decodeLine(raw, &value)
 			}
 			if err != nil {
-				yield(l, c.connection(ctx, err))
+				yield(none, c.connection(ctx, err))
 				return
 			}
-			if !yield(l, nil) {
+			if !yield(value, nil) {
 				return
 			}
 		}

@@ -98,7 +98,11 @@ func listen(o Options) (net.Listener, error) {
 	if o.Listen != nil {
 		return o.Listen()
 	}
-	return server.Listen(o.Config.Socket)
+	s, err := server.Listen(o.Config.Socket)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // openStore checks the file in a child process and opens it.
@@ -212,6 +216,9 @@ func (p *parts) run(ctx context.Context, o Options) error {
 		start("front door", func(ctx context.Context) error { return p.front.Run(ctx, house{p.engine}, names) })
 	}
 	start("server", func(ctx context.Context) error { return p.server.Serve(ctx, p.listen) })
+	if s, ok := p.listen.(*server.Socket); ok {
+		start("watch of the socket", func(ctx context.Context) error { return s.Watch(ctx, p.restored) })
+	}
 	p.kept.sweep()
 	p.log.Info("wsd answers", "socket", o.Config.Socket, "version", o.Version, "pid", os.Getpid())
 	if _, err := sd.SdNotify(false, sd.SdNotifyReady); err != nil {
@@ -228,6 +235,15 @@ func (p *parts) run(ctx context.Context, o Options) error {
 	}
 	p.log.Info("wsd has ended")
 	return nil
+}
+
+// restored tells that the socket was removed and is there again, or why it is not.
+func (p *parts) restored(err error) {
+	if err != nil {
+		p.log.Error("nobody can reach wsd", "err", err)
+		return
+	}
+	p.log.Warn("the socket was removed by somebody, and is there again", "socket", p.listen.Addr())
 }
 
 // checkTime bounds the check of the store before it is opened.

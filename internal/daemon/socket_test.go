@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/client"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/wstest"
 )
@@ -106,6 +107,37 @@ func TestSocketOfAKilledDaemonIsReplaced(t *testing.T) {
 		t.Fatalf("the killed daemon left %v, %v", info, err)
 	}
 	p.Start()
+}
+
+func TestASocketThatIsRemovedIsMadeAnew(t *testing.T) {
+	p := memoryProcess(t)
+	p.Start()
+	before, err := p.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, remove := range map[string]func() error{
+		"the socket": func() error { return os.Remove(p.Socket) },
+		"its folder": func() error { return os.RemoveAll(filepath.Dir(p.Socket)) },
+	} {
+		if err := remove(); err != nil {
+			t.Fatal(err)
+		}
+		wstest.Until(t, 30*time.Second, "wsd is reached after the end of "+what, func(ctx context.Context) bool {
+			if _, err := os.Lstat(p.Socket); err != nil {
+				return false
+			}
+			s, err := client.New(client.Options{Socket: p.Socket}).Status(ctx) // over a connection of its own
+			return err == nil && s.PID == before.PID
+		})
+		if info, err := os.Lstat(p.Socket); err != nil || info.Mode() != fs.ModeSocket|0o600 {
+			t.Errorf("the new socket is %v, %v", info, err)
+		}
+	}
+	p.Terminate()
+	if _, err := os.Lstat(p.Socket); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after the end the socket is still there: %v", err)
+	}
 }
 
 func TestWhatIsNoSocketOfOursIsRefusedAndLeftAlone(t *testing.T) {

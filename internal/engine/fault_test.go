@@ -2,6 +2,9 @@ package engine
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +42,29 @@ func TestEngineAwayReadsAnswerAndWritesWait(t *testing.T) {
 					t.Fatal("the return is not noticed within 30 s")
 				}
 				r.want("other", workspace.Running)
+			})
+		})
+	}
+}
+
+func TestADiskThatTakesNothingIsNoErrorOfWsd(t *testing.T) {
+	for what, row := range map[string]struct {
+		err  syscall.Errno
+		code string
+	}{
+		"read-only": {syscall.EROFS, "storage_readonly"}, "full": {syscall.ENOSPC, "storage_full"}, "something else": {syscall.EIO, "internal"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			inBubble(t, func(r *rig) {
+				err := fmt.Errorf("cannot make a folder for the agent: %w", &fs.PathError{Op: "mkdirat", Path: "demo-1", Err: row.err})
+				r.box.SetFaults(memory.Faults{Script: []memory.Fault{{Op: memory.OpEnsure, Err: err}}})
+				w := r.begin("demo")
+				time.Sleep(time.Hour)
+				r.settle()
+				r.want("demo", workspace.Failed)
+				if j, err := r.Job(r.t.Context(), root, w.Job); err != nil || j.Code != row.code {
+					t.Errorf("the job failed with %+v, %v", j, err)
+				}
 			})
 		})
 	}

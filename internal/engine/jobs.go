@@ -9,6 +9,7 @@ import (
 	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/fault"
 	rt "github.com/wsctl/wsctl/internal/runtime"
+	"github.com/wsctl/wsctl/internal/store"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -221,9 +222,20 @@ func (e *Engine) finish(t *turn, b *work, cause error) error {
 		if err := t.CountRetry(j.Kind); err != nil {
 			return err
 		}
-		return e.delay(t, &w, j, e.backoff(j.Attempt), fault.From(cause))
+		return e.delay(t, &w, j, e.backoff(j.Attempt), worded(cause))
 	}
-	return e.giveUp(t, &w, j, fault.From(cause))
+	return e.giveUp(t, &w, j, worded(cause))
+}
+
+// worded is why an attempt failed, for people. Drivers keep files beside the store too, where
+// a full or a read-only disk is no fault of wsd's.
+func worded(cause error) *fault.Error {
+	if _, is := errors.AsType[*fault.Error](cause); !is {
+		if f := store.Refused(cause); f != nil {
+			return f
+		}
+	}
+	return fault.From(cause)
 }
 
 // worthRetry reports whether the same attempt may succeed later.

@@ -25,7 +25,15 @@ const maxSocketPath = 107
 // the path is replaced if it is a socket of ours; anything else there is refused and
 // left alone. The caller holds the store's lock, so no other daemon of the same state
 // can be doing this.
-func Listen(path string) (net.Listener, error) {
+func Listen(path string) (*Socket, error) {
+	ln, err := listen(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Socket{path: path, ln: ln}, nil
+}
+
+func listen(path string) (*net.UnixListener, error) {
 	if err := checkSocketPath(path); err != nil {
 		return nil, err
 	}
@@ -53,7 +61,7 @@ func Listen(path string) (net.Listener, error) {
 // bind listens on path. The mode is set on the socket before it gets a name (the
 // kernel takes it for the file, less the umask), so there is no moment in which
 // others could connect.
-func bind(path string) (net.Listener, error) {
+func bind(path string) (*net.UnixListener, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var chmodErr error
 		if err := raw.Control(func(fd uintptr) { chmodErr = unix.Fchmod(int(fd), 0o600) }); err != nil {
@@ -61,7 +69,11 @@ func bind(path string) (net.Listener, error) {
 		}
 		return chmodErr
 	}}
-	return lc.Listen(context.Background(), "unix", path) // does not block
+	ln, err := lc.Listen(context.Background(), "unix", path) // does not block
+	if err != nil {
+		return nil, err
+	}
+	return ln.(*net.UnixListener), nil //nolint:forcetypeassert // what net promises of "unix"
 }
 
 func socketFault(code, format string, args ...any) *fault.Error {

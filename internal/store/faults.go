@@ -53,6 +53,10 @@ func openFault(path string, err error) error {
 	return fileFault(err, "open %s", path)
 }
 
+// Refused explains an operation on a file beside the store that was refused for lack of space,
+// or because nothing may be written; it is nil for anything else.
+func Refused(err error) *fault.Error { return spaceFault(err) }
+
 // spaceFault explains a call that was refused as a whole for lack of space, or
 // because nothing may be written; it is nil for anything else.
 func spaceFault(err error) *fault.Error {
@@ -64,7 +68,8 @@ func spaceFault(err error) *fault.Error {
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT), errors.Is(err, unix.EFBIG):
 		return storageFull(err)
 	case errors.Is(err, unix.EROFS):
-		return fault.New(fault.Unavailable, "storage_readonly", "the daemon's state is on a file system that cannot be written").WithCause(err)
+		return fault.New(fault.Unavailable, "storage_readonly", "the daemon's state is on a file system that cannot be written").
+			WithHint("make it writable again; a disk that fails is made read-only by the system, see `dmesg`").WithCause(err)
 	}
 	return nil
 }

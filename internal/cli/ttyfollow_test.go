@@ -1,0 +1,166 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+func TestInterruptOnlyStopsWatching(t *testing.T) {
+	h := testHost(t)
+	h.must(t, "create", "demo")
+	s := onTerminal(t, h, 80, 24, nil, "wait", "demo", "--for", "stopped")
+	s.shows("waiting for demo to be stopped")
+	s.types("\x03")
+	if status := s.ends(); status != 130 {
+		t.Errorf("status %d, want 130: %q", status, s)
+	}
+	if got := h.must(t, "list", "-q", "--state", "running"); got != "demo\n" {
+		t.Errorf("after Ctrl-C these run: %q", got)
+	}
+}
+
+func TestSizesFollowTheWindow(t *testing.T) {
+	master, terminal, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer terminal.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	got := sizes(ctx, terminal)
+	if err := pty.Setsize(master, &pty.Winsize{Cols: 132, Rows: 43}); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGWINCH); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case s := <-got:
+		if s != [2]uint16{132, 43} {
+			t.Errorf("got %v", s)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the new size was never told")
+	}
+}
+
+// TestStreamsFollow starts every stream that goes on, lets things happen, and
+// interrupts them.
+func TestStreamsFollow(t *testing.T) {
+	h := testHost(t)
+	h.must(t, "create", "demo")
+	tests := []struct {
+		name string
+		args []string
+		want string // a member that the last line has after something happened
+	}{
+		{"events", []string{"events", "-f", "--after", "0", "--json"}, `"kind":"workspace.state".*"to":"paused"`},
+		{"the list", []string{"list", "--watch", "--json"}, `"state":"paused"`},
+		{"one workspace", []string{"show", "demo", "--watch", "--json"}, `"state":"paused"`},
+		{"why", []string{"why", "demo", "-w", "--json"}, `"state":"paused"`},
+		{"sessions", []string{"sessions", "--watch", "--json"}, `"sessions":\[\]`},
+		{"jobs", []string{"jobs", "ls", "--watch", "--json"}, `"kind":"delete","workspace":"[^"]*","name":"second"`},
+		{"leased ports", []string{"ports", "--watch", "--json"}, `"name":"second"`},
+		{"the log", []string{"logs", "demo", "-f", "--json"}, `"text":`},
+		{"stats", []string{"stats", "-f", "--json"}, `"samples":\[\{"workspace":"demo"`},
+		{"wsd's log", []string{"daemon", "logs", "-f", "--json"}, `"text":`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cmd := h.command(tt.args...)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Stderr = os.Stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = cmd.Process.Kill() })
+			found := make(chan bool, 1)
+			go func() { found <- finds(t, out, tt.want) }()
+			// What happens before the stream has begun is not told, so it happens again.
+			for limit, told := time.Now().Add(30*time.Second), false; !told; {
+				h.must(t, "pause", "demo")
+				h.must(t, "resume", "demo")
+				h.must(t, "create", "second", "--stopped")
+				h.must(t, "delete", "second")
+				select {
+				case told = <-found:
+					if !told {
+						t.Fatalf("the stream ended without %s", tt.want)
+					}
+				default:
+					if time.Now().After(limit) {
+						t.Fatalf("the stream never said %s", tt.want)
+					}
+				}
+			}
+			_ = cmd.Process.Signal(os.Interrupt)
+			_ = cmd.Wait()
+			if status := cmd.ProcessState.ExitCode(); status != 130 {
+				t.Errorf("status %d, want 130", status)
+			}
+		})
+	}
+}
+
+// On a terminal a picture that is watched stands at one place, fits, and its notes too.
+func TestAWatchedListIsDrawnInPlace(t *testing.T) {
+	h := testHost(t)
+	s := onTerminal(t, h, 90, 8, nil, "list", "--watch")
+	s.shows("no workspaces yet")
+	for i := range 9 {
+		h.must(t, "create", fmt.Sprintf("w%d", i), "--stopped")
+	}
+	s.shows("(?s)\x1b\\[H.*NAME.*… 4 more lines") // 10 lines on 8, of which one says so and one is the cursor's
+	s.types("\x03")
+	if status := s.ends(); status != 130 {
+		t.Errorf("status %d, want 130", status)
+	}
+}
+
+func TestTheStatusOfWsdIsWatched(t *testing.T) {
+	h := testHost(t)
+	s := onTerminal(t, h, 100, 20, nil, "daemon", "status", "--watch")
+	s.shows("wsd does not answer")
+	h.must(t, "create", "w", "--stopped")
+	s.shows(`(?s)process \d+, up.*stopped\S* +1`)
+	h.stop()
+	s.shows(`(?s)process.*wsd does not answer`)
+	h.must(t, "list")
+	s.shows(`(?s)process.*wsd does not answer.*process \d+, up`)
+	s.types("\x03")
+	if status := s.ends(); status != 130 {
+		t.Errorf("status %d, want 130", status)
+	}
+}
+
+// finds reads lines of JSON until one matches, and goes on reading in the background
+// so that the writer does not block.
+func finds(t *testing.T, r io.Reader, pattern string) bool {
+	re := regexp.MustCompile(pattern)
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if !json.Valid(lines.Bytes()) {
+			t.Errorf("not one object a line: %s", lines.Text())
+		}
+		if re.MatchString(lines.Text()) {
+			go func() { _, _ = io.Copy(io.Discard, r) }()
+			return true
+		}
+	}
+	return false
+}
