@@ -30,8 +30,8 @@ func TestReadsNeverWriteActivity(t *testing.T) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", d.Config.Socket)
 	}}}
 	defer hc.CloseIdleConnections()
-	look := func(path string) string {
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond) // streams go on
+	read := func(path string, within time.Duration) string {
+		ctx, cancel := context.WithTimeout(t.Context(), within)
 		defer cancel()
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://wsd"+path, nil)
 		if err != nil {
@@ -45,12 +45,13 @@ func TestReadsNeverWriteActivity(t *testing.T) {
 		line, _ := bufio.NewReader(res.Body).ReadString(0)
 		return line
 	}
+	look := func(path string) string { return read(path, 300*time.Millisecond) } // streams go on
 	state := func() (y api.Why, seq uint64) {
 		var s api.Status
-		if err := json.Unmarshal([]byte(look("/v1/workspaces/demo/why")), &y); err != nil {
+		if err := json.Unmarshal([]byte(read("/v1/workspaces/demo/why", patience)), &y); err != nil {
 			t.Fatal(err)
 		}
-		if err := json.Unmarshal([]byte(look("/v1/status")), &s); err != nil {
+		if err := json.Unmarshal([]byte(read("/v1/status", patience)), &s); err != nil {
 			t.Fatal(err)
 		}
 		y.Now = time.Time{}
@@ -65,7 +66,7 @@ func TestReadsNeverWriteActivity(t *testing.T) {
 	var doc struct {
 		Paths map[string]map[string]json.RawMessage `json:"paths"`
 	}
-	if err := json.Unmarshal([]byte(look("/v1/openapi.json")), &doc); err != nil {
+	if err := json.Unmarshal([]byte(read("/v1/openapi.json", patience)), &doc); err != nil {
 		t.Fatal(err)
 	}
 	walked := 0
