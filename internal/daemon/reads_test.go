@@ -48,10 +48,10 @@ func TestReadsNeverWriteActivity(t *testing.T) {
 	look := func(path string) string { return read(path, 300*time.Millisecond) } // streams go on
 	state := func() (y api.Why, seq uint64) {
 		var s api.Status
-		if err := json.Unmarshal([]byte(read("/v1/workspaces/demo/why", patience)), &y); err != nil {
+		if err := json.Unmarshal([]byte(read("/v1/workspaces/demo/why", time.Minute)), &y); err != nil {
 			t.Fatal(err)
 		}
-		if err := json.Unmarshal([]byte(read("/v1/status", patience)), &s); err != nil {
+		if err := json.Unmarshal([]byte(read("/v1/status", time.Minute)), &s); err != nil {
 			t.Fatal(err)
 		}
 		y.Now = time.Time{}
@@ -66,7 +66,7 @@ func TestReadsNeverWriteActivity(t *testing.T) {
 	var doc struct {
 		Paths map[string]map[string]json.RawMessage `json:"paths"`
 	}
-	if err := json.Unmarshal([]byte(read("/v1/openapi.json", patience)), &doc); err != nil {
+	if err := json.Unmarshal([]byte(read("/v1/openapi.json", time.Minute)), &doc); err != nil {
 		t.Fatal(err)
 	}
 	walked := 0
