@@ -89,3 +89,40 @@ func TestClientsThatComeTogetherAreAskedApart(t *testing.T) {
 		}
 	}
 }
+
+// Rounds are what asks quiet clients: each of them again and again, and each in its time.
+func TestQuietClientsAreAskedInRounds(t *testing.T) {
+	r := newRig(t, Limits{Ping: 4 * time.Second})
+	r.fake.add("one", alice)
+	asked := make(chan time.Duration, 20)
+	for range 3 {
+		p := r.dial(alice)
+		p.join("one", api.Join{})
+		go func() {
+			for last := (time.Time{}); ; {
+				f, err := p.read()
+				if err != nil {
+					return
+				}
+				if f.Type != api.FramePing {
+					continue
+				}
+				if !last.IsZero() {
+					asked <- f.Time.Sub(last)
+				}
+				last = f.Time
+				p.send(api.FramePong, "", of[api.Ping](t, f))
+			}
+		}()
+	}
+	for range 6 {
+		select {
+		case d := <-asked:
+			if d > 5*time.Second { // the second in which it is due may be nearly over
+				t.Errorf("a client is asked again after %v", d)
+			}
+		case <-time.After(patience):
+			t.Fatal("not every client is asked again")
+		}
+	}
+}

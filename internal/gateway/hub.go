@@ -48,6 +48,7 @@ type Hub struct {
 	log     *slog.Logger
 	limits  Limits
 	census  census
+	rounds  rounds
 	ids     atomic.Uint64
 
 	sampler *sampler

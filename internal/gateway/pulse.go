@@ -139,16 +139,25 @@ func (c *conn) pace(q activity.Quality) time.Duration {
 func (c *conn) next(q activity.Quality, trip time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.over && c.beat.Stop() { // else check is about to set it
-		c.pulse.out = false
-		c.beat.Reset(together(time.Now(), max(0, c.pace(q)-trip)))
+	if c.over || !c.beat.Stop() { // check is about to set it
+		return
+	}
+	c.pulse.out = false
+	now := time.Now()
+	if wait := together(now, max(0, c.pace(q)-trip)); wait < patient {
+		c.beat.Reset(wait)
+	} else {
+		c.hub.rounds.add(now.Add(wait), c)
 	}
 }
+
+// patient is what may happen a second sooner.
+const patient = 3 * time.Second
 
 // together moves what is to happen d from now to the next full second, where d is long: what
 // many connections do at the same time costs less than one wake-up for each.
 func together(now time.Time, d time.Duration) time.Duration {
-	if d < 3*time.Second {
+	if d < patient {
 		return d
 	}
 	return d.Truncate(time.Second) - now.Sub(now.Truncate(time.Second))

@@ -157,7 +157,7 @@ func TestAClientThatIsKilledAgainAndAgainHasNoGapAndNoDuplicate(t *testing.T) {
 // No time is judged here: the others get every frame in order while the one that reads
 // nothing stands still, its queue never holds more than its limits, and it is closed.
 func TestAReaderThatNeverReadsCostsItsQueueAndHoldsUpNobody(t *testing.T) {
-	limits := Limits{QueueFrames: 64, QueueBytes: 1 << 20, Write: time.Minute} // it begins to read late
+	limits := Limits{QueueFrames: 64, QueueBytes: 1 << 20, Write: time.Minute, Ping: time.Hour} // it begins to read late
 	r := newRig(t, limits)
 	w := r.fake.add("one", alice)
 	lazy := r.dial(alice)
