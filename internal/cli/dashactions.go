@@ -126,5 +126,5 @@ func (s *dashSource) show(ctx context.Context, url, key string) error {
 		return nil
 	}
 	return fault.New(fault.Unsupported, "no_browser", "no browser can be opened from here").
-		WithHint("open %s yourself, or press %s to copy an address", url, key)
+		WithHint("open %s yourself; %s copies its address", url, key)
 }

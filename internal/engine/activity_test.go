@@ -225,6 +225,9 @@ func TestLevelsAreFacts(t *testing.T) {
 		}
 		l.Engage(activity.Input, "x")
 		r.pass(time.Second)
+		if next := r.why("demo").Next; len(next) == 0 || next[0].Why != "nobody has used it for 2 min then" {
+			r.t.Errorf("next: %+v", next)
+		}
 		l.Close()
 		r.pass(31 * time.Second)
 		var steps []string

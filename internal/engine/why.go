@@ -65,7 +65,7 @@ func (e *Engine) ahead(p activity.Policy, r activity.Record, v activity.Verdict,
 	quiet := r.Facts.Disconnected.Add(p.Grace)
 	if connected || !r.Facts.Disconnected.IsZero() {
 		if at := used.Add(p.Active); connected || at.Before(quiet) {
-			add(at, string(activity.Idle), "nobody has used it for %s then", p.Active)
+			add(at, string(activity.Idle), "nobody has used it for %s then", spoken(p.Active))
 			if e.cfg.Activity.Throttle > 0 {
 				add(at, "throttle", "it is idle then and gets %g cores", e.cfg.Activity.Throttle)
 			}

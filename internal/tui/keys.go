@@ -77,6 +77,8 @@ func (m *Model) hindrance(key string) string {
 		return "no workspace is chosen"
 	case m.list.marks() > 0 && strings.Contains("xuvyYXFm", key):
 		return "it is for one workspace and " + strconv.Itoa(m.list.marks()) + " are marked"
+	case key == "H":
+		return "no hold of it is seen; 1 shows those that there are"
 	case m.link.Names == "" && strings.Contains("vY", key):
 		return "workspaces are not served by name"
 	case m.list.marks() == 0 && strings.Contains("strpPxXFeh", key):

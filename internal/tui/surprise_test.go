@@ -9,6 +9,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -51,6 +52,7 @@ func TestAKeyThatDoesNothingNowSaysWhy(t *testing.T) {
 		"no wsd":        {func(d *driver) { d.world.tell(Change{Link: &Link{Engine: true}}); d.shows("wsd is away").keys("t") }, "not now: stop, because wsd is away"},
 		"no engine":     {func(d *driver) { d.world.tell(Change{Link: &Link{Daemon: true}}); d.shows("engine is away").keys("n") }, "not now: create a workspace, because the engine is away"},
 		"no workspaces": {func(d *driver) { d.snapshot().keys("d") }, "not now: delete, with all files, because no workspace is chosen"},
+		"no hold":       {func(d *driver) { d.keys("H") }, "not now: end its newest hold, because no hold of it is seen; 1 shows those that there are"},
 		"no reason":     {func(d *driver) { d.keys("U") }, "not now: stop forwarding"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -178,5 +180,23 @@ func TestTheNewestFailureOfAJobIsToldWhole(t *testing.T) {
 	d.snapshot(some()...).keys("6").shows("did not answer").shows("hint        look whether this machine is online")
 	if s := strings.Join(strings.Fields(d.View()), " "); !strings.Contains(s, failed.Error+" [registry_unreachable]") {
 		t.Errorf("the error is cut:\n%s", d.View())
+	}
+}
+
+func TestToastsHaveAnotherLineWhereThereIsRoom(t *testing.T) {
+	long := strings.Repeat("word ", 25) + "end"
+	for _, c := range []struct {
+		rows  int
+		whole bool
+	}{{24, true}, {12, false}} {
+		d := drive(t, 80, c.rows).snapshot(some()...)
+		d.fail("", fault.New(fault.Conflict, "long", "%s", long).WithHint("%s", long))
+		if n := strings.Count(strings.Join(strings.Fields(d.View()), " "), long); (n == 2) != c.whole || !c.whole && !strings.Contains(d.View(), "…") {
+			t.Errorf("%d lines tell it whole %d times:\n%s", c.rows, n, d.View())
+		}
+		fits(t, d.View(), 80, c.rows)
+	}
+	if got := fewLines(strings.Repeat("x", 50), 10, 2); len(got) != 2 || plainWidth(got[1]) > 10 || !strings.HasSuffix(got[1], "…") {
+		t.Errorf("%q", got)
 	}
 }

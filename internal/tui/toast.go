@@ -2,6 +2,7 @@ package tui
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/fault"
@@ -13,6 +14,9 @@ const (
 	toastTime   = 6 * time.Second
 	failureTime = 20 * time.Second
 )
+
+// tallToast is from how many lines a toast may have two of each of its sentences.
+const tallToast = 16
 
 // toast is one line about what a person has asked for.
 type toast struct {
@@ -48,9 +52,33 @@ func (m *Model) toastLines(width int) []string {
 	case t.sign == "›":
 		colour = m.theme.accent
 	}
-	lines := []string{" " + colour.paint(t.sign) + " " + render.Fit(render.Escape(t.text), max(0, width-3))}
+	most := 1
+	if m.height >= tallToast {
+		most = 2
+	}
+	var lines []string
+	for i, part := range fewLines(t.text, width-3, most) {
+		sign := " "
+		if i == 0 {
+			sign = colour.paint(t.sign)
+		}
+		lines = append(lines, " "+sign+" "+part)
+	}
 	if t.hint != "" && m.height > 8 {
-		lines = append(lines, "   "+m.theme.faint.paint(render.Fit(render.Escape(t.hint), max(0, width-3))))
+		for _, part := range fewLines(t.hint, width-3, most) {
+			lines = append(lines, "   "+m.theme.faint.paint(part))
+		}
+	}
+	return lines
+}
+
+// fewLines breaks a text into at most so many lines; "…" ends the last where there is more.
+func fewLines(text string, width, most int) []string {
+	width = max(1, width)
+	lines := broken(render.Escape(text), width)
+	if len(lines) > most {
+		rest := strings.Join(lines[most-1:], " ")
+		lines = append(lines[:most-1], render.Fit(rest, width))
 	}
 	return lines
 }
