@@ -293,20 +293,25 @@ purge_state() {
 	state=$(printf '%s' "$status" | tr -d '\n' | grep -o '"state_dir": *"[^"]*"' | sed 's/.*: *"\(.*\)"/\1/')
 }
 
-# sweep removes what wsd keeps ready at the engine: spare networks.
+# sweep removes what wsd keeps at the engine for itself: spare networks, and images. What somebody has
+# run from such an image, or built upon it, has the same label and another role or name: it is left alone.
 sweep() {
 	[ -r "$state/instance" ] || return 0
 	label="label=wsd.instance=$(cat "$state/instance")"
 	if ! have docker; then
-		note "spare networks of wsd are left at the engine; they carry the $label"
+		note "spare networks and images of wsd are left at the engine; they carry the $label"
 		return
 	fi
-	# shellcheck disable=SC2046 # ids are words
+	# shellcheck disable=SC2046 # ids and names are words
 	{
-		set -- $(docker ps -aq --filter "$label")
-		[ $# = 0 ] || run docker rm -f "$@" >/dev/null
+		for role in workspace sandbox writer; do
+			set -- $(docker ps -aq --filter "$label" --filter "label=wsd.role=$role")
+			[ $# = 0 ] || run docker rm -f "$@" >/dev/null
+		done
 		set -- $(docker network ls -q --filter "$label")
 		[ $# = 0 ] || run docker network rm "$@" >/dev/null
+		set -- $(docker image ls --filter "$label" --format '{{.Repository}}:{{.Tag}}' | grep -E '^wsd(-build)?:[^<]')
+		[ $# = 0 ] || run docker rmi "$@" >/dev/null || note "images of wsd that something else uses are left at the engine"
 	}
 }
 

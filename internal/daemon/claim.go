@@ -104,6 +104,7 @@ func newDriver(o Options, instance string) (rt.Driver, error) {
 	return docker.New(docker.Config{
 		Host: o.Config.Docker.Host, Instance: instance, Agent: binary, Agents: filepath.Join(o.Config.StateDir, "agent"),
 		Sockets: filepath.Join(o.Config.StateDir, "run"), Users: filepath.Join(o.Config.StateDir, "users"),
+		Builds:  filepath.Join(o.Config.StateDir, "builds"),
 		Private: []string{o.Config.StateDir}, Subnets: subnets,
 		Applets: agent.Applets(), Spare: o.Config.Docker.Spare, Keep: o.Config.Docker.Keep, Log: o.Log,
 	})

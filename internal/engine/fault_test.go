@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
+	rt "github.com/wsctl/wsctl/internal/runtime"
 	"github.com/wsctl/wsctl/internal/runtime/memory"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -44,6 +46,21 @@ func TestEngineAwayReadsAnswerAndWritesWait(t *testing.T) {
 				r.want("other", workspace.Running)
 			})
 		})
+	}
+}
+
+func TestAnEndFromOutsideSaysNoMoreThanIsKnown(t *testing.T) {
+	for what, row := range map[string]struct {
+		seen seen
+		want string
+	}{
+		"a signal through the engine":       {seen{byHand: true, status: rt.Status{ExitCode: 137}}, "with the engine's own tools"},
+		"a stop through the engine":         {seen{byHand: true, status: rt.Status{ExitCode: 0}}, "with the engine's own tools"},
+		"a signal of which nobody has told": {seen{status: rt.Status{ExitCode: 137}}, "a signal from outside"},
+	} {
+		if got := classify(row.seen); got.Reason != workspace.StoppedOutside || !strings.Contains(got.Detail, row.want) {
+			t.Errorf("%s: %+v", what, got)
+		}
 	}
 }
 

@@ -251,8 +251,10 @@ func classify(s seen) workspace.Stop {
 		return workspace.Stop{Reason: workspace.StoppedByOOM, Detail: "the kernel ended its main process: it used more memory than its limit"}
 	case s.gap && (bySignal || code == 0):
 		return workspace.Stop{Reason: workspace.StoppedInterrupt, Detail: interruptDetail}
-	case s.byHand || bySignal:
+	case s.byHand:
 		return workspace.Stop{Reason: workspace.StoppedOutside, Detail: "it was stopped with the engine's own tools"}
+	case bySignal:
+		return workspace.Stop{Reason: workspace.StoppedOutside, Detail: "a signal from outside ended its main process"}
 	case code == 0:
 		return workspace.Stop{Reason: workspace.StoppedItself, Detail: "its main process ended"}
 	}

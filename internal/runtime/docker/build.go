@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -49,6 +48,11 @@ func (d *Driver) Build(ctx context.Context, b runtime.Build, output func(line st
 	if err != nil {
 		return runtime.Image{}, err
 	}
+	steps, err := d.newSteps(before)
+	if err != nil {
+		return runtime.Image{}, err
+	}
+	defer steps.drop(ctx, d)
 	s, err := call(ctx, d.link, quick, "build the image", func(_ context.Context, s *session) (*session, error) { return s, nil })
 	if err != nil {
 		return runtime.Image{}, err
@@ -63,9 +67,8 @@ func (d *Driver) Build(ctx context.Context, b runtime.Build, output func(line st
 		return runtime.Image{}, d.link.fail(ctx, s, "build the image", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	log := buildLog{tell: output}
+	log := buildLog{tell: output, made: steps.add}
 	err = log.read(resp.Body)
-	d.dropSteps(ctx, log.made, before)
 	if err != nil {
 		return runtime.Image{}, d.buildFault(ctx, s, &log, err)
 	}
@@ -106,28 +109,6 @@ func (d *Driver) everyImage(ctx context.Context) ([]image.Summary, error) {
 	return call(ctx, d.link, quick, "list images", func(ctx context.Context, s *session) ([]image.Summary, error) {
 		return s.ImageList(ctx, image.ListOptions{All: true})
 	})
-}
-
-// dropSteps removes what steps have made and nothing is built on, the newest first. No later
-// build would take it over, and it carries no label by which it could be found.
-func (d *Driver) dropSteps(ctx context.Context, made []string, before []image.Summary) {
-	old := make(map[string]bool, len(before))
-	for _, i := range before {
-		old[i.ID] = true
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), slow)
-	defer cancel()
-	for _, id := range slices.Backward(made) {
-		in, err := d.rawImage(ctx, id)
-		if err != nil || old[in.ID] || len(in.RepoTags)+len(in.RepoDigests) > 0 {
-			continue // gone with a later step, or named: the image itself is
-		}
-		// Not by force: the engine refuses what a container or another image needs.
-		_ = do(ctx, d.link, slow, "remove a step", func(ctx context.Context, s *session) error {
-			_, err := s.ImageRemove(ctx, in.ID, image.RemoveOptions{PruneChildren: true})
-			return err
-		})
-	}
 }
 
 // offeredBase is the name that Dockerfiles begin with.
@@ -176,9 +157,9 @@ func badBuild(err error) error {
 // buildLog reads the engine's answer to a build.
 type buildLog struct {
 	tell func(string)
-	step string   // the one that runs: "Step 2/3 : RUN make"
-	part string   // of a line that has not ended, as far as it is told
-	made []string // short ids of the images of steps
+	step string          // the one that runs: "Step 2/3 : RUN make"
+	part string          // of a line that has not ended, as far as it is told
+	made func(id string) // is told the short id of what a step has made; nil: nobody
 }
 
 // madeLine is how the engine tells what a step has made.
@@ -193,8 +174,8 @@ func (l *buildLog) note(line string) {
 	}
 	_, instruction, _ := strings.Cut(l.step, " : ")
 	// FROM makes nothing: its image was there before.
-	if m := madeLine.FindStringSubmatch(line); m != nil && !strings.HasPrefix(strings.ToUpper(instruction), "FROM ") {
-		l.made = append(l.made, m[1])
+	if m := madeLine.FindStringSubmatch(line); l.made != nil && m != nil && !strings.HasPrefix(strings.ToUpper(instruction), "FROM ") {
+		l.made(m[1])
 	}
 }
 

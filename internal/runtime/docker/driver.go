@@ -25,6 +25,7 @@ type Config struct {
 	Agent    string       // absolute path, on the engine's host, of the static wsd binary
 	Sockets  string       // absolute path of a folder for the agents' sockets, used where the engine is local; "": none
 	Agents   string       // folder whose folders hold copies of the agent, Agent among them; unused ones are removed; "": none are
+	Builds   string       // folder for records of builds that are under way; "": none are kept
 	Users    string       // absolute path of a folder for the files that name users, used where the engine is local; "": users get no name
 	Private  []string     // folders of this machine that no workspace may share, such as the daemon's state
 	Subnets  netip.Prefix // IPv4, at most /28; each workspace gets a /28 of it
@@ -56,6 +57,8 @@ type Driver struct {
 
 	agents  agentDirs
 	cleared atomic.Bool                // see clearLeft
+	cleaned atomic.Bool                // see clearSteps
+	life    string                     // names what this life keeps in Config.Builds
 	users   memo[string, identity]     // by image id and name
 	images  memo[string, imageFacts]   // by image id
 	fresh   memo[runtime.Ref, newborn] // containers that Ensure has just made
@@ -96,7 +99,7 @@ func New(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{cfg: cfg, log: cfg.Log, link: l, born: time.Now(), pool: newPool(), nets: subnets{from: cfg.Subnets.Masked()}}
+	d := &Driver{cfg: cfg, log: cfg.Log, link: l, born: time.Now(), life: randomHex(4), pool: newPool(), nets: subnets{from: cfg.Subnets.Masked()}}
 	if l.local {
 		d.agents.parent, d.passwd.dir = cfg.Sockets, cfg.Users
 	}

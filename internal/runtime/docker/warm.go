@@ -55,6 +55,9 @@ func (d *Driver) warmOnce(ctx context.Context) error {
 	if err := d.clearLeft(ctx); err != nil {
 		d.log.Warn("cannot remove what earlier runs have left", "err", err)
 	}
+	if err := d.clearSteps(ctx); err != nil {
+		d.log.Warn("cannot remove what builds of earlier runs have left", "err", err)
+	}
 	if err := d.wakeOrRemove(ctx, stopped); err != nil {
 		return err
 	}
