@@ -9,6 +9,7 @@
 //     methods, each in a file of its own.
 //   - Nothing is polled. Source tells what happens; what happens between two frames is
 //     gathered in a mailbox, so that a thousand changes a second cost one frame.
+//   - Only what has changed is drawn, when it has (screen): where nothing happens nothing runs.
 //   - Everything is bounded: rings for log lines, facts and samples. What does not fit is
 //     dropped, and the dropping is counted and shown.
 //   - Text that came from elsewhere is escaped by render.Escape before it is measured.
