@@ -105,8 +105,10 @@ func TestShellRunsScripts(t *testing.T) {
 		{"a number is free once it is waited for", `sleep 100 & kill %1; wait; sleep 100 & kill %1; wait %1; echo $?`, "143\n", 0},
 		{"a new job is not numbered as one that is left", `true & sleep 100 & wait %1; sleep 100 & kill %2 %3; wait %2; wait %3; echo $?`, "143\n", 0},
 		{"a job is there to be asked for", `sleep 100 & kill -0 %1; echo $?; kill %1; wait %1; kill -0 %1 2>&1; echo $?`, "0\nsh: kill: %1: no such job\n1\n", 0},
-		{"no such job", `kill %1 2>&1; echo $?; wait %1 2>&1; echo $?; kill %name 2>&1; echo $?`,
-			"sh: kill: %1: no such job\n1\nsh: wait: %1: no such job\n127\nsh: kill: %name: no such job\n1\n", 0},
+		{
+			"no such job", `kill %1 2>&1; echo $?; wait %1 2>&1; echo $?; kill %name 2>&1; echo $?`,
+			"sh: kill: %1: no such job\n1\nsh: wait: %1: no such job\n127\nsh: kill: %name: no such job\n1\n", 0,
+		},
 		{"a subshell has jobs of its own", `sleep 100 & (sleep 100 & kill %1; wait %1; echo $?; kill %2 2>&1); kill %1; wait %1; echo $?`, "143\nsh: kill: %2: no such job\n143\n", 0},
 		{"a subshell reaches a job by its name", `sleep 100 & a=$!; (kill $a); wait $a; echo $?`, "143\n", 0},
 		{"names of a subshell's jobs are its own", `sleep 100 & a=$!; x=$(sleep 0.01 & wait; echo in); kill $a; wait $a; echo $x $?`, "in 143\n", 0},

@@ -115,13 +115,13 @@ func TestStatsAreFollowedOfMoreThanOneSubscriptionMeasures(t *testing.T) {
 			t.Fatal(err)
 		}
 		late := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
-		defer late.Stop()
 		lines := bufio.NewScanner(out)
 		lines.Buffer(nil, 1<<20)
 		best := 0
 		for best < all && lines.Scan() {
 			best = max(best, strings.Count(lines.Text(), `"cpus":`))
 		}
+		late.Stop()
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		if best < all {

@@ -71,21 +71,24 @@ func (m *Model) hindrance(key string) string {
 	switch {
 	case !m.link.Daemon:
 		return "wsd is away"
-	case !m.link.Engine && strings.Contains("strpPdn", key):
+	case !m.link.Engine && isOneOf(key, "strpPdn"):
 		return "the engine is away"
 	case r == nil:
 		return "no workspace is chosen"
-	case m.list.marks() > 0 && strings.Contains("xuvyYXFm", key):
+	case m.list.marks() > 0 && isOneOf(key, "xuvyYXFm"):
 		return "it is for one workspace and " + strconv.Itoa(m.list.marks()) + " are marked"
 	case key == "H":
 		return "no hold of it is seen; 1 shows those that there are"
-	case m.link.Names == "" && strings.Contains("vY", key):
+	case m.link.Names == "" && isOneOf(key, "vY"):
 		return "workspaces are not served by name"
-	case m.list.marks() == 0 && strings.Contains("strpPxXFeh", key):
+	case m.list.marks() == 0 && isOneOf(key, "strpPxXFeh"):
 		return r.w.Name + " is " + string(r.w.State)
 	}
 	return ""
 }
+
+// isOneOf reports whether key is a letter of letters.
+func isOneOf(key, letters string) bool { return len(key) == 1 && strings.Contains(letters, key) }
 
 // navigate moves about. In the detail the same keys scroll.
 func (m *Model) navigate(name string) {

@@ -253,7 +253,7 @@ func (m *Model) footer() string {
 func (m *Model) actionKeys() [][2]string {
 	place := func(key string) int {
 		switch {
-		case strings.Contains("?q", key):
+		case isOneOf(key, "?q"):
 			return 2
 		case strings.Contains(seldom, key):
 			return 1

@@ -129,7 +129,9 @@ func detachAll(stmts []*syntax.Stmt) []*syntax.Stmt {
 		st.Redirs, st.Negated = nil, false
 		st.Cmd = &syntax.Block{Stmts: []*syntax.Stmt{
 			assign(jobVar, variable(nextVar)), assign(shellVar, variable(nextVar)),
-			{Cmd: literalCall([]string{"trap", doneTrap, "EXIT"})}, &inner, {Cmd: literalCall([]string{jobCall, "done"})},
+			{Cmd: literalCall([]string{"trap", doneTrap, "EXIT"})},
+			&inner,
+			{Cmd: literalCall([]string{jobCall, "done"})},
 		}}
 		tell := literalCall([]string{jobCall, "started"})
 		tell.Args = append(tell.Args, variable("!"), variable(nextVar))
