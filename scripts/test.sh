@@ -97,8 +97,9 @@ part "format" 60 bash -c formatted
 part "scripts: engine" 90 scripts/engine_test.sh
 part "scripts: install" 120 scripts/install_test.sh
 part "generated files" 120 scripts/generate.sh --check
-# Two packages at a time: the engine is shared, and its tests are the slow ones.
-part "tests" 780 "$go" test -p 2 -timeout 12m ./...
+# Two packages at a time: the engine is shared, and its tests are the slow ones. Those that are
+# marked as parallel mostly wait.
+part "tests" 1080 "$go" test -p 2 -parallel 6 -timeout 17m ./...
 own_daemon
 part "torture (short)" 150 scripts/torture.sh -count "${TORTURE:-6}" -workspaces 6
 part "demo" 120 scripts/demo.sh

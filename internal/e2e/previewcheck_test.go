@@ -53,6 +53,7 @@ func (h *house) check(name string, port int) (found api.PreviewCheck) {
 
 // Real dev servers, as they are and with what goes wrong with them behind a proxy.
 func TestALookFindsWhatIsWrongWithRealDevServers(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h, door := doored(t)
 	h.ordinary("site", "--port", "5173", "--env", "NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt", "--memory", "1g")
 	h.givesFile("site", "preview/servers.mjs", "/tmp/servers.mjs")
@@ -107,6 +108,7 @@ func TestALookFindsWhatIsWrongWithRealDevServers(t *testing.T) {
 // In a real browser, behind the door: a module of webpack's is replaced in place, and what the
 // page holds is kept. A look says that it works while it does.
 func TestHotReplacementOfWebpackKeepsThePage(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h, door := doored(t)
 	w, tab := h.devServer(t, door, "", filepath.Join("preview", "webpack.sh"))
 	load := tab.load()
