@@ -265,7 +265,7 @@ func TestTheDashboardStartsACloneAgainWithTheSSHAgent(t *testing.T) {
 	}
 	d := dash{p.terminal()}
 	d.types("SSH_AUTH_SOCK=" + p.agent + " wsctl dash")
-	d.sees("1 failed").keys("s").sees("late is running") // what is told meanwhile may be gone before anybody looks
+	d.sees("1 failed").keys("s").sees("1 running") // what is told meanwhile may be gone before anybody looks
 	if out := p.ok("exec", "late", "--", "make"); out != "built by make\n" {
 		t.Errorf("make wrote %q", out)
 	}

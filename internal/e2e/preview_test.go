@@ -58,9 +58,7 @@ func TestAPreviewPageShowsASiteInTwoDevices(t *testing.T) {
 	const wrong = `wrong on / {"why":"<b>test</b>"}`
 	tab.wait(shownLog, wrong+"\n"+wrong)
 
-	x, y := tab.middle("iframe")
-	tab.click(x, y)
-	tab.wait(shownPath, "/next")
+	tab.follows("iframe", shownPath, "/next")
 	tab.wait(`document.title.replace(/^\/next [34] lax=1 strict=1 again.*/, "shown")`, "shown") // cookies of every kind come back in the frame
 	tab.wait(`document.querySelectorAll("#log .error").length`, "4")                            // the other device has followed
 	tab.text(`document.querySelector("#back").click()`)
@@ -175,6 +173,20 @@ func (d *devtools) middle(selector string) (x, y int) {
 		d.t.Fatalf("there is no %s", selector)
 	}
 	return x, y
+}
+
+// follows clicks on an element until an expression yields want: a frame on a busy machine may
+// not be drawn yet, and then takes no click.
+func (d *devtools) follows(selector, expression, want string) {
+	d.t.Helper()
+	for end := time.Now().Add(patience); d.text(expression) != want && time.Now().Before(end); {
+		x, y := d.middle(selector)
+		d.click(x, y)
+		for again := time.Now().Add(5 * time.Second); d.text(expression) != want && time.Now().Before(again); {
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	d.wait(expression, want)
 }
 
 // key presses a key that has a character, with nothing in focus.

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/wsctl/wsctl/internal/api"
 )
 
@@ -111,7 +113,10 @@ func TestQuietClientsAreAskedInRounds(t *testing.T) {
 					asked <- f.Time.Sub(last)
 				}
 				last = f.Time
-				p.send(api.FramePong, "", of[api.Ping](t, f))
+				pong := api.Frame{V: 1, Type: api.FramePong, Payload: body(of[api.Ping](t, f))}
+				if p.conn.Write(p.ctx, websocket.MessageText, body(pong)) != nil {
+					return // the test is over
+				}
 			}
 		}()
 	}
