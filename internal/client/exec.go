@@ -35,15 +35,16 @@ type ExecStreams struct {
 // the command does, when ctx ends (which hangs up: wsd then ends the command), or
 // with an error. A Read of s.In that blocks may outlive Exec.
 func (c *Client) Exec(ctx context.Context, ref string, start api.ExecStart, s ExecStreams) (int, error) {
-	return c.session(ctx, workspacePath(ref, "/exec"), start, s)
+	return c.session(ctx, workspacePath(ref, "/exec"), start, &execution{streams: s, ends: true})
 }
 
 // AttachTerminal attaches to a terminal of a workspace, which is started where it sleeps,
 // and returns the exit status of the terminal's command. It ends when that does, when ctx
 // ends (which leaves the terminal as it is), or with an error: a *DetachedError where wsd
-// has ended the look at a terminal that lives on. With start.View s.In has to be nil.
+// has ended the look at a terminal that lives on. With start.View s.In has to be nil. The end
+// of s.In is told to nobody: the shell would take it for the end of its work.
 func (c *Client) AttachTerminal(ctx context.Context, ref, name string, start api.TerminalStart, s ExecStreams) (int, error) {
-	return c.session(ctx, workspacePath(ref, "/terminals/"+url.PathEscape(name)), start, s)
+	return c.session(ctx, workspacePath(ref, "/terminals/"+url.PathEscape(name)), start, &execution{streams: s})
 }
 
 // upgrade opens a WebSocket.
@@ -66,7 +67,7 @@ func (c *Client) upgrade(ctx context.Context, path, protocol string) (*websocket
 }
 
 // session runs one command, or one look at a terminal.
-func (c *Client) session(ctx context.Context, path string, start any, s ExecStreams) (int, error) {
+func (c *Client) session(ctx context.Context, path string, start any, e *execution) (int, error) {
 	conn, err := c.upgrade(ctx, path, api.ExecProtocol)
 	if err != nil {
 		return 0, err
@@ -74,17 +75,17 @@ func (c *Client) session(ctx context.Context, path string, start any, s ExecStre
 	defer conn.CloseNow()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	e := &execution{conn: conn, streams: s}
+	e.conn = conn
 	if err := e.writeText(ctx, start); err != nil {
 		return 0, c.connection(ctx, err)
 	}
-	if s.In != nil {
+	if e.streams.In != nil {
 		go e.sendInput(ctx)
 	}
-	if s.Resize != nil {
+	if e.streams.Resize != nil {
 		go e.sendSizes(ctx)
 	}
-	if s.Signals != nil {
+	if e.streams.Signals != nil {
 		go e.sendSignals(ctx)
 	}
 	code, err := e.receive(ctx)
@@ -96,6 +97,7 @@ func (c *Client) session(ctx context.Context, path string, start any, s ExecStre
 type execution struct {
 	conn    *websocket.Conn
 	streams ExecStreams
+	ends    bool // the end of the input is told
 	mu      sync.Mutex
 }
 
@@ -113,8 +115,8 @@ func (e *execution) writeText(ctx context.Context, v any) error {
 	return e.write(ctx, websocket.MessageText, b)
 }
 
-// sendInput ends with an eof message, also when the input fails: the command must
-// not wait for what cannot come.
+// sendInput ends with an eof message where that is told, also when the input fails: the
+// command must not wait for what cannot come.
 func (e *execution) sendInput(ctx context.Context) {
 	buf := make([]byte, 1+execFrame)
 	buf[0] = api.StreamStdin
@@ -126,7 +128,9 @@ func (e *execution) sendInput(ctx context.Context) {
 			}
 		}
 		if err != nil {
-			_ = e.writeText(ctx, api.ExecControl{Type: "eof"})
+			if e.ends {
+				_ = e.writeText(ctx, api.ExecControl{Type: "eof"})
+			}
 			return
 		}
 	}

@@ -134,3 +134,38 @@ func TestExecReportsClosedOutput(t *testing.T) {
 type closed struct{}
 
 func (closed) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// A person leaves a terminal, or theirs is closed: what runs in it must not take that for the
+// end of its input.
+func TestWhoLeavesATerminalEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said []string
+		c, _ := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{api.ExecProtocol}})
+			if err != nil {
+				return
+			}
+			defer conn.CloseNow()
+			for {
+				_, b, err := conn.Read(r.Context())
+				if err != nil {
+					return
+				}
+				said = append(said, string(b))
+			}
+		}))
+		ctx, leave := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = c.AttachTerminal(ctx, "demo", "main", api.TerminalStart{}, ExecStreams{In: strings.NewReader("ls")})
+		}()
+		synctest.Wait() // the input is over, and everything is said
+		leave()
+		<-done
+		synctest.Wait()
+		if len(said) != 2 || said[1] != "\x00ls" {
+			t.Errorf("after its start the terminal is told %q", said[1:])
+		}
+	})
+}

@@ -44,13 +44,24 @@ func (m *tmux) types(line string) {
 // shows waits until the screen holds text.
 func (m *tmux) shows(text string) {
 	m.h.t.Helper()
+	m.until(text, func(screen string) bool { return strings.Contains(screen, text) })
+}
+
+// prompts waits until a shell inside waits for a command, below all else on the screen.
+func (m *tmux) prompts() {
+	m.h.t.Helper()
+	m.until("$", func(screen string) bool { return strings.HasSuffix(strings.TrimSpace(screen), "$") })
+}
+
+func (m *tmux) until(what string, shown func(screen string) bool) {
+	m.h.t.Helper()
 	var screen string
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if screen = m.do("capture-pane", "-p", "-t", "x"); strings.Contains(screen, text) {
+		if screen = m.do("capture-pane", "-p", "-t", "x"); shown(screen) {
 			return
 		}
 	}
-	m.h.t.Fatalf("the screen never showed %q:\n%s", text, screen)
+	m.h.t.Fatalf("the screen never showed %q:\n%s", what, screen)
 }
 
 // killWsctl kills the wsctl on the terminal as a crash would.
@@ -110,6 +121,7 @@ func TestAFullScreenProgramIsDrawnAgainAtAttach(t *testing.T) {
 	m.types("wsctl shell t")
 	m.shows("grün two")
 	m.types(":q!")
+	m.prompts() // a program that ends drops the keys that it has not read
 	m.types("stty size")
 	m.shows("30 100")
 }
