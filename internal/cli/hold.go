@@ -152,28 +152,41 @@ func (f *Factory) holdWhile(parent context.Context, c *client.Client, o *holdOpt
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	held, lost := make(chan struct{}), make(chan error, 1)
-	go func() { lost <- stayHeld(ctx, c, o, held) }()
+	var last activity.Hold // of stayHeld, until it returns
+	go func() { lost <- stayHeld(ctx, c, o, &last, held) }()
 	select {
 	case <-held:
 	case err := <-lost:
 		return err
 	}
 	status, err := runHere(o.Command)
-	cancel() // the hold is over before the status is told
-	<-lost   //nolint:errcheck // the command has ended; how it did is what counts
+	cancel()
+	<-lost //nolint:errcheck // the command has ended; how it did is what counts
+	endHold(parent, c, o.Name, last.ID)
 	if err != nil {
 		return err
 	}
 	return exitStatus(status)
 }
 
-// stayHeld holds until ctx ends, again where the connection is lost. held is closed once
-// it does; before that the first failure ends it.
-func stayHeld(ctx context.Context, c *client.Client, o *holdOptions, held chan struct{}) error {
+// endHold sees to it that a hold is over when the status of its command is told: wsd may not
+// have noticed the end of the connection yet. Without an answer the connection's end has to do.
+func endHold(ctx context.Context, c *client.Client, name, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endHoldIn)
+	defer cancel()
+	_ = c.Unhold(ctx, name, id) // mostly it is gone by now
+}
+
+// endHoldIn bounds how long a command's status waits for wsd.
+const endHoldIn = 2 * time.Second
+
+// stayHeld holds until ctx ends, again where the connection is lost. last is the newest hold;
+// held is closed with the first, and before that the first failure ends it.
+func stayHeld(ctx context.Context, c *client.Client, o *holdOptions, last *activity.Hold, held chan struct{}) error {
 	once := false
 	for {
-		err := c.HoldWhile(ctx, o.Name, o.request(), func(activity.Hold) {
-			if !once {
+		err := c.HoldWhile(ctx, o.Name, o.request(), func(h activity.Hold) {
+			if *last = h; !once {
 				once = true
 				close(held)
 			}

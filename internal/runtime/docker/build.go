@@ -35,7 +35,7 @@ const (
 //
 // output gets every line as it comes, at most maxBuildLine bytes of valid UTF-8, in order
 // and from one goroutine; it may hold control characters. A failed step is a fault with
-// code build_failed that names it. When ctx ends the engine ends the step that runs.
+// code build_failed that names it; unavailable is a build that another attempt may finish. When ctx ends the engine ends the step that runs.
 func (d *Driver) Build(ctx context.Context, b runtime.Build, output func(line string)) (runtime.Image, error) {
 	if err := d.offerBase(ctx); err != nil {
 		return runtime.Image{}, err
@@ -141,6 +141,9 @@ func (d *Driver) buildFault(ctx context.Context, s *session, log *buildLog, err 
 		return fmt.Errorf("cannot build the image: %w", ctx.Err())
 	case strings.Contains(text, "no space left on device"):
 		return refused("build the image", said)
+	case otherGone(text):
+		return fault.New(fault.Unavailable, "build_interrupted", "other images were removed while the image was built").
+			WithHint("try again").WithCause(said)
 	case log.step == "":
 		return badBuild(said)
 	}

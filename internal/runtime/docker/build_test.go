@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -50,12 +51,21 @@ func builds(ctx context.Context, t testing.TB, d *Driver, ref, dockerfile string
 	t.Cleanup(func() {
 		_, _ = e.ImageRemove(context.Background(), ref, image.RemoveOptions{Force: true, PruneChildren: true})
 	})
-	var lines []string
-	img, err := d.Build(ctx, runtime.Build{
-		Ref: ref, Context: buildContext(t, map[string]string{"Dockerfile": dockerfile, "hello.txt": "hello\n"}),
-		Dockerfile: "Dockerfile", Args: args,
-	}, func(l string) { lines = append(lines, l) })
-	return img, lines, err
+	for {
+		var lines []string
+		img, err := d.Build(ctx, runtime.Build{
+			Ref: ref, Context: buildContext(t, map[string]string{"Dockerfile": dockerfile, "hello.txt": "hello\n"}),
+			Dockerfile: "Dockerfile", Args: args,
+		}, func(l string) { lines = append(lines, l) })
+		if !interrupted(err) { // by tests beside this one, which remove images
+			return img, lines, err
+		}
+	}
+}
+
+func interrupted(err error) bool {
+	var f *fault.Error
+	return errors.As(err, &f) && f.Code == "build_interrupted"
 }
 
 // builder is a driver whose agent is the real one: its shell runs the steps.
@@ -172,6 +182,20 @@ func TestAFailedBuildNamesItsStep(t *testing.T) {
 		if !errors.As(err, &f) || f.Code != "build_failed" || !strings.Contains(f.Text, row.text) || !strings.Contains(f.Hint, row.hint) {
 			t.Errorf("%s: %v (lines %q)", what, err, lines)
 		}
+	}
+}
+
+// The engine ends a build when somebody removes any image that it just looks at: that is no
+// fault of the Dockerfile.
+func TestABuildThatOthersInterruptIsWorthAnotherTry(t *testing.T) {
+	d := newDriver(t, func(c *Config) {
+		c.Host = tamperOnce(t, "/build", http.StatusOK, `{"stream":"Step 1/1 : FROM scratch\n"}{"stream":" ---> \n"}`+
+			`{"error":"unable to find image \"sha256:5411b7d933f16a164c4e580c062efe2d3278d5a44e61dda9d8471194d4d28242\""}`)
+	})
+	build := runtime.Build{Ref: testRef(), Context: buildContext(t, map[string]string{"Dockerfile": "FROM scratch\n"}), Dockerfile: "Dockerfile"}
+	_, err := d.Build(t.Context(), build, nil)
+	if !interrupted(err) || !fault.ClassOf(fault.From(err).Kind).Retryable {
+		t.Errorf("got %v, want what is worth another try", err)
 	}
 }
 

@@ -80,6 +80,16 @@ func leftTask(err error) bool {
 	return err != nil && strings.Contains(err.Error(), ": task ") && strings.Contains(err.Error(), ": already exists")
 }
 
+// unfrozen reports whether err is runc's: on cgroup v1 it gives up, and lets all go on, when a
+// busy machine does not stop every process in time.
+func unfrozen(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "unable to freeze")
+}
+
+// otherGone reports whether the engine ended a build since an image that it looked at, not one
+// that the build needs, was removed meanwhile.
+func otherGone(text string) bool { return strings.Contains(text, `unable to find image "sha256:`) }
+
 // foreign is the fault for an object with our name that is not ours.
 func foreign(kind, name string) error {
 	return fault.New(fault.Conflict, "foreign_object", "the %s %s exists at the engine and is not of this daemon", kind, name).

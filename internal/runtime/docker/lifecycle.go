@@ -191,12 +191,14 @@ func (d *Driver) freeze(ctx context.Context, r runtime.Ref, pause bool) error {
 	if pause {
 		what = "pause the container"
 	}
-	err = do(ctx, d.link, slow, what, func(ctx context.Context, s *session) error {
-		if pause {
-			return s.ContainerPause(ctx, in.ID)
-		}
-		return s.ContainerUnpause(ctx, in.ID)
-	})
+	err = retry(ctx, func() error {
+		return do(ctx, d.link, slow, what, func(ctx context.Context, s *session) error {
+			if pause {
+				return s.ContainerPause(ctx, in.ID)
+			}
+			return s.ContainerUnpause(ctx, in.ID)
+		})
+	}, unfrozen)
 	if err == nil || errors.Is(err, runtime.ErrNotFound) || ctx.Err() != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"syscall"
@@ -114,6 +115,22 @@ func TestANewContainerStartsInASandboxThatWasStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	answers(t, d, c)
+}
+
+// On cgroup v1 runc gives up where a busy machine does not stop all processes in time.
+func TestAPauseThatABusyMachineRefusesIsTriedAgain(t *testing.T) {
+	d := newDriver(t, func(c *Config) {
+		c.Host = tamperOnce(t, "/pause", http.StatusInternalServerError,
+			`{"message":"Cannot pause container x: OCI runtime pause failed: unable to freeze: unknown"}`)
+	})
+	c := testContainer("busy", "serve", "8080")
+	up(t, d, c)
+	if err := d.Pause(t.Context(), c.Ref); err != nil {
+		t.Fatalf("Pause: %v", err)
+	}
+	if in, err := d.Inspect(t.Context(), c.Ref); err != nil || in.State != runtime.ObservedPaused {
+		t.Errorf("paused: %+v, %v", in, err)
+	}
 }
 
 func TestPausedAndResumed(t *testing.T) {

@@ -28,16 +28,18 @@ import (
 // one of away says yes, nothing gets through at all.
 func tamper(t *testing.T, lose func(*http.Request) bool, away ...func() bool) (host string) {
 	t.Helper()
-	return tamperWith(t, func(*http.Request) {
+	return tamperWith(t, func(http.ResponseWriter, *http.Request) bool {
 		for _, gone := range away {
 			if gone() {
 				panic(http.ErrAbortHandler)
 			}
 		}
+		return false
 	}, lose)
 }
 
-func tamperWith(t *testing.T, before func(*http.Request), lose func(*http.Request) bool) (host string) {
+// tamperWith is tamper that shows each request to before, which may answer in the engine's place.
+func tamperWith(t *testing.T, before func(http.ResponseWriter, *http.Request) (answered bool), lose func(*http.Request) bool) (host string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "wsd") // t.TempDir is too long for a socket
 	if err != nil {
@@ -51,7 +53,9 @@ func tamperWith(t *testing.T, before func(*http.Request), lose func(*http.Reques
 	c := engine(t)
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return c.Dialer()(ctx) }}
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		before(r)
+		if before(w, r) {
+			return
+		}
 		body, _ := io.ReadAll(r.Body)
 		out, _ := http.NewRequestWithContext(context.WithoutCancel(r.Context()), r.Method, "http://docker"+r.URL.RequestURI(), bytes.NewReader(body))
 		out.Header = r.Header.Clone()
@@ -84,10 +88,27 @@ func tamperWith(t *testing.T, before func(*http.Request), lose func(*http.Reques
 func tamperBefore(t *testing.T, part string, do func()) (host string) {
 	t.Helper()
 	var once sync.Once
-	return tamperWith(t, func(r *http.Request) {
+	return tamperWith(t, func(_ http.ResponseWriter, r *http.Request) bool {
 		if strings.Contains(r.URL.RequestURI(), part) {
 			once.Do(do)
 		}
+		return false
+	}, func(*http.Request) bool { return false })
+}
+
+// tamperOnce answers the first request whose URI has part in it with what the engine is known to
+// say, and never asks it.
+func tamperOnce(t *testing.T, part string, status int, says string) (host string) {
+	t.Helper()
+	var said atomic.Bool
+	return tamperWith(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.RequestURI(), part) || said.Swap(true) {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, says)
+		return true
 	}, func(*http.Request) bool { return false })
 }
 

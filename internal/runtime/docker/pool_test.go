@@ -266,10 +266,11 @@ func TestAnEndInTheMiddleOfASpareLeavesNothing(t *testing.T) {
 			is := func(r *http.Request) bool { return strings.Contains(r.URL.RequestURI(), part) }
 			d := newDriver(t, func(c *Config) {
 				c.Spare = 1
-				c.Host = tamperWith(t, func(r *http.Request) {
+				c.Host = tamperWith(t, func(_ http.ResponseWriter, r *http.Request) bool {
 					if is(r) {
 						begun.Do(end)
 					}
+					return false
 				}, func(r *http.Request) bool {
 					if is(r) {
 						over.Do(func() { close(done) })
