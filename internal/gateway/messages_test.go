@@ -190,55 +190,51 @@ func (r *rig) seq(id string) uint64 {
 	return room.seq
 }
 
-func TestPongsTellTheRoundTripAndMissingOnesEndTheConnection(t *testing.T) {
-	r := newRig(t, Limits{Ping: 40 * time.Millisecond, Pong: 20 * time.Millisecond})
+func TestPongsTellTheRoundTrip(t *testing.T) {
+	r := newRig(t, Limits{Ping: 40 * time.Millisecond, Pong: time.Hour})
 	r.fake.add("one", alice)
-	good, bad := r.dial(alice), r.dial(alice)
-	good.join("one", api.Join{})
-	bad.join("one", api.Join{})
-	end := make(chan websocket.StatusCode, 1)
-	go func() {
-		for {
-			if _, _, err := bad.conn.Read(bad.ctx); err != nil {
-				end <- websocket.CloseStatus(err)
-				return
-			}
-		}
-	}()
-	for trips := 0; trips < 3; {
-		f := good.next()
-		if f.Type == api.FramePing {
-			ping := of[api.Ping](t, f)
-			good.send(api.FramePong, "", api.Ping{T: ping.T})
-			good.send(api.FramePong, "", api.Ping{T: ping.T})     // a second time
-			good.send(api.FramePong, "", api.Ping{T: ping.T - 1}) // another one
-			trips++
-		}
+	p := r.dial(alice)
+	p.join("one", api.Join{})
+	for range 3 {
+		ping := of[api.Ping](t, p.until(api.FramePing))
+		p.send(api.FramePong, "", api.Ping{T: ping.T})
+		p.send(api.FramePong, "", api.Ping{T: ping.T})     // a second time
+		p.send(api.FramePong, "", api.Ping{T: ping.T - 1}) // another one
 	}
-	if code := <-end; code != api.CloseSilent {
-		t.Errorf("who does not answer is closed with %d", code)
-	}
-	r.fake.lease(1).read(func(l *lease) {
-		if l.missed == 0 || len(l.trips) != 0 {
-			t.Errorf("of who does not answer: %d missed, trips %v", l.missed, l.trips)
+	p.send(api.FramePing, "", nil)
+	p.until(api.FramePong) // all of them were taken
+	r.fake.lease(0).read(func(l *lease) {
+		if len(l.trips) != 3 || l.missed != 0 {
+			t.Errorf("3 pings were answered: %d missed, round trips %v", l.missed, l.trips)
 		}
 	})
-	eventually(t, "each ping gave one round trip", func() (ok bool) {
-		r.fake.lease(0).read(func(l *lease) { ok = len(l.trips) == 3 })
-		return ok
+}
+
+func TestWhoDoesNotAnswerPingsIsLetGo(t *testing.T) {
+	t.Parallel() // it mostly waits
+	r := newRig(t, Limits{Ping: 2 * time.Second, Hurry: time.Millisecond, Pong: time.Second})
+	r.fake.add("one", alice)
+	p := r.dial(alice)
+	p.join("one", api.Join{})
+	if _, code := p.gone(); code != api.CloseSilent {
+		t.Errorf("it is closed with %d", code)
+	}
+	r.fake.lease(0).read(func(l *lease) {
+		if l.missed == 0 || len(l.trips) != 0 {
+			t.Errorf("%d missed, round trips %v", l.missed, l.trips)
+		}
 	})
 }
 
 func TestAHiddenPageMayLeavePingsUnanswered(t *testing.T) {
-	r := newRig(t, Limits{Ping: 20 * time.Millisecond, Pong: 10 * time.Millisecond})
+	t.Parallel() // it mostly waits
+	r := newRig(t, Limits{Ping: time.Second, Pong: 500 * time.Millisecond})
 	r.fake.add("one", alice)
 	p := r.dial(alice)
 	p.join("one", api.Join{})
 	p.send(api.FrameVisibility, "one", api.Visibility{Visible: false, InputAgeMS: -1})
-	for pings := 0; pings < 8; {
-		if p.next().Type == api.FramePing { // and is not answered
-			pings++
-		}
+	for range 5 {
+		p.until(api.FramePing) // and is not answered
 	}
 	r.fake.lease(0).read(func(l *lease) {
 		if l.missed < 3 || l.closed {
