@@ -18,6 +18,7 @@ import (
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
 	"github.com/wsctl/wsctl/internal/workspace"
+	"github.com/wsctl/wsctl/internal/wstest"
 )
 
 // The policy of these tests: as the default one, with seconds in place of minutes.
@@ -32,18 +33,16 @@ const (
 	late = 10 * time.Second
 )
 
-// lived is a house whose workspaces stop within seconds, and where names are served.
-func lived(t *testing.T) (h *house, door string) {
+// lived is a house whose workspaces stop within seconds, and where names are served. env is
+// added to wsd's environment.
+func lived(t *testing.T, env ...string) (h *house, door string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	door = l.Addr().String()
-	_ = l.Close()
-	return newHouse(t, "WSD_FRONT_ADDRESS="+door,
-		"WSD_ACTIVITY_ACTIVE="+active.String(), "WSD_ACTIVITY_IDLE="+idle.String(), "WSD_ACTIVITY_BACKGROUND="+background.String(),
-		"WSD_ACTIVITY_GRACE=1s", "WSD_ACTIVITY_WORK_TAIL="+workTail.String(), "WSD_ACTIVITY_WORK_CAP="+workCap.String(), "WSD_ACTIVITY_WARNINGS=8s,2s"), door
+	door = wstest.FreeAddress(t)
+	return newHouse(t, append([]string{
+		"WSD_FRONT_ADDRESS=" + door,
+		"WSD_ACTIVITY_ACTIVE=" + active.String(), "WSD_ACTIVITY_IDLE=" + idle.String(), "WSD_ACTIVITY_BACKGROUND=" + background.String(),
+		"WSD_ACTIVITY_GRACE=1s", "WSD_ACTIVITY_WORK_TAIL=" + workTail.String(), "WSD_ACTIVITY_WORK_CAP=" + workCap.String(), "WSD_ACTIVITY_WARNINGS=8s,2s",
+	}, env...)...), door
 }
 
 func (h *house) why(name string) (y api.Why) {
@@ -55,9 +54,13 @@ func (h *house) why(name string) (y api.Why) {
 }
 
 // ends waits until the workspace has stopped and returns how long after its last use, and why.
-func (h *house) ends(t *testing.T, name string) (time.Duration, string) {
+// It does what is to go on meanwhile.
+func (h *house) ends(t *testing.T, name string, meanwhile ...func()) (time.Duration, string) {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		for _, do := range meanwhile {
+			do()
+		}
 		y := h.why(name)
 		if y.Workspace.State == workspace.Stopped {
 			return y.Workspace.StoppedAt.Sub(y.Facts.Engaged), string(y.Workspace.Stop.Reason) + ": " + y.Workspace.Stop.Detail
@@ -127,6 +130,9 @@ func TestATerminalRunsWhileSomebodyTypes(t *testing.T) {
 	m.shows("here-42")
 	h.every(t, "typed", 500*time.Millisecond, background+3*time.Second, func() { m.do("send-keys", "-t", "x", "-l", "x") })
 	y := h.why("typed")
+	for end := time.Now().Add(patience); y.Level != activity.Active && time.Now().Before(end); y = h.why("typed") { // just after a key
+		m.do("send-keys", "-t", "x", "-l", "x")
+	}
 	if y.Level != activity.Active || len(y.Sessions) == 0 || y.Sessions[0].Kind != activity.Terminal || y.Sessions[0].Inputs < 5 {
 		t.Errorf("while somebody types it is %s: %+v", y.Level, y.Sessions)
 	}
@@ -257,7 +263,7 @@ func TestWorkHoldsAWorkspaceUpToTheCap(t *testing.T) {
 
 func TestAConnectionComesBackAsTheSameSession(t *testing.T) {
 	t.Parallel() // it mostly waits
-	h, _ := lived(t)
+	h, _ := lived(t, "WSD_ACTIVITY_GRACE=30s")
 	h.create("back", "--template", "static")
 	c := client.New(client.Options{Socket: h.Socket})
 	attach := func(ctx context.Context, resume string) (id string, done <-chan struct{}) {
@@ -295,8 +301,8 @@ func TestAConnectionComesBackAsTheSameSession(t *testing.T) {
 // A lid that was closed for longer than the grace: nobody is there meanwhile, and who comes
 // back goes on from the last use, not from the return.
 func TestComingBackLateIsNoUse(t *testing.T) {
-	t.Parallel() // it mostly waits
-	h, _ := lived(t)
+	t.Parallel()                                                               // it mostly waits
+	h, _ := lived(t, "WSD_ACTIVITY_IDLE="+(background-2*time.Second).String()) // time to come back in
 	h.create("late", "--template", "static")
 	m := h.terminal()
 	m.types("wsctl shell late")
@@ -325,14 +331,18 @@ func TestAHoldLastsAsLongAsItsCommand(t *testing.T) {
 	t.Parallel() // it mostly waits
 	h, _ := lived(t)
 	h.create("held", "--template", "static")
-	if _, errs, status := h.Wsctl("hold", "held", "--", "sh", "-c", fmt.Sprintf("sleep %d; exit 3", int((background+3*time.Second).Seconds()))); status != 3 {
+	const longer = background + 3*time.Second // than it would run
+	begun := time.Now()
+	if _, errs, status := h.Wsctl("hold", "held", "--", "sh", "-c", fmt.Sprintf("sleep %d; exit 3", int(longer.Seconds()))); status != 3 {
 		t.Fatalf("status %d: %s", status, errs)
 	}
-	y := h.why("held")
-	if y.Workspace.State != workspace.Running || len(y.Holds) != 0 {
-		t.Errorf("after its command it is %s, holds %+v", y.Workspace.State, y.Holds)
+	if y := h.why("held"); len(y.Holds) != 0 {
+		t.Errorf("after its command there are holds %+v", y.Holds)
 	}
 	h.ends(t, "held")
+	if w := h.why("held").Workspace; w.StoppedAt.Before(begun.Add(longer)) {
+		t.Errorf("it stopped %v after its command began: %+v", w.StoppedAt.Sub(begun), w.Stop)
+	}
 }
 
 // Keys over ssh pass wsd encrypted: the agent sees them arrive at their terminal.
@@ -345,11 +355,12 @@ func TestTypingOverSSHKeepsAWorkspaceRunning(t *testing.T) {
 	m.types("ssh -F " + h.home + "/.ssh/config -t s.wsd cat")
 	m.types("over-ssh")
 	m.shows("over-ssh")
-	typed := time.Now()
+	begun, typed, rest := time.Now(), time.Now(), time.Duration(0)
 	h.every(t, "s", time.Second, background+8*time.Second, func() {
+		rest, typed = max(rest, time.Since(typed)), time.Now() // the longest between two keys
 		m.types("x")
 		// The kernel tells of a key up to 8 s late, and the first one was told by the connection itself.
-		if y := h.why("s"); time.Since(typed) > 10*time.Second && y.Now.Sub(y.Facts.Engaged) > 10*time.Second {
+		if y := h.why("s"); time.Since(begun) > 10*time.Second && y.Now.Sub(y.Facts.Engaged) > 9*time.Second+rest {
 			t.Errorf("while somebody types it is %s, last used %v ago", y.Level, y.Now.Sub(y.Facts.Engaged))
 		}
 	})

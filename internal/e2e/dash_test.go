@@ -56,7 +56,7 @@ func TestLookingIsNotUsing(t *testing.T) {
 	d := dash{h.terminal()}
 	d.types("wsctl dash")
 	d.sees("looked").keys("Enter").sees("esc list").keys("2").sees("following")
-	panes := []string{"1", "[Overview]", "3", "[Events]", "4", "[Sessions]", "5", "[Ports]", "6", "[Jobs]", "7", "[Graphs]", "8", "[Spec]", "2", "following"}
+	panes := []string{"1", "[Overview]", "3", "[Events]", "4", "[Sessions]", "5", "[Ports]", "6", "[Jobs]", "7", "[Graphs]", "8", "[Spec]", "2", "[Logs]"}
 	for i := 0; ; i = (i + 2) % len(panes) {
 		y := h.why("looked")
 		if y.Workspace.State != workspace.Running {

@@ -135,6 +135,14 @@ func (d *devtools) wait(expression, want string) {
 	d.t.Fatalf("%s is %q, want %q", expression, got, want)
 }
 
+// reload loads the page anew and returns once the document before is gone.
+func (d *devtools) reload() {
+	d.t.Helper()
+	d.text(`window.before = 1`)
+	d.call("Page.reload", nil, nil)
+	d.wait(`typeof window.before`, "undefined")
+}
+
 // click presses the mouse, in the page or what it frames.
 func (d *devtools) click(x, y int) {
 	d.t.Helper()

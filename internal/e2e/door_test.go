@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wsctl/wsctl/internal/workspace"
+	"github.com/wsctl/wsctl/internal/wstest"
 )
 
 // get asks the front door at address for host.
@@ -34,12 +35,7 @@ func get(address, host string) (int, string, error) {
 // doored is a house whose name door listens on a free port.
 func doored(t *testing.T) (h *house, door string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	door = l.Addr().String()
-	_ = l.Close()
+	door = wstest.FreeAddress(t)
 	return newHouse(t, "WSD_FRONT_ADDRESS="+door), door
 }
 

@@ -21,7 +21,12 @@ func TestOutsideItsHoursAWorkspaceRunsOnlyForPeopleAndHolds(t *testing.T) {
 	h, _ := lived(t)
 	far := time.Now().UTC().Add(12 * time.Hour).Hour()
 	hours := fmt.Sprintf("%02d:00-%02d:30 UTC", far, far)
-	for _, name := range []string{"typed", "looked", "held"} {
+	h.create("typed", "--template", "static")
+	m := h.terminal()
+	m.types("wsctl shell typed")
+	m.types("echo here-$((40+2))")
+	m.shows("here-42")
+	for _, name := range []string{"looked", "held"} {
 		h.create(name, "--template", "static", "--hours", hours)
 	}
 	h.ok("hold", "held", "--for", (background + 5*time.Second).String())
@@ -33,17 +38,16 @@ func TestOutsideItsHoursAWorkspaceRunsOnlyForPeopleAndHolds(t *testing.T) {
 		_, _ = client.New(client.Options{Socket: h.Socket}).AttachTerminal(ctx, "looked", "main", api.TerminalStart{View: true, ExecStart: work},
 			client.ExecStreams{Out: io.Discard, Err: io.Discard})
 	}()
-	m := h.terminal()
-	m.types("wsctl shell typed")
-	m.types("echo here-$((40+2))")
-	m.shows("here-42")
+	types := func() { m.do("send-keys", "-t", "x", "-l", "x") }
+	types()
+	h.ok("policy", "typed", "--hours", hours)
 
-	got, why := h.ends(t, "looked")
+	got, why := h.ends(t, "looked", types)
 	t.Logf("looked stopped %v after its last use: %s", got, why)
 	if got < idle-100*time.Millisecond || got > idle+late || !strings.HasPrefix(why, "hours: outside its running hours ("+hours+"), and nobody has used it for 6 s") {
 		t.Errorf("it stopped %v after its last use, want %v: %s", got, idle, why)
 	}
-	h.every(t, "typed", 500*time.Millisecond, background, func() { m.do("send-keys", "-t", "x", "-l", "x") })
+	h.every(t, "typed", 500*time.Millisecond, background, types)
 	if y := h.why("typed"); y.Cause != activity.ByHours || y.StopAt.Sub(y.Facts.Engaged) != idle {
 		t.Errorf("it is to stop at %s by %s, last used at %s", y.StopAt, y.Cause, y.Facts.Engaged)
 	}

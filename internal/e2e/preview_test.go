@@ -136,7 +136,7 @@ func TestAPreviewPageKeepsWhatIsChosenInItsAddress(t *testing.T) {
 	tab.wait(`document.querySelector(".pane:last-child .label input").value`, "500")
 	tab.key("m")
 	tab.wait(search, "?path=/still&device=~mobile-s,500x659&mirror=off")
-	tab.call("Page.reload", nil, nil)
+	tab.reload()
 	tab.wait(sizes, "667px 375px, 500px 659px")
 	tab.wait(shownPath, "/still")
 	tab.key("0")
@@ -158,7 +158,7 @@ func TestAWorkspaceDoesNotMeetWhatAnEarlierOneOfItsNameLeft(t *testing.T) {
 	h.ok("delete", w.Name, "--force", "--yes")
 	tab.wait(shownCurtain, "demo is gone")
 	h.site("demo")
-	tab.call("Page.reload", nil, nil)
+	tab.reload()
 	tab.wait(`document.title.startsWith("/ ")`, "true")
 	if got := tab.text(`document.title`); strings.Contains(got, "again") || strings.Contains(got, "lax") {
 		t.Errorf("the next workspace's page says %q", got)

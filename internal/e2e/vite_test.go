@@ -58,7 +58,7 @@ func TestATabOfViteIsUsedByWhoSavesAndClicks(t *testing.T) {
 	h.lastUsedBy(t, w.Name, activity.Navigation, "GET /next")
 	leave()
 
-	used := h.why(w.Name).Facts.Engaged
+	used := h.settled(w.Name) // the last click arrives in its time
 	for range 3 {
 		replaced() // nobody has said that this is a person's
 	}
@@ -126,6 +126,18 @@ func (h *house) writes(w workspace.Workspace, text string) {
 	h.t.Helper()
 	id := h.docker.Run("ps", "-q", "--filter", "label=wsd.workspace="+w.ID, "--filter", "label=wsd.role=workspace")
 	h.docker.Run("exec", id, "sh", "-c", `echo "$1" >/workspace/site/.new && mv /workspace/site/.new /workspace/site/version.js`, "sh", text)
+}
+
+// settled returns when the workspace was last used once nothing more of that arrives.
+func (h *house) settled(name string) time.Time {
+	h.t.Helper()
+	for used := h.why(name).Facts.Engaged; ; {
+		time.Sleep(time.Second)
+		before := used
+		if used = h.why(name).Facts.Engaged; used.Equal(before) {
+			return used
+		}
+	}
 }
 
 func (h *house) lastUsedBy(t *testing.T, name string, kind activity.Evidence, what string) {

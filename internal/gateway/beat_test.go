@@ -97,7 +97,7 @@ func TestClientsThatComeTogetherAreAskedApart(t *testing.T) {
 // Rounds are what asks quiet clients: each of them again and again, and none is left out of one.
 func TestQuietClientsAreAskedInRounds(t *testing.T) {
 	const every, clients, times = 5 * time.Second, 8, 2 // more clients than seconds: some are due together
-	t.Parallel() // it mostly waits
+	t.Parallel()                                        // it mostly waits
 	r := newRig(t, Limits{Ping: every})
 	r.fake.add("one", alice)
 	asked := make(chan error, clients)

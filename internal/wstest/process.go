@@ -87,7 +87,7 @@ func NewProcess(tb testing.TB, env ...string) *Process {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	first, last := freeRange()
+	first, last := freeRange(tb)
 	p := &Process{tb: tb, Socket: filepath.Join(dir, "run", "wsd.sock"), StateDir: filepath.Join(dir, "state"), out: &output{}}
 	p.env = append(os.Environ(), "WSD_SOCKET="+p.Socket, "WSD_STATE_DIR="+p.StateDir, "WSD_CONFIG=", "WSD_FRONT_ADDRESS=off",
 		"WSD_PORTS_FIRST="+strconv.Itoa(first), "WSD_PORTS_LAST="+strconv.Itoa(last), "WSD_JOBS_BACKOFF=50ms", "WSD_LOG_LEVEL=debug")

@@ -38,7 +38,7 @@ func Start(tb testing.TB, change ...func(*config.Config)) *Daemon {
 	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
 	cfg := config.Default(os.Getuid(), dir, func(string) (string, bool) { return "", false }, 4)
 	cfg.Socket, cfg.StateDir, cfg.Driver = filepath.Join(dir, "run", "wsd.sock"), filepath.Join(dir, "state"), "memory"
-	cfg.Ports.First, cfg.Ports.Last = freeRange()
+	cfg.Ports.First, cfg.Ports.Last = freeRange(tb)
 	cfg.Front.Address = config.Off
 	for _, fn := range change {
 		fn(&cfg)
