@@ -357,12 +357,17 @@ func (c *caller) alone() {
 	}
 }
 
-// finish takes what the client still sends, for a while: closing before would take the
-// answer away that it has not read yet (RFC 9112, 9.6). It returns false.
+// finish ends the connection after an answer. It returns false.
 func (c *caller) finish() bool {
-	if half, ok := c.outer.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_ = c.outer.SetReadDeadline(time.Now().Add(unread))
-		_, _ = io.CopyN(io.Discard, c.outer, unreadBytes)
-	}
+	drain(c.outer)
 	return false
+}
+
+// drain ends what is sent to a client, and takes what that still sends, for a while: closing
+// before would take the answer away that it has not read yet (RFC 9112, 9.6).
+func drain(client net.Conn) {
+	if half, ok := client.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_ = client.SetReadDeadline(time.Now().Add(unread))
+		_, _ = io.CopyN(io.Discard, client, unreadBytes)
+	}
 }
