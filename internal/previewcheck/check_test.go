@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -75,6 +76,16 @@ func (c *town) serve(port int, h http.Handler) {
 func (c *town) port() string {
 	_, port, _ := net.SplitHostPort(c.door.NamesAddress())
 	return port
+}
+
+// lease has the workspace lease a port that is free.
+func (c *town) lease() {
+	c.t.Helper()
+	_, port, _ := strings.Cut(closedPort(c.t), ":")
+	c.w.Port, _ = strconv.Atoi(port)
+	if err := c.door.Open(c.w.Port); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 func (c *town) Workspace(_ context.Context, _ workspace.Actor, ref string) (workspace.Workspace, error) {

