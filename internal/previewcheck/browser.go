@@ -211,14 +211,14 @@ type opened struct {
 }
 
 // open opens a WebSocket at u as a page of origin does, waits for its first message and
-// closes it. An empty origin is left out, as programs do.
+// closes it. An empty origin is left out, as programs do; it is an open page's all the same.
 func (b *browser) open(ctx context.Context, u *url.URL, origin, protocol string, t Times) (*opened, error) {
-	h := http.Header{"User-Agent": {agent}}
+	h := http.Header{
+		"User-Agent": {agent}, "Cache-Control": {"no-cache"},
+		"Sec-Fetch-Site": {"same-origin"}, "Sec-Fetch-Mode": {"websocket"}, "Sec-Fetch-Dest": {"empty"}, // or it may wake
+	}
 	if origin != "" {
-		h = http.Header{
-			"User-Agent": {agent}, "Origin": {origin}, "Cache-Control": {"no-cache"},
-			"Sec-Fetch-Site": {"same-origin"}, "Sec-Fetch-Mode": {"websocket"}, "Sec-Fetch-Dest": {"empty"},
-		}
+		h.Set("Origin", origin)
 	}
 	o := &websocket.DialOptions{HTTPClient: b.client, HTTPHeader: h}
 	if protocol != "" {

@@ -20,6 +20,7 @@ import (
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/front"
+	"github.com/wsctl/wsctl/internal/intent"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -213,19 +214,19 @@ func TestALookIsNobodysUse(t *testing.T) {
 		mu.Lock()
 		asked = append(asked, r.Header.Clone())
 		mu.Unlock()
-		viteHandler("", "").ServeHTTP(w, r)
+		viteWith(viteJS("null", "null", "null", "/", ""), tokenOf("of another run", anyHost)).ServeHTTP(w, r)
 	}))
-	if found := c.look(0, ""); !found.Works {
-		t.Fatalf("it does not work: %+v", found)
+	if found := c.look(0, ""); last(found).Code != "token_refused" {
+		t.Fatalf("it is not asked for all that there is: %+v", found)
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if len(asked) < 3 {
+	if len(asked) < 4 {
 		t.Fatalf("only %d requests came", len(asked))
 	}
 	for _, h := range asked {
-		if mode := h.Get("Sec-Fetch-Mode"); mode == "" || mode == "navigate" {
-			t.Errorf("a request looks like a person's: %v", h)
+		if i := intent.Of("/", h); i != intent.LeftOpen {
+			t.Errorf("a request is %s: %v", i, h)
 		}
 	}
 	c.mu.Lock()
