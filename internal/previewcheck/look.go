@@ -44,6 +44,7 @@ type look struct {
 	status  int             // of seen
 	scripts string          // what code returns, once it has read
 	read    bool
+	missed  bool // code has not read all that there is
 }
 
 // urlOf is the page at path; "" where the door serves no names, or not this port.

@@ -109,7 +109,7 @@ func TestHostileAnswersAreBounded(t *testing.T) {
 			}
 			w.Header().Set("Content-Type", "text/javascript")
 			endless(w, "x = 1;\n")
-		}, "dev server"},
+		}, "warn scripts_cut"},
 		{"a client without end", func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/" {
 				pageOf(vitePage).ServeHTTP(w, r)
