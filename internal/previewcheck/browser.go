@@ -76,7 +76,7 @@ func (b *browser) route(host, port string) (address string, ok bool) {
 	switch {
 	case port == b.door && b.isName(host):
 		return b.names, true
-	case b.lease != "" && port == b.lease && (host == "localhost" || host == "127.0.0.1" || strings.HasSuffix(host, api.NameSuffix)):
+	case b.lease != "" && port == b.lease && (host == "localhost" || host == "127.0.0.1" || b.isName(host)):
 		return net.JoinHostPort("127.0.0.1", b.lease), true
 	}
 	return "", false
