@@ -89,9 +89,10 @@ func (d *Door) call(ctx context.Context, house House, outer net.Conn) {
 	defer c.end(nil)
 	defer context.AfterFunc(c.ctx, c.cut)()
 	defer outer.Close()
+	defer c.late.stop()
+	defer c.drop() // what is not spared, after a panic too
 	for c.exchange() {
 	}
-	c.late.stop()
 	c.spare()
 }
 
