@@ -92,6 +92,10 @@ type SecretList struct {
 // means this machine (RFC 6761), and each name below it is a site of its own to a browser.
 const NameSuffix = ".localhost"
 
+// DoorField is the header of answers that the front door gives itself. By name it passes on
+// none of a workspace's; over a leased port a workspace may say what it likes.
+const DoorField = "Wsd-Answer"
+
 // NameURL is where the front door at address (127.0.0.1:7070) serves port of the
 // workspace name, whose own port is own. "" where address is, and for a workspace that
 // has no port.

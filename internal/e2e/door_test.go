@@ -111,3 +111,29 @@ nohup npx vite >/tmp/vite.log 2>&1 &`)
 		t.Errorf("the socket is not upgraded: %+v, %v", res, err)
 	}
 }
+
+// eager answers whoever connects before it is asked, and keeps what it hears.
+const eager = `const net = require("net"), fs = require("fs")
+net.createServer(c => {
+	c.write("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<title>eager</title>")
+	c.on("data", d => fs.appendFileSync("/tmp/heard", d)).on("error", () => {})
+	setTimeout(() => c.end(), 500)
+}).listen(8080)`
+
+// A browser sends the cookies of a host to each of its ports (RFC 6265, 8.5).
+func TestAWorkspaceGetsNoCookiesOfAnotherByItsPort(t *testing.T) {
+	t.Parallel() // it mostly waits
+	h, door := doored(t)
+	h.create("bank", "--template", "static")
+	thief := h.ordinary("thief", "--port", "8080", "--", "node", "-e", eager)
+	_, port, _ := net.SplitHostPort(door)
+	tab := attach(t, browse(t, "http://bank.localhost:"+port+"/"), "bank.localhost")
+	tab.wait(`document.readyState + " " + (document.cookie = "session=secret")`, "complete session=secret")
+	tab.call("Page.navigate", map[string]any{"url": fmt.Sprintf("http://bank.localhost:%d/", thief.Port)}, nil)
+	tab.wait(`document.title + " " + document.cookie`, "Not served here session=secret")
+	tab.call("Page.navigate", map[string]any{"url": fmt.Sprintf("http://thief.localhost:%d/", thief.Port)}, nil)
+	tab.wait(`document.title`, "eager")
+	if heard := h.ok("exec", "thief", "--", "cat", "/tmp/heard"); strings.Contains(heard, "secret") || !strings.Contains(heard, "Host: thief.localhost") {
+		t.Errorf("it heard %s", heard)
+	}
+}

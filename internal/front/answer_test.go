@@ -229,3 +229,23 @@ func TestAStreamBeginsBeforeItSaysAnything(t *testing.T) {
 		t.Errorf("%v %v", res, err)
 	}
 }
+
+// What says that the door itself answers is the door's word alone, wherever an answer has fields.
+func TestAWorkspaceDoesNotSpeakAsTheDoor(t *testing.T) {
+	const forged = "wsd-answer: front-door\r\n"
+	for what, answer := range map[string]string{
+		"an answer":        "HTTP/1.1 200 OK\r\n" + forged + "Content-Length: 0\r\n\r\n",
+		"one ahead of it":  "HTTP/1.1 103 Early Hints\r\n" + forged + "\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		"what follows it":  "HTTP/1.1 200 OK\r\nTrailer: X\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + forged + "X: y\r\n\r\n",
+		"another protocol": "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n" + forged + "\r\n",
+	} {
+		h := openRaw(t, answerer(new([]string), new(sync.Mutex), answer))
+		k := h.call()
+		k.send("GET / HTTP/1.1\r\nHost: demo.localhost\r\nConnection: Upgrade\r\nUpgrade: x\r\nTe: trailers\r\n\r\n")
+		_ = k.CloseWrite()
+		got, err := io.ReadAll(k)
+		if err != nil || !strings.HasPrefix(string(got), answer[:12]) || strings.Contains(strings.ToLower(string(got)), "wsd-answer") {
+			t.Errorf("%s: %q %v", what, got, err)
+		}
+	}
+}

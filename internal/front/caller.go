@@ -89,9 +89,10 @@ func (d *Door) call(ctx context.Context, house House, outer net.Conn) {
 	defer c.end(nil)
 	defer context.AfterFunc(c.ctx, c.cut)()
 	defer outer.Close()
+	defer c.late.stop()
+	defer c.drop() // what is not spared, after a panic too
 	for c.exchange() {
 	}
-	c.late.stop()
 	c.spare()
 }
 
@@ -357,12 +358,17 @@ func (c *caller) alone() {
 	}
 }
 
-// finish takes what the client still sends, for a while: closing before would take the
-// answer away that it has not read yet (RFC 9112, 9.6). It returns false.
+// finish ends the connection after an answer. It returns false.
 func (c *caller) finish() bool {
-	if half, ok := c.outer.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_ = c.outer.SetReadDeadline(time.Now().Add(unread))
-		_, _ = io.CopyN(io.Discard, c.outer, unreadBytes)
-	}
+	drain(c.outer)
 	return false
+}
+
+// drain ends what is sent to a client, and takes what that still sends, for a while: closing
+// before would take the answer away that it has not read yet (RFC 9112, 9.6).
+func drain(client net.Conn) {
+	if half, ok := client.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_ = client.SetReadDeadline(time.Now().Add(unread))
+		_, _ = io.CopyN(io.Discard, client, unreadBytes)
+	}
 }

@@ -488,14 +488,23 @@ func TestTheEndOfTheDoorEndsCallers(t *testing.T) {
 }
 
 func TestAPanicEndsItsConnectionAlone(t *testing.T) {
+	ended := make(chan struct{}, 2)
 	h := openRaw(t, func(c *net.TCPConn) {
 		_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+		_, _ = io.Copy(io.Discard, c)
+		ended <- struct{}{}
 	})
 	image := func(name string) { h.behind.become(func(w *workspace.Workspace) { w.Spec.Image = name }) }
-	image(faulty)
 	k := h.call()
+	k.get("/")
+	image(faulty)
 	k.send("GET / HTTP/1.1\r\nHost: demo.localhost\r\n\r\n")
 	k.ends()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Error("the connection inside stays")
+	}
 	image("")
 	if res, _ := h.call().get("/"); res.StatusCode != http.StatusNoContent {
 		t.Errorf("the next one is answered %d", res.StatusCode)

@@ -32,6 +32,7 @@ import (
 
 	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/await"
+	"github.com/wsctl/wsctl/internal/preview"
 )
 
 // Dialer connects to the inside of the workspace that leases a port.
@@ -215,11 +216,16 @@ func (d *Door) carry(ctx context.Context, to House, port int, outer net.Conn) {
 	defer cut()
 	v := d.welcome(ctx, to, port, outer, inner)
 	defer v.leave()
-	v.hear(first.said)
+	g := newGate(func(said []byte) (*preview.Page, bool) { return d.misdirected(to, port, said) }, v.hear)
+	if len(first.said) > 0 { // it has been judged
+		v.hear(first.said)
+		g.decide()
+	}
 	if first.woke && !v.speaksHTTP() {
 		v.engage(activity.Request, "a connection")
 	}
-	relay(outer, inner, v.hear, d.linger)
+	relay(outer, inner, g, d.linger)
+	g.answer(outer)
 }
 
 // welcome begins the visit of a connection to a leased port.

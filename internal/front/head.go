@@ -10,16 +10,18 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/preview"
 )
 
 // Fields that are not passed on, for http.Header.WriteSubset.
 var (
-	// ofAnswer are those that concern one connection alone (RFC 9110, 7.6.1) and those that
-	// frame a message.
+	// ofAnswer are those that concern one connection alone (RFC 9110, 7.6.1), those that
+	// frame a message, and the one by which the door tells its own answers.
 	ofAnswer = map[string]bool{
 		"Connection": true, "Proxy-Connection": true, "Keep-Alive": true, "Proxy-Authenticate": true, "Proxy-Authorization": true,
 		"Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Host": true, "Content-Length": true,
+		api.DoorField: true,
 	}
 	// ofRequest are also what the door alone says of a request's way.
 	ofRequest = with(ofAnswer, "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto")

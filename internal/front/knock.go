@@ -40,6 +40,10 @@ func (d *Door) knock(ctx context.Context, house House, port int, outer net.Conn)
 		return knocked{}
 	}
 	_ = outer.SetReadDeadline(time.Time{})
+	if page, _ := d.misdirected(house, port, said); page != nil {
+		respond(outer, requestOf(said), page)
+		return knocked{}
+	}
 	asleep := w.State != workspace.Running
 	w, page := d.rouse(ctx, house, w, r)
 	if page == nil {
@@ -54,30 +58,30 @@ func (d *Door) knock(ctx context.Context, house House, port int, outer net.Conn)
 		page = unheard(ctx, house, w, w.Spec.Port)
 	}
 	if r != nil {
-		_ = outer.SetWriteDeadline(time.Now().Add(firstWord))
 		respond(outer, r, page)
 	}
 	return knocked{}
 }
 
 // firstWords reads the head of an HTTP request, or the first bytes of something else; r is
-// nil then. said is everything that was read.
+// nil then, as for a request that is none to net/http. said is everything that was read.
 func firstWords(conn net.Conn) (said []byte, r *http.Request, err error) {
-	first := make([]byte, 1)
-	if _, err := io.ReadFull(conn, first); err != nil {
-		return nil, nil, err
+	piece := make([]byte, 4<<10)
+	for len(said) < maxHead {
+		n, err := conn.Read(piece)
+		if err != nil {
+			return nil, nil, err
+		}
+		said = append(said, piece[:n]...)
+		if line, _, whole := bytes.Cut(said, []byte("\n")); !beginsRequest(line, whole) {
+			return said, nil, nil
+		}
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(said)))
+		if _, known := requestHost(said); known && (err == nil || !isLost(err)) {
+			return said, r, nil
+		}
 	}
-	if first[0] < 'A' || first[0] > 'Z' {
-		return first, nil, nil
-	}
-	var kept bytes.Buffer
-	kept.Write(first)
-	rest := io.TeeReader(io.LimitReader(conn, maxHead), &kept)
-	r, err = http.ReadRequest(bufio.NewReader(io.MultiReader(bytes.NewReader(first), rest)))
-	if err != nil { // it only looked like HTTP
-		return kept.Bytes(), nil, nil
-	}
-	return kept.Bytes(), r, nil
+	return said, nil, nil
 }
 
 // unheard is what to say when w runs and nothing answers on port.
@@ -87,10 +91,13 @@ func unheard(ctx context.Context, house House, w workspace.Workspace, port int) 
 
 // respond answers r on a bare connection, and nothing after it.
 func respond(conn net.Conn, r *http.Request, p *preview.Page) {
+	_ = conn.SetWriteDeadline(time.Now().Add(firstWord))
 	h, body := p.Answer(intent.Navigates(r))
 	res := http.Response{
 		StatusCode: p.Status, ProtoMajor: 1, ProtoMinor: 1, Request: r, Header: h, Close: true,
 		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
 	}
-	_ = res.Write(conn)
+	if res.Write(conn) == nil {
+		drain(conn)
+	}
 }

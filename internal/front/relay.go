@@ -14,9 +14,10 @@ import (
 const halfOpen = 5 * time.Minute
 
 // relay copies both ways until both sides have ended, one has failed, or one has ended
-// and the other is silent for longer than linger. heard, if there is one, sees every byte
-// that comes from a; what nobody sees is moved by the kernel alone, where it can.
-func relay(a, b net.Conn, heard func([]byte), linger time.Duration) {
+// and the other is silent for longer than linger. What comes passes g, if there is one; who is
+// refused by it is left to be answered, on a connection that stands. What nobody looks at is
+// moved by the kernel alone, where it can.
+func relay(a, b net.Conn, g *gate, linger time.Duration) {
 	ends := make(chan error, 2)
 	oneWay := func(dst, src net.Conn) {
 		err := copyHalf(dst, src, linger)
@@ -25,50 +26,20 @@ func relay(a, b net.Conn, heard func([]byte), linger time.Duration) {
 			err = dst.SetReadDeadline(time.Now().Add(linger))
 		}
 		if err != nil {
-			abort(a)
 			abort(b)
+		}
+		if err != nil && !errors.Is(err, errRefused) {
+			abort(a)
 		}
 		ends <- err
 	}
-	go oneWay(a, b)
-	var from net.Conn = a
-	if heard != nil {
-		from = overheard{a, heard}
+	fromA, fromB := a, b
+	if g != nil {
+		fromA, fromB = clientSide{a, g}, serverSide{b, g}
 	}
-	oneWay(b, from)
+	go oneWay(a, fromB)
+	oneWay(b, fromA)
 	_, _ = <-ends, <-ends
-}
-
-// overheard is a connection whose bytes are seen as they are read.
-type overheard struct {
-	net.Conn
-	heard func([]byte)
-}
-
-func (o overheard) Read(p []byte) (int, error) {
-	n, err := o.Conn.Read(p)
-	if n > 0 {
-		o.heard(p[:n])
-	}
-	return n, err
-}
-
-// WriteTo implements io.WriterTo: a connection that says little needs no memory of its own.
-func (o overheard) WriteTo(w io.Writer) (n int64, err error) {
-	p := pieces.Get().(*piece)
-	defer pieces.Put(p)
-	for {
-		m, err := o.Read(p[:])
-		if m > 0 {
-			if _, err := w.Write(p[:m]); err != nil {
-				return n, err
-			}
-			n += int64(m)
-		}
-		if err != nil {
-			return n, whole(err)
-		}
-	}
 }
 
 // abort closes c so that the other side learns that something failed, and does not take

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/wsctl/wsctl/internal/api"
 )
 
 // Page is one page, for people and for programs.
@@ -67,7 +69,7 @@ func (p Page) Answer(browser bool) (http.Header, []byte) {
 	h := http.Header{
 		"Cache-Control":          {"no-store"},
 		"X-Content-Type-Options": {"nosniff"},
-		"Wsd-Answer":             {"front-door"}, // this is not the workspace speaking
+		api.DoorField:            {"front-door"}, // this is not the workspace speaking
 	}
 	if s := p.Seconds(); s > 0 {
 		h.Set("Retry-After", strconv.Itoa(s))

@@ -105,6 +105,6 @@ func headers() http.Header {
 		"X-Content-Type-Options":       {"nosniff"},
 		"Referrer-Policy":              {"no-referrer"},
 		"Cross-Origin-Resource-Policy": {"same-origin"},
-		"Wsd-Answer":                   {"front-door"},
+		api.DoorField:                  {"front-door"},
 	}
 }

@@ -76,7 +76,7 @@ func (b *browser) route(host, port string) (address string, ok bool) {
 	switch {
 	case port == b.door && b.isName(host):
 		return b.names, true
-	case b.lease != "" && port == b.lease && (host == "localhost" || host == "127.0.0.1" || strings.HasSuffix(host, api.NameSuffix)):
+	case b.lease != "" && port == b.lease && (host == "localhost" || host == "127.0.0.1" || b.isName(host)):
 		return net.JoinHostPort("127.0.0.1", b.lease), true
 	}
 	return "", false
@@ -130,6 +130,7 @@ type answer struct {
 	header http.Header
 	body   []byte
 	cut    bool // there is more of it
+	doors  bool // the front door itself gives it
 }
 
 // get asks for u. Its requests are those of an open page, not of a person who navigates: they
@@ -162,12 +163,18 @@ func (b *browser) get(ctx context.Context, u *url.URL, p purpose, within time.Du
 		return nil, err
 	}
 	defer res.Body.Close()
-	a := &answer{status: res.StatusCode, header: res.Header}
+	a := &answer{status: res.StatusCode, header: res.Header, doors: b.isDoors(u, res.Header)}
 	a.read(res.Body, most)
 	if p == asScript {
 		b.left -= len(a.body)
 	}
 	return a, nil
+}
+
+// isDoors reports whether an answer from u with this header is the front door's own. Over
+// the leased port a workspace may say so itself.
+func (b *browser) isDoors(u *url.URL, h http.Header) bool {
+	return portOf(u) == b.door && h.Get(api.DoorField) != ""
 }
 
 // read takes at most so many bytes of a body; one that breaks off is cut.
@@ -200,17 +207,18 @@ type opened struct {
 	status int    // of the answer to the upgrade; 101 agrees
 	hello  []byte // the first message; nil: none came in time
 	body   string // the beginning of an answer that does not agree
+	doors  bool   // which the front door itself gives
 }
 
 // open opens a WebSocket at u as a page of origin does, waits for its first message and
-// closes it. An empty origin is left out, as programs do.
+// closes it. An empty origin is left out, as programs do; it is an open page's all the same.
 func (b *browser) open(ctx context.Context, u *url.URL, origin, protocol string, t Times) (*opened, error) {
-	h := http.Header{"User-Agent": {agent}}
+	h := http.Header{
+		"User-Agent": {agent}, "Cache-Control": {"no-cache"},
+		"Sec-Fetch-Site": {"same-origin"}, "Sec-Fetch-Mode": {"websocket"}, "Sec-Fetch-Dest": {"empty"}, // or it may wake
+	}
 	if origin != "" {
-		h = http.Header{
-			"User-Agent": {agent}, "Origin": {origin}, "Cache-Control": {"no-cache"},
-			"Sec-Fetch-Site": {"same-origin"}, "Sec-Fetch-Mode": {"websocket"}, "Sec-Fetch-Dest": {"empty"},
-		}
+		h.Set("Origin", origin)
 	}
 	o := &websocket.DialOptions{HTTPClient: b.client, HTTPHeader: h}
 	if protocol != "" {
@@ -225,7 +233,7 @@ func (b *browser) open(ctx context.Context, u *url.URL, origin, protocol string,
 		}
 		said := make([]byte, 1024) // as much as the library keeps
 		n, _ := io.ReadFull(res.Body, said)
-		return &opened{status: res.StatusCode, body: string(said[:n])}, nil
+		return &opened{status: res.StatusCode, body: string(said[:n]), doors: b.isDoors(u, res.Header)}, nil
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(maxHello)

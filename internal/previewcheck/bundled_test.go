@@ -1,6 +1,7 @@
 package previewcheck
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -78,6 +79,70 @@ func TestServersWhoseClientIsInABundle(t *testing.T) {
 			}
 			if text := last(found).Detail + " " + last(found).Hint; !strings.Contains(text, tt.says) {
 				t.Errorf("it says %q, without %q", text, tt.says)
+			}
+		})
+	}
+}
+
+// What was not read may be the client of a dev server: it is not told that there is none.
+func TestScriptsThatAreNotReadAreNoStaticPage(t *testing.T) {
+	const hot = `var path = "/__webpack_hmr"`
+	tags := func(n int) (s string) {
+		for i := range n {
+			s += fmt.Sprintf("<script src=/%d.js></script>", i)
+		}
+		return s
+	}
+	fill := strings.Repeat("x", 1<<20)
+	for _, tt := range []struct {
+		name    string
+		scripts int
+		serve   func(w http.ResponseWriter, r *http.Request)
+		want    string
+	}{
+		{"all are read", maxScripts, func(http.ResponseWriter, *http.Request) {}, "dev server"},
+		{"one that is missing", 2, http.NotFound, "dev server"},
+		{"one too many", maxScripts + 1, func(http.ResponseWriter, *http.Request) {}, "warn scripts_cut"},
+		{"one that fails", 1, answers(500, hot), "warn scripts_cut"},
+		{"one that moves", 1, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/y", http.StatusFound) }, "warn scripts_cut"},
+		{"one that breaks off", 1, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "9")
+			_, _ = io.WriteString(w, "half")
+		}, "warn scripts_cut"},
+		{"one that does not come", 2, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "warn scripts_cut"},
+		{"one that is too long", 1, func(w http.ResponseWriter, _ *http.Request) {
+			for range maxPart>>20 + 1 {
+				_, _ = io.WriteString(w, fill)
+			}
+		}, "warn scripts_cut"},
+		{"more than all together may be", 4, func(w http.ResponseWriter, _ *http.Request) {
+			for range maxPart >> 20 {
+				_, _ = io.WriteString(w, fill)
+			}
+		}, "warn scripts_cut"},
+		{"the client in the last that is read", 3, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/2.js" {
+				_, _ = io.WriteString(w, hot)
+			}
+			for range maxPart >> 20 {
+				_, _ = io.WriteString(w, fill)
+			}
+		}, "dev server, fail no_stream"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			page := pageOf(tags(tt.scripts))
+			c := newTown(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.URL.Path == "/":
+					page.ServeHTTP(w, r)
+				case strings.HasSuffix(r.URL.Path, ".js") || r.URL.Path == "/y":
+					tt.serve(w, r)
+				default:
+					http.NotFound(w, r)
+				}
+			}))
+			if found := c.look(0, ""); summary(found) != through(tt.want) {
+				t.Errorf("%s, want %s\n%+v", summary(found), through(tt.want), found.Checks)
 			}
 		})
 	}

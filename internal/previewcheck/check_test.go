@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/front"
+	"github.com/wsctl/wsctl/internal/intent"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -75,6 +77,16 @@ func (c *town) serve(port int, h http.Handler) {
 func (c *town) port() string {
 	_, port, _ := net.SplitHostPort(c.door.NamesAddress())
 	return port
+}
+
+// lease has the workspace lease a port that is free.
+func (c *town) lease() {
+	c.t.Helper()
+	_, port, _ := strings.Cut(closedPort(c.t), ":")
+	c.w.Port, _ = strconv.Atoi(port)
+	if err := c.door.Open(c.w.Port); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 func (c *town) Workspace(_ context.Context, _ workspace.Actor, ref string) (workspace.Workspace, error) {
@@ -202,19 +214,19 @@ func TestALookIsNobodysUse(t *testing.T) {
 		mu.Lock()
 		asked = append(asked, r.Header.Clone())
 		mu.Unlock()
-		viteHandler("", "").ServeHTTP(w, r)
+		viteWith(viteJS("null", "null", "null", "/", ""), tokenOf("of another run", anyHost)).ServeHTTP(w, r)
 	}))
-	if found := c.look(0, ""); !found.Works {
-		t.Fatalf("it does not work: %+v", found)
+	if found := c.look(0, ""); last(found).Code != "token_refused" {
+		t.Fatalf("it is not asked for all that there is: %+v", found)
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if len(asked) < 3 {
+	if len(asked) < 4 {
 		t.Fatalf("only %d requests came", len(asked))
 	}
 	for _, h := range asked {
-		if mode := h.Get("Sec-Fetch-Mode"); mode == "" || mode == "navigate" {
-			t.Errorf("a request looks like a person's: %v", h)
+		if i := intent.Of("/", h); i != intent.LeftOpen {
+			t.Errorf("a request is %s: %v", i, h)
 		}
 	}
 	c.mu.Lock()

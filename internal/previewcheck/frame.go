@@ -8,6 +8,9 @@ import (
 // leaves finds scripts that put their page in place of the one that frames it.
 var leaves = regexp.MustCompile(`\b(?:top|parent)\.location(?:\.href)?\s*(?:=[^=]|\.(?:replace|assign)\s*\()`)
 
+// maxQuotes is how many policies of a page are looked at for what they say of frames.
+const maxQuotes = 3
+
 // frame judges what keeps the page out of a frame, as that of the preview page is.
 func (l *look) frame() bool {
 	var said []string
@@ -15,7 +18,8 @@ func (l *look) frame() bool {
 	if v := h.Get("X-Frame-Options"); v != "" {
 		said = append(said, "X-Frame-Options: "+clip(v))
 	}
-	for _, v := range h.Values("Content-Security-Policy") {
+	policies := h.Values("Content-Security-Policy")
+	for _, v := range policies[:min(len(policies), maxQuotes)] {
 		if d := directive(v, "frame-ancestors"); d != "" {
 			said = append(said, "Content-Security-Policy: "+clip(d))
 		}

@@ -15,11 +15,11 @@ const switching = http.StatusSwitchingProtocols
 func (l *look) hot() bool {
 	d := l.known
 	if d.lost != nil {
-		l.report.Checks = append(l.report.Checks, *d.lost)
+		l.report.add(*d.lost)
 		return false
 	}
 	if policy := forbids(l.seen.policies, l.at, d.target); policy != "" {
-		l.report.fail(onHot, "csp_blocks", fmt.Sprintf("allow it while developing: connect-src 'self' %s://%s", d.target.Scheme, d.target.Host),
+		l.report.fail(onHot, "csp_blocks", fmt.Sprintf("allow it while developing: connect-src 'self' %s://%s", d.target.Scheme, clip(d.target.Host)),
 			"the page's Content-Security-Policy (%s) forbids its client to connect to %s", clip(policy), d.Socket)
 		return false
 	}
@@ -100,7 +100,7 @@ func (l *look) refused(o *opened) {
 // refusedByAny says what is true of every server.
 func refusedByAny(o *opened) (code, hint, why string) {
 	switch {
-	case strings.HasPrefix(o.body, "wsd: "):
+	case o.doors:
 		text, hint := doorSays(o.body)
 		return "not_reached", hint, text
 	case o.status == 400 || o.status == 403:

@@ -44,6 +44,7 @@ type look struct {
 	status  int             // of seen
 	scripts string          // what code returns, once it has read
 	read    bool
+	missed  bool // code has not read all that there is
 }
 
 // urlOf is the page at path; "" where the door serves no names, or not this port.
@@ -211,7 +212,7 @@ func (l *look) unanswered(at *url.URL, err error) {
 
 // arrived judges the answer that is no redirect.
 func (l *look) arrived(a *answer) bool {
-	if a.header.Get("Wsd-Answer") == "front-door" { // the page of the door itself
+	if a.doors {
 		text, hint := doorSays(string(a.body))
 		l.report.fail(onPage, "not_reached", hint, "the front door answers %d: %s", a.status, text)
 		return false

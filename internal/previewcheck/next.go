@@ -39,7 +39,7 @@ func (l *look) next() *devServer {
 // refusedByNext knows that Next answers an origin that it does not allow with a bare word
 // that is no HTTP, which the front door cannot pass on.
 func refusedByNext(_ *look, o *opened) (code, hint, why string) {
-	if o.status == 401 || o.status == 403 || o.status == 502 && strings.HasPrefix(o.body, "wsd: ") {
+	if o.status == 401 || o.status == 403 || o.status == 502 && o.doors {
 		return "host_refused", `set allowedDevOrigins: ["*.localhost"] in next.config, or update Next, which allows names below .localhost by itself now`, "Origin not allowed"
 	}
 	return "", "", ""

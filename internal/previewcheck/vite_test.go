@@ -150,11 +150,7 @@ func TestFallbackOfVite(t *testing.T) {
 			agrees(`{"type":"connected"}`, "vite-hmr")(w, r)
 		}).ServeHTTP(w, r)
 	}))
-	_, port, _ := strings.Cut(closedPort(t), ":")
-	c.w.Port, _ = strconv.Atoi(port)
-	if err := c.door.Open(c.w.Port); err != nil {
-		t.Fatal(err)
-	}
+	c.lease()
 	found := c.look(0, "")
 	if last(found).Code != "direct_only" || !tried || !found.Works {
 		t.Errorf("%+v", found)
