@@ -272,7 +272,8 @@ func (t *jobs) numbered(number string) *job {
 // of is the job that a command belongs to, nil for the foreground.
 func (t *jobs) of(hc interp.HandlerContext) *job { return t.numbered(hc.Env.Get(jobVar).String()) }
 
-// began and ended note a process of j, which may be nil.
+// began and ended note a process of j, which may be nil. A `kill` between the call of a command and
+// its process has found nothing to signal: so it is made up for here.
 func (t *jobs) began(j *job, pid int) {
 	if j == nil {
 		return
@@ -281,6 +282,9 @@ func (t *jobs) began(j *job, pid int) {
 	defer t.mu.Unlock()
 	j.settle()
 	j.pids[pid] = true
+	if j.killed != 0 {
+		_ = syscall.Kill(pid, j.killed) // nobody has waited for it yet: the id is its own
+	}
 }
 
 // failed notes that a command of j could not be started.
