@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ func (s *sh) adjust(ctx context.Context, args []string) ([]string, error) {
 		return append([]string{umaskCall}, args[1:]...), nil
 	case "trap":
 		args = trapWords(args)
-		if j != nil && hc.Env.Get(shellVar).String() == hc.Env.Get(jobVar).String() {
+		if j != nil && path.Base(hc.Env.Get(shellVar).String()) == hc.Env.Get(jobVar).String() { // and no subshell of the job
 			return endWords(args), nil
 		}
 		return args, nil

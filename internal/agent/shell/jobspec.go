@@ -45,14 +45,15 @@ func (t *jobs) find(in, arg string) *job {
 		return t.scope(in).specified(arg)
 	}
 	for {
-		c := t.scope(in)
-		if i := slices.IndexFunc(c.jobs, func(j *job) bool { return j.inner == arg }); i >= 0 {
-			return c.jobs[i]
+		for _, j := range slices.Backward(t.scope(in).jobs) {
+			if j.inner == arg {
+				return j
+			}
 		}
 		if in == "" {
 			return nil
 		}
-		in = c.parent
+		in = in[:max(strings.LastIndexByte(in, '/'), 0)]
 	}
 }
 
