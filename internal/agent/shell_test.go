@@ -126,6 +126,11 @@ func TestShellRunsScripts(t *testing.T) {
 		},
 		{"a subshell in a list of errexit", `set -e; trap 'echo err' ERR; false || (echo $?); false || x=$(echo a); echo $x`, "1\na\n", 0},
 		{"a substitution of a file", `echo text >f; echo $(<f)`, "text\n", 0},
+		{
+			"a killed group does not wait for its own", `{ { touch began; n=0; until [ -e go ] || [ $((n+=1)) -gt 400 ]; do sleep 0.01; done; echo child; } & wait; echo no; } &
+p=$!; until [ -e began ]; do sleep 0.01; done; kill $p; wait $p; echo $?; touch go`, "143\nchild\n", 0,
+		},
+		{"a group waits for its own", `{ true & sh -c 'exit 5' & wait $!; echo $?; wait; sleep 0.01 & wait %1; echo $?; } & wait`, "5\n0\n", 0},
 		{"a job within a job", `{ sleep 100 & kill %1; wait %1; echo $?; } & wait %1; echo $?`, "143\n0\n", 0},
 		{"a killed group runs nothing more", `{ sleep 100; echo no; } & kill %1; wait %1; echo $?`, "143\n", 0},
 		{"a killed loop of builtins ends", `while :; do :; done & kill %1; wait %1; echo $?`, "143\n", 0},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 	"mvdan.cc/sh/v3/interp"
@@ -18,13 +19,13 @@ func (s *sh) adjust(ctx context.Context, args []string) ([]string, error) {
 	hc := interp.HandlerCtx(ctx)
 	j := s.jobs.of(hc)
 	if sig := s.jobs.killedBy(j); sig != 0 && args[0] != jobCall {
-		return []string{"exit", strconv.Itoa(128 + int(sig))}, nil
+		return exitWords(sig), nil
 	}
 	switch args[0] {
 	case "kill":
 		return append([]string{killCall}, args[1:]...), nil
 	case "wait":
-		return s.jobs.waitWords(hc, args), nil
+		return s.jobs.wait(ctx, hc, j, args), nil
 	case "umask":
 		return append([]string{umaskCall}, args[1:]...), nil
 	case "trap":
@@ -36,6 +37,9 @@ func (s *sh) adjust(ctx context.Context, args []string) ([]string, error) {
 	}
 	return args, nil
 }
+
+// exitWords ends the shell of a job that sig has killed.
+func exitWords(sig syscall.Signal) []string { return []string{"exit", strconv.Itoa(128 + int(sig))} }
 
 const umaskCall = "\x01umask"
 

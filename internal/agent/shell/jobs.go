@@ -55,6 +55,7 @@ type job struct {
 	ended   bool          // done is closed
 	pids    map[int]bool
 	killed  syscall.Signal // by `kill`: what it would still run is not run
+	stop    chan struct{}  // closed with killed
 }
 
 // scope is one shell or subshell.
@@ -221,7 +222,7 @@ func (t *jobs) call(hc interp.HandlerContext, args []string) error {
 func (t *jobs) add(in, name string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	j := &job{name: name, number: 1, started: make(chan struct{}), done: make(chan struct{}), pids: map[int]bool{}}
+	j := &job{name: name, number: 1, started: make(chan struct{}), done: make(chan struct{}), stop: make(chan struct{}), pids: map[int]bool{}}
 	if t.scopes == nil {
 		t.scopes = map[string]*scope{}
 	}
