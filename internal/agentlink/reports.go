@@ -74,6 +74,11 @@ func (r *Reports) Await(then func()) {
 	if r.busy.Swap(true) {
 		return
 	}
+	if len(r.came) > 0 || r.err != nil { // a read has ended since the caller looked: another would lose what it has read
+		r.busy.Store(false)
+		go then()
+		return
+	}
 	go func() {
 		r.came, r.err = readSome(r.conn)
 		r.busy.Store(false)
