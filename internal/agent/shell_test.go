@@ -112,6 +112,25 @@ func TestShellRunsScripts(t *testing.T) {
 		{"a subshell has jobs of its own", `sleep 100 & (sleep 100 & kill %1; wait %1; echo $?; kill %2 2>&1); kill %1; wait %1; echo $?`, "143\nsh: kill: %2: no such job\n143\n", 0},
 		{"a subshell reaches a job by its name", `sleep 100 & a=$!; (kill $a); wait $a; echo $?`, "143\n", 0},
 		{"names of a subshell's jobs are its own", `sleep 100 & a=$!; x=$(sleep 0.01 & wait; echo in); kill $a; wait $a; echo $x $?`, "in 143\n", 0},
+		{
+			"a subshell whose function has jobs", `sleep 100 & a=$!; f() { sleep 100 & kill $!; wait $!; echo $?; }; (f); kill -0 $a && echo runs; kill $a; wait $a; echo $?`,
+			"143\nruns\n143\n", 0,
+		},
+		{"a substitution whose function has jobs", `sleep 100 & f() { sleep 100 & kill $!; wait $!; echo $?; }; echo $(f) $(f); kill %1; wait %1; echo $?`, "143 143\n143\n", 0},
+		{"a pipe whose function has jobs", `sleep 100 & f() { sleep 100 & kill $!; wait $!; echo $?; }; f | cat; kill %1; wait %1; echo $?`, "143\n143\n", 0},
+		{"a process substitution whose function has jobs", `sleep 100 & f() { sleep 100 & kill $!; wait $!; echo $?; }; cat <(f); kill %1; wait %1; echo $?`, "143\n143\n", 0},
+		{"a subshell whose function waits", `sleep 100 & f() { wait; }; (f); f | cat; kill %1 && echo killed`, "killed\n", 0},
+		{
+			"a subshell begins unseen", `f() { return 7; }; set -ax; f; (echo $?; true; echo $?); echo $(f; echo $?) $(env | grep -c __wsd); f | cat; set +x; (f); (echo $?)`,
+			"7\n0\n7 0\n7\n", 0,
+		},
+		{"a subshell in a list of errexit", `set -e; trap 'echo err' ERR; false || (echo $?); false || x=$(echo a); echo $x`, "1\na\n", 0},
+		{"a substitution of a file", `echo text >f; echo $(<f)`, "text\n", 0},
+		{
+			"a killed group does not wait for its own", `{ { touch began; n=0; until [ -e go ] || [ $((n+=1)) -gt 400 ]; do sleep 0.01; done; echo child; } & wait; echo no; } &
+p=$!; until [ -e began ]; do sleep 0.01; done; kill $p; wait $p; echo $?; touch go`, "143\nchild\n", 0,
+		},
+		{"a group waits for its own", `{ true & sh -c 'exit 5' & wait $!; echo $?; wait; sleep 0.01 & wait %1; echo $?; } & wait`, "5\n0\n", 0},
 		{"a job within a job", `{ sleep 100 & kill %1; wait %1; echo $?; } & wait %1; echo $?`, "143\n0\n", 0},
 		{"a killed group runs nothing more", `{ sleep 100; echo no; } & kill %1; wait %1; echo $?`, "143\n", 0},
 		{"a killed loop of builtins ends", `while :; do :; done & kill %1; wait %1; echo $?`, "143\n", 0},
@@ -119,6 +138,18 @@ func TestShellRunsScripts(t *testing.T) {
 		{"a group in the background exits", `{ exit 3; } & wait $!; echo $?; { exit 4; } & echo end`, "3\nend\n", 0},
 		{"a group in the background fails", `set -e; { false; echo no; } & wait $! || echo $?`, "1\n", 0},
 		{"a group in the background has a trap", `{ trap 'echo bye' EXIT; exit 3; } & wait $!; echo $?; { trap 'echo bye' EXIT; trap - EXIT; exit 4; } & echo end`, "bye\n3\nend\n", 0},
+		{
+			"a group in the background forgets its trap", `{ trap EXIT; exit 3; } & { trap -- - EXIT; exit 4; } & { command trap - EXIT; exit 5; } & { builtin trap - exit; exit 6; } & { trap 0 2; exit 7; } &
+wait %1; echo $?; wait %2; echo $?; wait %3; echo $?; wait %4; echo $?; wait %5; echo $?`, "3\n4\n5\n6\n7\n", 0,
+		},
+		{"a group in the background has traps in other words", `{ trap -- 'echo bye' EXIT; exit 3; } & wait; { command -- trap 'echo "it is over"' sigexit; exit 3; } & wait`, "bye\nit is over\n", 0},
+		{
+			"a group in the background has one trap for two", `{ trap "echo it\'s" EXIT ERR; false; touch failed; sleep 100; echo no; } & until [ -e failed ]; do sleep 0.01; done; kill %1; wait %1; echo $?`,
+			"it's\n143\n", 0,
+		},
+		{"traps for signals are none", `trap INT; trap 2 15; trap - TERM; trap '' HUP; echo $?; trap 'echo bye' 0 int; trap nothing 2>/dev/null || echo unknown`, "0\nunknown\nbye\n", 0},
+		{"what makes sure of a builtin", `sleep 100 & command kill %1; command wait %1; echo $?; command umask 077; command umask; command -v trap`, "143\n0077\ntrap\n", 0},
+		{"a signal in small letters ends a group", `{ sleep 100; echo no; } & kill -term %1; wait %1; echo $?; { sleep 100; echo no; } & kill -s sighup %1; wait %1; echo $?`, "143\n129\n", 0},
 		{"a background command that is not there", `set -e; nothing-here & wait $! || echo $?`, "127\n", 0},
 		{"umask", `umask 077; touch f; ls -l f | cut -c1-10; umask`, "-rw-------\n0077\n", 0},
 		{"read", `printf 'a b\nc\n' | while read x y; do echo "$x-$y"; done`, "a-b\nc-\n", 0},

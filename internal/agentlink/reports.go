@@ -22,9 +22,10 @@ import (
 // a goroutine nor a buffer. So nothing here waits for an agent that stops in the middle of a
 // report. One goroutine uses it at a time; it has to be closed.
 type Reports struct {
-	conn net.Conn
-	raw  []byte // chunks of which the rest has not come (RFC 9112, 7.1)
-	text []byte // what they have carried
+	conn     net.Conn
+	raw      []byte // chunks of which the rest has not come (RFC 9112, 7.1)
+	text     []byte // what they have carried
+	searched int    // bytes of text in which no line ends
 
 	watch *await.Watch // nil: the connection is no socket, and Await reads
 	busy  atomic.Bool  // it does
@@ -73,6 +74,11 @@ func (r *Reports) Await(then func()) {
 	if r.busy.Swap(true) {
 		return
 	}
+	if len(r.came) > 0 || r.err != nil { // a read has ended since the caller looked: another would lose what it has read
+		r.busy.Store(false)
+		go then()
+		return
+	}
 	go func() {
 		r.came, r.err = readSome(r.conn)
 		r.busy.Store(false)
@@ -91,20 +97,21 @@ func (r *Reports) Ready() bool { return r.Waiting() || r.watch != nil && r.watch
 
 // Waiting reports whether that has been read already, so that no wake-up tells of it.
 func (r *Reports) Waiting() bool {
-	return bytes.IndexByte(r.text, '\n') >= 0 || !r.busy.Load() && (len(r.came) > 0 || r.err != nil)
+	return r.lineEnd() >= 0 || !r.busy.Load() && (len(r.came) > 0 || r.err != nil)
 }
 
 // Hear returns the next report, if all of it is there. It does not wait.
 func (r *Reports) Hear() (report agentapi.Report, whole bool, err error) {
-	line, rest, whole := bytes.Cut(r.text, []byte("\n"))
-	for !whole && err == nil && r.Ready() {
+	end := r.lineEnd()
+	for end < 0 && err == nil && r.Ready() {
 		err = r.take()
-		line, rest, whole = bytes.Cut(r.text, []byte("\n"))
+		end = r.lineEnd()
 	}
-	if !whole {
+	if end < 0 {
 		return report, false, err
 	}
-	r.text = nil // the memory of a long report is not kept
+	line, rest := r.text[:end], r.text[end+1:]
+	r.text, r.searched = nil, 0 // the memory of a long report is not kept
 	if len(rest) > 0 {
 		r.text = bytes.Clone(rest)
 	}
@@ -112,6 +119,17 @@ func (r *Reports) Hear() (report agentapi.Report, whole bool, err error) {
 		return report, false, nonsense(err)
 	}
 	return report, true, nil
+}
+
+// lineEnd is where the first line of the text ends, negative while it does not. What was searched
+// once is not searched again, however small the parts are that a report comes in.
+func (r *Reports) lineEnd() int {
+	i := bytes.IndexByte(r.text[r.searched:], '\n')
+	if i < 0 {
+		r.searched = len(r.text)
+		return -1
+	}
+	return r.searched + i
 }
 
 // take reads what is there.

@@ -157,6 +157,32 @@ func TestNothingIsWaitedForInTheMiddleOfAReport(t *testing.T) {
 	}
 }
 
+// A read of Await may end between a look at Waiting and the next Await.
+func TestWhatWasReadIsNotLostToTheNextWait(t *testing.T) {
+	for kind, connect := range connections {
+		t.Run(kind, func(t *testing.T) {
+			s, err := following(t, connect, chunked)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report := chunk(line(7))
+			s.reports.Await(s.wake)
+			s.say(report[:5])
+			<-s.wakes
+			s.reports.Await(s.wake)
+			select {
+			case <-s.wakes:
+			case <-time.After(patience):
+				t.Fatal("nobody is told of what was read")
+			}
+			go func() { _, _ = s.says.Write([]byte(report[5:])) }()
+			if r, err := s.hear(); err != nil || r.Execs != 7 {
+				t.Errorf("got %d, %v", r.Execs, err)
+			}
+		})
+	}
+}
+
 func TestAnAgentThatTalksNonsenseIsGivenUp(t *testing.T) {
 	for what, c := range map[string]struct{ says, code string }{
 		"no chunk":             {"hello\r\n", "agent_nonsense"},

@@ -83,6 +83,21 @@ func TestAnAgentThatChangesItsMindBecomesFewFacts(t *testing.T) {
 	})
 }
 
+// What runs in a workspace may take the place of its agent.
+func TestPartsOfAReportAreReadNoMoreOftenThanReports(t *testing.T) {
+	inAgentBubble(t, func(r *rig, a *fakeAgent) {
+		a.tell(func(a *fakeAgent) { a.drips = true })
+		r.create("demo")
+		later(10 * time.Second)
+		a.mu.Lock()
+		n := a.dripped
+		a.mu.Unlock()
+		if most := int(10 * time.Second / reportPause); n < most/2 || n > 2*most { // each is taken by a read of its own
+			t.Errorf("in 10 s %d parts were read", n)
+		}
+	})
+}
+
 func TestAnAgentThatFallsSilentIsToldAndForgottenWhenItIsBack(t *testing.T) {
 	inAgentBubble(t, func(r *rig, a *fakeAgent) {
 		r.create("demo")

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/wsctl/wsctl/internal/agentapi"
 	rt "github.com/wsctl/wsctl/internal/runtime"
@@ -28,6 +29,8 @@ type fakeAgent struct {
 	gone    bool // there is nothing to connect to
 	late    int  // so many connections more find it starting
 	hung    bool // it answers no hello
+	drips   bool // it tells the next report byte for byte, ever so slowly
+	dripped int  // bytes that were taken
 	hello   agentapi.Hello
 	report  agentapi.Report
 	reports int           // that were asked for one by one
@@ -124,11 +127,15 @@ func (a *fakeAgent) mux() *http.ServeMux {
 func (a *fakeAgent) follow(w http.ResponseWriter, r *http.Request) {
 	for {
 		a.mu.Lock()
-		report, changed, gone := a.report, a.changed, a.gone
+		report, changed, gone, drips := a.report, a.changed, a.gone, a.drips
 		if r.URL.Query().Get("follow") == "" {
 			a.reports++
 		}
 		a.mu.Unlock()
+		if drips {
+			a.drip(r.Context(), w)
+			return
+		}
 		if gone || json.NewEncoder(w).Encode(report) != nil || http.NewResponseController(w).Flush() != nil || r.URL.Query().Get("follow") == "" {
 			return
 		}
@@ -136,6 +143,22 @@ func (a *fakeAgent) follow(w http.ResponseWriter, r *http.Request) {
 		case <-changed:
 		case <-r.Context().Done():
 			return
+		}
+	}
+}
+
+// drip tells a thousand bytes in a second, and no end of a report, to who takes them.
+func (a *fakeAgent) drip(ctx context.Context, w http.ResponseWriter) {
+	for ctx.Err() == nil {
+		if _, err := io.WriteString(w, "x"); err != nil || http.NewResponseController(w).Flush() != nil {
+			return
+		}
+		a.mu.Lock()
+		a.dripped++
+		a.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Millisecond):
 		}
 	}
 }

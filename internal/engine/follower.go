@@ -31,7 +31,7 @@ type follower struct {
 	// Of whoever works, one at a time.
 	reports *agentlink.Reports // nil: there is no connection
 	due     time.Time          // without one: when to try again; with one: when to ask whether the agent answers
-	rest    time.Time          // no report is read before
+	rest    time.Time          // nothing of a report is read before
 	again   time.Duration      // from a connection that failed to the next
 
 	met    bool                  // the agent has answered
@@ -169,14 +169,16 @@ func (f *follower) connect(ctx context.Context) error {
 	return err
 }
 
-// hear takes one report, if all of it is there. How long it rests then bounds what an agent
-// can do by talking.
+// hear takes one report, if all of it is there. How long it rests then, also after a part of one,
+// bounds what an agent can do by talking.
 func (f *follower) hear(ctx context.Context) error {
 	r, whole, err := f.reports.Hear()
-	if err != nil || !whole {
+	if err != nil {
 		return err
 	}
-	err = f.told(ctx, r)
+	if whole {
+		err = f.told(ctx, r)
+	}
 	rest := reportPause
 	if f.wrote {
 		f.wrote, rest = false, factPause

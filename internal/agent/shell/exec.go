@@ -116,14 +116,15 @@ func startFailure(err error) (uint8, string) {
 	return statusNotExecutable, err.Error()
 }
 
-// environ is the exported part of env. A name may come several times; the last counts,
+// environ is the exported part of env, without what this package keeps there, which `set -a` would
+// export. A name may come several times; the last counts,
 // and it may say that the variable is gone.
 func environ(env expand.Environ) []string {
 	var list []string
 	at := map[string]int{}
 	for name, v := range env.Each {
 		entry := ""
-		if v.IsSet() && v.Exported && v.Kind == expand.String {
+		if v.IsSet() && v.Exported && v.Kind == expand.String && !strings.HasPrefix(name, ownVars) {
 			entry = name + "=" + v.String()
 		}
 		if i, ok := at[name]; ok {

@@ -57,7 +57,7 @@ func (s *sh) session(lines *editor, interrupts <-chan os.Signal, last int) (stat
 			continue
 		}
 		lines.continues = false
-		for _, stmt := range detachAll(stmts) {
+		for _, stmt := range detached(stmts) {
 			last = s.runForeground(stmt, interrupts)
 			if s.runner.Exited() {
 				return last, true
@@ -91,7 +91,7 @@ func (s *sh) runForeground(stmt *syntax.Stmt, interrupts <-chan os.Signal) int {
 		case <-stop:
 		}
 	}()
-	err := s.run(ctx, stmt)
+	err := s.runner.Run(ctx, stmt)
 	close(stop)
 	if ctx.Err() != nil && !s.runner.Exited() {
 		err = ctx.Err() // whatever the command made of it

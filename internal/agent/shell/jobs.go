@@ -3,7 +3,6 @@ package shell
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -19,16 +18,19 @@ import (
 // must not. So every `command &` is rewritten before it runs, into
 //
 //	__wsd_next=$(job new)
-//	{ __wsd_job=$__wsd_next; __wsd_shell=$__wsd_next; trap 'job done' EXIT; command; job done; } &
+//	{ __wsd_job=$__wsd_next; __wsd_shell=$__wsd_shell/$__wsd_next; trap 'job done' EXIT; command; job done; } &
 //	job started "$!"
 //
 // where `job` stands for a name that no user can type. A subshell has no jobs of its parent's, and
-// numbers its own from 1: where it has any, or asks for some, it begins with
+// numbers its own from 1; any function that it calls may have some. So each begins with
 //
-//	__wsd_shell=$(job shell)
+//	{ __wsd_shell=$__wsd_shell/$(job shell) && :; } 2>&-
+//
+// which leaves $? as it is, fails no `set -e` and shows nothing of itself to `set -x`.
 const (
 	jobCall  = "\x01job"
 	killCall = "\x01kill"
+	ownVars  = "__wsd_" // how the names of the next three begin
 	nextVar  = "__wsd_next"
 	jobVar   = "__wsd_job"
 	shellVar = "__wsd_shell"
@@ -53,12 +55,12 @@ type job struct {
 	ended   bool          // done is closed
 	pids    map[int]bool
 	killed  syscall.Signal // by `kill`: what it would still run is not run
+	stop    chan struct{}  // closed with killed
 }
 
 // scope is one shell or subshell.
 type scope struct {
-	parent string // id of the one around it
-	jobs   []*job // that were not waited for, in order of their numbers
+	jobs []*job // that were not waited for, in order of their numbers
 }
 
 // jobs is the table of a shell's background commands. Handlers of several goroutines use
@@ -66,54 +68,75 @@ type scope struct {
 type jobs struct {
 	mu     sync.Mutex
 	list   []*job
-	scopes map[string]*scope // by what shellVar says; "" is the whole shell
+	shells int               // subshells so far
+	scopes map[string]*scope // that have had jobs, by what shellVar says: "" is the whole shell, "/s1/0" job 0 of its first subshell
 }
 
-// detach rewrites every background command below node.
+// detach rewrites what begins in the background and what is a subshell at and below node.
 func detach(node syntax.Node) {
+	var open []syntax.Node
 	syntax.Walk(node, func(n syntax.Node) bool {
-		switch n := n.(type) {
-		case *syntax.File:
-			n.Stmts = detachAll(n.Stmts)
-		case *syntax.Block:
-			n.Stmts = detachAll(n.Stmts)
-		case *syntax.Subshell:
-			n.Stmts = scoped(n.Stmts)
-		case *syntax.IfClause:
-			n.Cond, n.Then = detachAll(n.Cond), detachAll(n.Then)
-		case *syntax.WhileClause:
-			n.Cond, n.Do = detachAll(n.Cond), detachAll(n.Do)
-		case *syntax.ForClause:
-			n.Do = detachAll(n.Do)
-		case *syntax.CaseItem:
-			n.Stmts = detachAll(n.Stmts)
-		case *syntax.CmdSubst:
-			n.Stmts = scoped(n.Stmts)
+		if n != nil {
+			open = append(open, n)
+			return true
 		}
+		rewrite(open[len(open)-1]) // after what is below it: what is put there is left alone
+		open = open[:len(open)-1]
 		return true
 	})
 }
 
-// scoped gives a subshell that has to do with jobs a table of its own.
-func scoped(stmts []*syntax.Stmt) []*syntax.Stmt {
-	if !slices.ContainsFunc(stmts, usesJobs) {
-		return stmts
+// detached is detach for commands that follow one another.
+func detached(stmts []*syntax.Stmt) []*syntax.Stmt {
+	for _, st := range stmts {
+		detach(st)
 	}
-	return append([]*syntax.Stmt{assign(shellVar, substitute("shell"))}, detachAll(stmts)...)
+	return detachAll(stmts)
 }
 
-// usesJobs tells whether a command begins, ends or awaits something in the background.
-func usesJobs(st *syntax.Stmt) (found bool) {
-	syntax.Walk(st, func(n syntax.Node) bool {
-		switch n := n.(type) {
-		case *syntax.Stmt:
-			found = found || n.Background
-		case *syntax.CallExpr:
-			found = found || len(n.Args) > 0 && slices.Contains([]string{"kill", "wait", "trap"}, n.Args[0].Lit())
+func rewrite(node syntax.Node) {
+	switch n := node.(type) {
+	case *syntax.File:
+		n.Stmts = detachAll(n.Stmts)
+	case *syntax.Block:
+		n.Stmts = detachAll(n.Stmts)
+	case *syntax.IfClause:
+		n.Cond, n.Then = detachAll(n.Cond), detachAll(n.Then)
+	case *syntax.WhileClause:
+		n.Cond, n.Do = detachAll(n.Cond), detachAll(n.Do)
+	case *syntax.ForClause:
+		n.Do = detachAll(n.Do)
+	case *syntax.CaseItem:
+		n.Stmts = detachAll(n.Stmts)
+	case *syntax.Subshell:
+		n.Stmts = scoped(n.Stmts)
+	case *syntax.CmdSubst:
+		n.Stmts = scoped(n.Stmts)
+	case *syntax.ProcSubst:
+		n.Stmts = scoped(n.Stmts)
+	case *syntax.BinaryCmd:
+		if n.Op == syntax.Pipe || n.Op == syntax.PipeAll { // the right side is no subshell here
+			n.X = &syntax.Stmt{Position: n.X.Position, Cmd: &syntax.Block{Stmts: scoped([]*syntax.Stmt{n.X})}}
 		}
-		return !found
-	})
-	return found
+	}
+}
+
+// scoped gives a subshell a table of its own.
+func scoped(stmts []*syntax.Stmt) []*syntax.Stmt {
+	if len(stmts) == 0 || stmts[0].Cmd == nil { // nothing, and $(<file), which the interpreter knows by its form
+		return stmts
+	}
+	id := inside(substitute("shell").Parts[0])
+	enter := &syntax.Stmt{
+		Cmd:    &syntax.BinaryCmd{Op: syntax.AndStmt, X: assign(shellVar, id), Y: &syntax.Stmt{Cmd: literalCall([]string{":"})}},
+		Redirs: []*syntax.Redirect{{Op: syntax.DplOut, N: &syntax.Lit{Value: "2"}, Word: literal("-")}},
+	}
+	return append([]*syntax.Stmt{enter}, detachAll(stmts)...)
+}
+
+// inside is the id of a shell within the one that runs.
+func inside(part syntax.WordPart) *syntax.Word {
+	return &syntax.Word{Parts: []syntax.WordPart{parameter(shellVar), &syntax.Lit{Value: "/"}, part}}
 }
 
 func detachAll(stmts []*syntax.Stmt) []*syntax.Stmt {
@@ -128,7 +151,7 @@ func detachAll(stmts []*syntax.Stmt) []*syntax.Stmt {
 		create := substitute("new", simpleName(st))
 		st.Redirs, st.Negated = nil, false
 		st.Cmd = &syntax.Block{Stmts: []*syntax.Stmt{
-			assign(jobVar, variable(nextVar)), assign(shellVar, variable(nextVar)),
+			assign(jobVar, variable(nextVar)), assign(shellVar, inside(parameter(nextVar))),
 			{Cmd: literalCall([]string{"trap", doneTrap, "EXIT"})},
 			&inner,
 			{Cmd: literalCall([]string{jobCall, "done"})},
@@ -161,8 +184,16 @@ func assign(name string, value *syntax.Word) *syntax.Stmt {
 }
 
 func variable(name string) *syntax.Word {
+	return &syntax.Word{Parts: []syntax.WordPart{parameter(name)}}
+}
+
+func parameter(name string) syntax.WordPart {
 	param := &syntax.ParamExp{Param: &syntax.Lit{Value: name}}
-	return &syntax.Word{Parts: []syntax.WordPart{&syntax.DblQuoted{Parts: []syntax.WordPart{param}}}}
+	return &syntax.DblQuoted{Parts: []syntax.WordPart{param}}
+}
+
+func literal(text string) *syntax.Word {
+	return &syntax.Word{Parts: []syntax.WordPart{&syntax.Lit{Value: text}}}
 }
 
 // call runs `job new|shell|started|done`.
@@ -173,55 +204,53 @@ func (t *jobs) call(hc interp.HandlerContext, args []string) error {
 		_, err := fmt.Fprintln(hc.Stdout, t.add(in, args[1]))
 		return err
 	case "shell":
-		_, err := fmt.Fprintln(hc.Stdout, t.subshell(in))
-		return err
+		fmt.Fprintln(hc.Stdout, t.subshell())
 	case "started":
 		t.await(args[1], args[2])
 		return nil
+	case "done":
+		t.finished(t.of(hc))
 	}
-	t.finished(t.of(hc))
 	if hc.LastExitStatus != 0 {
 		return interp.ExitStatus(hc.LastExitStatus)
 	}
 	return nil
 }
 
-// add makes a job of the shell in; what is returned, its place in the list, is the id of the
-// shell that it is. Like in other shells its number is the next after those that nobody has
+// add makes a job of the shell in and returns its place in the list. Like in other shells its number is the next after those that nobody has
 // waited for yet.
 func (t *jobs) add(in, name string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	j := &job{name: name, number: 1, started: make(chan struct{}), done: make(chan struct{}), pids: map[int]bool{}}
+	j := &job{name: name, number: 1, started: make(chan struct{}), done: make(chan struct{}), stop: make(chan struct{}), pids: map[int]bool{}}
+	if t.scopes == nil {
+		t.scopes = map[string]*scope{}
+	}
 	around := t.scope(in)
+	t.scopes[in] = around
 	if n := len(around.jobs); n > 0 {
 		j.number = around.jobs[n-1].number + 1
 	}
 	around.jobs = append(around.jobs, j)
 	id := strconv.Itoa(len(t.list))
 	t.list = append(t.list, j)
-	t.scopes[id] = &scope{parent: in}
 	return id
 }
 
-// subshell makes a table for a subshell of the shell in.
-func (t *jobs) subshell(in string) (id string) {
+// subshell names a subshell; it is no place in the list.
+func (t *jobs) subshell() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	id = "s" + strconv.Itoa(len(t.scopes))
-	t.scopes[id] = &scope{parent: in}
-	return id
+	t.shells++
+	return "s" + strconv.Itoa(t.shells)
 }
 
 // scope finds a shell's table; the jobs are locked.
 func (t *jobs) scope(id string) *scope {
-	if t.scopes == nil {
-		t.scopes = map[string]*scope{}
+	if c := t.scopes[id]; c != nil {
+		return c
 	}
-	if t.scopes[id] == nil {
-		t.scopes[id] = &scope{}
-	}
-	return t.scopes[id]
+	return &scope{}
 }
 
 // finished notes the end of j, which may be nil.
@@ -272,7 +301,8 @@ func (t *jobs) numbered(number string) *job {
 // of is the job that a command belongs to, nil for the foreground.
 func (t *jobs) of(hc interp.HandlerContext) *job { return t.numbered(hc.Env.Get(jobVar).String()) }
 
-// began and ended note a process of j, which may be nil.
+// began and ended note a process of j, which may be nil. A `kill` between the call of a command and
+// its process has found nothing to signal: so it is made up for here.
 func (t *jobs) began(j *job, pid int) {
 	if j == nil {
 		return
@@ -281,6 +311,9 @@ func (t *jobs) began(j *job, pid int) {
 	defer t.mu.Unlock()
 	j.settle()
 	j.pids[pid] = true
+	if j.killed != 0 {
+		_ = syscall.Kill(pid, j.killed) // nobody has waited for it yet: the id is its own
+	}
 }
 
 // failed notes that a command of j could not be started.

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -45,41 +46,61 @@ func (t *jobs) find(in, arg string) *job {
 		return t.scope(in).specified(arg)
 	}
 	for {
-		c := t.scope(in)
-		if i := slices.IndexFunc(c.jobs, func(j *job) bool { return j.inner == arg }); i >= 0 {
-			return c.jobs[i]
+		for _, j := range slices.Backward(t.scope(in).jobs) {
+			if j.inner == arg {
+				return j
+			}
 		}
 		if in == "" {
 			return nil
 		}
-		in = c.parent
+		in = in[:max(strings.LastIndexByte(in, '/'), 0)]
 	}
 }
 
+// wait finds what a `wait` of j, nil for the foreground, is for. A job that is killed waits no more, as in other
+// shells: so it waits here, where a kill reaches it, and its own jobs go on.
+func (t *jobs) wait(ctx context.Context, hc interp.HandlerContext, j *job, args []string) []string {
+	words, over := t.waitWords(hc.Env.Get(shellVar).String(), args)
+	if j == nil {
+		return words
+	}
+	for _, o := range over {
+		select {
+		case <-o.done:
+		case <-j.stop:
+			return exitWords(t.killedBy(j))
+		case <-ctx.Done():
+			return words
+		}
+	}
+	return words
+}
+
 // waitWords puts what the interpreter calls a job in place of a job's number in the arguments of
-// `wait`. What is waited for is forgotten.
-func (t *jobs) waitWords(hc interp.HandlerContext, args []string) []string {
+// `wait` in a shell. What is waited for, which is over, is forgotten.
+func (t *jobs) waitWords(in string, args []string) (words []string, over []*job) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := t.scope(hc.Env.Get(shellVar).String())
+	c := t.scope(in)
 	if len(args) == 1 {
-		c.jobs = nil
-		return args
+		over, c.jobs = c.jobs, nil
+		return args, over
 	}
-	words := slices.Clone(args)
-	var over []*job
+	words = slices.Clone(args)
 	for i, a := range words[1:] {
-		j := t.find(hc.Env.Get(shellVar).String(), a)
+		j := t.find(in, a)
 		switch {
 		case j != nil:
 			words[i+1] = j.inner
 			over = append(over, j)
 		case strings.HasPrefix(a, "%"):
-			return []string{noJobCall, a}
+			return []string{noJobCall, a}, nil
 		}
 	}
+	over = slices.DeleteFunc(over, func(j *job) bool { return !slices.Contains(c.jobs, j) }) // of a shell around it
 	c.jobs = slices.DeleteFunc(c.jobs, func(j *job) bool { return slices.Contains(over, j) })
-	return words
+	return words, over
 }
 
 // ends are the signals that end a shell in the background as they end a process.
@@ -93,7 +114,8 @@ func (s *sh) kill(hc interp.HandlerContext, args []string) error {
 	options, operands := killWords(args)
 	sig := syscall.SIGTERM
 	if len(options) > 0 && options[0] != "--" {
-		sig = ends[strings.TrimPrefix(strings.TrimPrefix(options[len(options)-1], "-"), "SIG")]
+		name := strings.ToUpper(strings.TrimPrefix(options[len(options)-1], "-"))
+		sig = ends[strings.TrimPrefix(name, "SIG")]
 	}
 	var pids []string
 	status := 0
@@ -146,6 +168,9 @@ func (t *jobs) signal(in, arg string, sig syscall.Signal) (pids []string, ok boo
 		pids = append(pids, strconv.Itoa(pid))
 	}
 	if sig != 0 {
+		if j.killed == 0 {
+			close(j.stop)
+		}
 		j.killed = sig
 	}
 	return pids, true

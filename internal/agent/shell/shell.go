@@ -68,12 +68,6 @@ func newShell(inv invocation, in *os.File, out, errw io.Writer) (*sh, error) {
 	return s, err
 }
 
-// run runs node with its background commands made visible.
-func (s *sh) run(ctx context.Context, node syntax.Node) error {
-	detach(node)
-	return s.runner.Run(ctx, node)
-}
-
 // isFunction tells whether the script has defined a function of that name.
 func (s *sh) isFunction(name string) bool { return s.runner.Funcs[name] != nil }
 
@@ -94,8 +88,9 @@ func (s *sh) runText(r io.Reader, name string) int {
 		fmt.Fprintf(s.err, "sh: %v\n", err)
 		return statusUsage
 	}
+	detach(file)
 	defer s.jobs.finish(s.isFunction)
-	return s.status(s.run(context.Background(), file))
+	return s.status(s.runner.Run(context.Background(), file))
 }
 
 // runStdin runs each command as soon as it is complete. It reads one byte at a time, so
@@ -112,8 +107,8 @@ func (s *sh) runStdin(in io.Reader) int {
 		if parser.Incomplete() {
 			continue
 		}
-		for _, stmt := range detachAll(stmts) {
-			last = s.status(s.run(context.Background(), stmt))
+		for _, stmt := range detached(stmts) {
+			last = s.status(s.runner.Run(context.Background(), stmt))
 			if s.runner.Exited() {
 				return last
 			}

@@ -12,9 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/image"
-
-	"github.com/wsctl/wsctl/internal/runtime"
 )
 
 // steps are the images that the steps of one build have made. They carry no label by which they
@@ -48,7 +47,7 @@ func (d *Driver) newSteps(before []image.Summary) (*steps, error) {
 // there before is never taken for its work.
 func (s *steps) add(id string) {
 	for old := range s.before {
-		if strings.HasPrefix(strings.TrimPrefix(old, "sha256:"), id) {
+		if isShort(id, old) {
 			return
 		}
 	}
@@ -58,8 +57,8 @@ func (s *steps) add(id string) {
 	}
 }
 
-// drop removes what nothing is built on, and the record. Where the engine cannot be reached the
-// record stays, for the next life.
+// drop removes what nothing is built on, and the record. Where that cannot be done now the record
+// stays, for clearSteps.
 func (s *steps) drop(ctx context.Context, d *Driver) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), slow)
 	defer cancel()
@@ -70,35 +69,54 @@ func (s *steps) drop(ctx context.Context, d *Driver) {
 	_ = s.file.Close()
 	if err == nil {
 		_ = os.Remove(s.file.Name())
+		return
 	}
+	d.log.Warn("cannot remove what a build has left; it is tried again", "err", err)
+	dir, name := filepath.Split(s.file.Name())
+	_ = os.Rename(s.file.Name(), dir+overLife+strings.TrimPrefix(name, d.life)) // else it is for the next life
+	d.cleaned.Store(false)
 }
 
-// clearSteps removes what builds of earlier lives have left.
-func (d *Driver) clearSteps(ctx context.Context) error {
-	if d.cfg.Builds == "" || d.cleaned.Load() {
+// overLife stands in the name of a record, in place of the life that keeps it, once its build is over.
+const overLife = "over"
+
+// clearSteps removes what builds have left that are over: those of earlier lives, and those of
+// this one whose drop did not succeed.
+func (d *Driver) clearSteps(ctx context.Context) (err error) {
+	if d.cfg.Builds == "" || d.cleaned.Swap(true) { // before it looks: a drop that fails meanwhile is seen the next time
 		return nil
 	}
+	defer func() {
+		if err != nil {
+			d.cleaned.Store(false)
+		}
+	}()
 	entries, err := os.ReadDir(d.cfg.Builds)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot look for builds that were cut off: %w", err)
 	}
+	err = nil
 	for _, e := range entries {
 		if life, _, _ := strings.Cut(e.Name(), "-"); life == d.life || !e.Type().IsRegular() {
 			continue // its build goes on
 		}
-		path := filepath.Join(d.cfg.Builds, e.Name())
-		made, err := readSteps(path)
-		if err != nil {
-			return err
-		}
-		if err := d.dropSteps(ctx, made); err != nil {
-			return err
-		}
-		if err := os.Remove(path); err != nil {
-			return fmt.Errorf("cannot remove the record of a build: %w", err)
-		}
+		err = errors.Join(err, d.clearRecord(ctx, filepath.Join(d.cfg.Builds, e.Name())))
 	}
-	d.cleaned.Store(true)
+	return err
+}
+
+// clearRecord removes the steps that a record names, and then the record.
+func (d *Driver) clearRecord(ctx context.Context, path string) error {
+	made, err := readSteps(path)
+	if err != nil {
+		return err
+	}
+	if err := d.dropSteps(ctx, made); err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("cannot remove the record of a build: %w", err)
+	}
 	return nil
 }
 
@@ -120,22 +138,61 @@ func readSteps(path string) (made []string, err error) {
 	return made, lines.Err()
 }
 
-// dropSteps removes those images, the newest first, that have no name and nothing is built on. No
-// later build would take them over.
+// dropSteps removes those images, the newest first, that have no name and nothing else is built on.
+// No later build would take them over. The engine goes on with the container of a step for a moment
+// after its build was cut off, and refuses to remove the step's image until then (409).
 func (d *Driver) dropSteps(ctx context.Context, made []string) error {
-	for _, id := range slices.Backward(made) {
-		in, err := d.rawImage(ctx, id)
-		if errors.Is(err, runtime.ErrUnreachable) {
-			return err
-		}
-		if err != nil || len(in.RepoTags)+len(in.RepoDigests) > 0 {
-			continue // gone with a later step, or named: the image itself is
-		}
-		// Not by force: the engine refuses what a container or another image needs.
-		_ = do(ctx, d.link, slow, "remove a step", func(ctx context.Context, s *session) error {
-			_, err := s.ImageRemove(ctx, in.ID, image.RemoveOptions{PruneChildren: true})
-			return err
-		})
+	if len(made) == 0 {
+		return nil
 	}
-	return nil
+	return retry(ctx, func() error {
+		all, err := d.everyImage(ctx)
+		if err != nil {
+			return err
+		}
+		for _, id := range freeSteps(all, made) {
+			// Not by force: the engine refuses what a container or another image needs.
+			err := do(ctx, d.link, slow, "remove a step", func(ctx context.Context, s *session) error {
+				_, err := s.ImageRemove(ctx, id, image.RemoveOptions{PruneChildren: true})
+				return err
+			})
+			if ignoreMissing(err) != nil { // it may be gone with a later step
+				return err
+			}
+		}
+		return nil
+	}, cerrdefs.IsConflict)
+}
+
+// freeSteps are the ids of those images made, the newest first, that are there, have no name, and
+// that no other image is built on.
+func freeSteps(all []image.Summary, made []string) (free []string) {
+	parents, needed := map[string]string{}, map[string]bool{}
+	for _, i := range all {
+		parents[i.ID] = i.ParentID
+	}
+	for _, i := range all {
+		ofBuild := slices.ContainsFunc(made, func(short string) bool { return isShort(short, i.ID) })
+		for id := i.ID; (isNamed(i) || !ofBuild) && id != "" && !needed[id]; id = parents[id] {
+			needed[id] = true
+		}
+	}
+	for _, short := range slices.Backward(made) {
+		for id := range parents {
+			if isShort(short, id) && !needed[id] {
+				free = append(free, id)
+			}
+		}
+	}
+	return free
+}
+
+// isNamed tells whether an image has a name; Docker API < 1.43 lists a stand-in where it has none.
+func isNamed(i image.Summary) bool {
+	return slices.ContainsFunc(slices.Concat(i.RepoTags, i.RepoDigests), func(name string) bool { return !strings.HasPrefix(name, "<none>") })
+}
+
+// isShort tells whether the engine calls the image id by the name short in the output of a build.
+func isShort(short, id string) bool {
+	return strings.HasPrefix(strings.TrimPrefix(id, "sha256:"), short)
 }
