@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -144,8 +143,27 @@ func TestAPreviewPageKeepsWhatIsChosenInItsAddress(t *testing.T) {
 	tab.wait(sizes, " ")
 }
 
+// A login that was made in a tab, or on another port, is of this workspace: neither the first
+// look at it nor the first one at a port is a reason to forget it.
+func TestAPreviewPageLeavesTheLoginsOfItsWorkspaceAlone(t *testing.T) {
+	t.Parallel()
+	h, door := lived(t)
+	w := h.site("demo")
+	h.ok("hold", w.Name, "--for", "10m")
+	_, port, _ := net.SplitHostPort(door)
+	tab := attach(t, browse(t, "http://demo.localhost:"+port+"/still"), "demo.localhost")
+	tab.wait(`document.title`, "/still 1 anew")
+	tab.call("Page.navigate", map[string]any{"url": "http://preview.demo.localhost:" + port + "/?path=/still"}, nil)
+	tab.wait(`document.title`, "/still 2 lax=1 strict=1 again - preview")
+	tab.shows("3000")
+	tab.wait(`document.title`, "/still 3 anew - preview")
+	tab.shows("8080")
+	tab.wait(`document.title`, "/still 4 lax=1 strict=1 again - preview")
+}
+
 // The name of a workspace is given again: what the pages of the earlier one have left in the
-// browser is not there for those of the next.
+// browser is not there for those of the next, on any port that was shown, and what those of
+// the next leave stays.
 func TestAWorkspaceDoesNotMeetWhatAnEarlierOneOfItsNameLeft(t *testing.T) {
 	t.Parallel()
 	h, door := lived(t)
@@ -155,14 +173,26 @@ func TestAWorkspaceDoesNotMeetWhatAnEarlierOneOfItsNameLeft(t *testing.T) {
 	tab.wait(`document.title`, "/ 1 anew - preview")
 	tab.text(`document.querySelector("#reload").click()`)
 	tab.wait(`document.title`, "/ 2 lax=1 strict=1 again - preview")
+	tab.shows("3000")
+	tab.wait(`document.title`, "/ 3 anew - preview")
+	tab.shows("8080")
+	tab.wait(`document.title`, "/ 4 lax=1 strict=1 again - preview")
 	h.ok("delete", w.Name, "--force", "--yes")
 	tab.wait(shownCurtain, "demo is gone")
 	h.site("demo")
 	tab.call("Page.reload", nil, nil)
-	tab.wait(`document.title.startsWith("/ ")`, "true")
-	if got := tab.text(`document.title`); strings.Contains(got, "again") || strings.Contains(got, "lax") {
-		t.Errorf("the next workspace's page says %q", got)
-	}
+	tab.wait(`document.title`, "/ 1 anew - preview")
+	tab.shows("3000")
+	tab.wait(`document.title`, "/ 2 anew - preview")
+	tab.shows("8080")
+	tab.wait(`document.title`, "/ 3 lax=1 strict=1 again - preview")
+}
+
+// shows chooses a port in the list, once it is in it.
+func (d *devtools) shows(port string) {
+	d.t.Helper()
+	d.wait(`[...document.querySelector("#port").options].some(o => o.value === "`+port+`")`, "true")
+	d.text(`(p => (p.value = "` + port + `", p.dispatchEvent(new Event("change"))))(document.querySelector("#port"))`)
 }
 
 // middle is the middle of the first element that a selector finds.

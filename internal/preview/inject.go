@@ -18,7 +18,7 @@ import (
 // Paths on every host of a workspace at which the front door answers by itself.
 const (
 	HelperPath = "/@wsd/helper.js" // the script that Inject adds
-	ClearPath  = "/@wsd/clear"     // has a browser forget what it keeps of the origin
+	ClearPath  = "/@wsd/clear"     // has a browser forget what its query names: see Cleared
 )
 
 const (

@@ -1,9 +1,9 @@
-// A site that logs in by a cookie and does not want to be framed. Each page but /still is
-// one link.
+// A site that logs in by a cookie and does not want to be framed, on two ports. Each page
+// but /still is one link.
 import { createServer } from "node:http";
 
 let loads = 0;
-createServer((req, res) => {
+const server = (req, res) => {
   const url = new URL(req.url, "http://x");
   if (!["/", "/next", "/still"].includes(url.pathname)) {
     res.writeHead(404).end();
@@ -21,4 +21,5 @@ createServer((req, res) => {
   localStorage.kept = 1;
   console.error("wrong on " + location.pathname, { why: "<b>test</b>" });
 </script></body></html>`);
-}).listen(8080);
+};
+for (const port of [8080, 3000]) createServer(server).listen(port);
