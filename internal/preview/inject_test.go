@@ -5,9 +5,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/wsctl/wsctl/internal/csp"
 )
 
 const origin = "http://preview.demo.localhost:7070"
@@ -118,21 +121,47 @@ func TestTheScriptIsAddedAsThePolicyAllows(t *testing.T) {
 
 func TestFramingIsAllowedToThePreviewPageAlone(t *testing.T) {
 	const allowed = "frame-ancestors 'self' " + origin
+	const policy, options = "Content-Security-Policy", "X-Frame-Options"
 	for _, c := range []struct {
 		headers []string
 		want    string // of the policies
 		told    string
 	}{
 		{nil, "", ""},
-		{[]string{"X-Frame-Options", "SAMEORIGIN"}, allowed, "X-Frame-Options: SAMEORIGIN"},
-		{[]string{"Content-Security-Policy", "default-src 'self'; Frame-Ancestors 'none'; img-src *"}, "default-src 'self'; " + allowed + "; img-src *", "Frame-Ancestors 'none'"},
-		{[]string{"Content-Security-Policy", "default-src 'self'"}, "default-src 'self'", ""},
-		{[]string{"X-Frame-Options", "DENY", "Content-Security-Policy", "frame-ancestors 'none'"}, allowed + " | " + allowed, "frame-ancestors 'none'"},
+		{[]string{options, "SAMEORIGIN"}, allowed, "X-Frame-Options: SAMEORIGIN"},
+		{[]string{options, "Deny", options, "deny"}, allowed, "X-Frame-Options: Deny, deny"},
+		{[]string{options, "DENY", policy, "default-src 'self'"}, "default-src 'self' | " + allowed, "X-Frame-Options: DENY"},
+		{[]string{options, "allowall, x"}, allowed, "X-Frame-Options: allowall, x"},
+		{[]string{policy, "default-src 'self'; Frame-Ancestors 'none'; img-src *"}, "default-src 'self'; " + allowed + "; img-src *", "frame-ancestors 'none'"},
+		{[]string{policy, "frame-ancestors"}, allowed, "frame-ancestors"},
+		{[]string{policy, "default-src 'self'"}, "default-src 'self'", ""},
+		{[]string{options, "DENY", policy, "frame-ancestors 'none'"}, allowed, "frame-ancestors 'none'"},
+		{[]string{policy, "frame-ancestors http://demo.localhost:7070 'Self'"}, "frame-ancestors http://demo.localhost:7070 'Self' " + origin, "frame-ancestors http://demo.localhost:7070 'Self'"},
+		{[]string{policy, "frame-ancestors http://a.example", policy, "img-src a, frame-ancestors 'none'"}, "frame-ancestors http://a.example 'self' " + origin + " | img-src a | " + allowed, "frame-ancestors 'none'"},
+		{[]string{policy, "frame-ancestors 'none', script-src 'self'"}, allowed + " | script-src 'self'", "frame-ancestors 'none'"},
+		{[]string{policy, "frame-ancestors\t'none' ;script-src\t'self'"}, allowed + "; script-src 'self'", "frame-ancestors 'none'"},
 	} {
 		h := answer(nil, 0, c.headers...).Header
 		told := allowFraming(h, origin)
-		if got := strings.Join(h["Content-Security-Policy"], " | "); got != c.want || told != c.told || h.Get("X-Frame-Options") != "" {
+		if got := strings.Join(h[policy], " | "); got != c.want || told != c.told || h.Get(options) != "" {
 			t.Errorf("%q: %q, told %q", c.headers, got, told)
+		}
+	}
+}
+
+// What lets the preview page frame a document already, and what no browser heeds, is left.
+func TestWhatForbidsNoFramingIsLeftAsItIs(t *testing.T) {
+	for _, headers := range [][]string{
+		{"Content-Security-Policy", "Frame-Ancestors  *;;"},
+		{"Content-Security-Policy", "frame-ancestors 'self' http:"},
+		{"Content-Security-Policy", "frame-ancestors " + origin, "X-Frame-Options", "DENY"},
+		{"X-Frame-Options", "ALLOWALL"},
+		{"X-Frame-Options", "ALLOW-FROM http://a.example"},
+	} {
+		h := answer(nil, 0, headers...).Header
+		before := h.Clone()
+		if told := allowFraming(h, origin); told != "" || !reflect.DeepEqual(h, before) {
+			t.Errorf("%q: %q, told %q", headers, h, told)
 		}
 	}
 }
@@ -154,15 +183,44 @@ func FuzzInsert(f *testing.F) {
 	})
 }
 
+// Whatever a site's policies are, the preview page may frame it, every other directive
+// counts as before, and the document is a document still.
 func FuzzPolicy(f *testing.F) {
 	f.Add("script-src 'nonce-a'; frame-ancestors 'none'", "DENY")
+	f.Add("frame-ancestors 'none', script-src\t'self'; frame-ancestors *", "ALLOWALL")
 	f.Add(",;,", "")
 	f.Fuzz(func(t *testing.T, policy, options string) {
+		before := csp.Parse([]string{policy})
 		res := answer(strings.NewReader("<head>"), 6, "Content-Type", "text/html", "Content-Security-Policy", policy, "X-Frame-Options", options)
 		Inject(res, origin)
 		body, err := io.ReadAll(res.Body)
 		if err != nil || strings.Count(string(body), "<") != strings.Count(string(body), ">") || strings.Count(string(body), "<script") > 1 {
 			t.Errorf("%q %q: %q %v", policy, options, body, err)
 		}
+		after := csp.Parse(res.Header["Content-Security-Policy"])
+		for _, p := range after {
+			if d, ok := p.Get(ancestors); ok && !mayFrame(d, origin) {
+				t.Errorf("%q %q: the page may not frame it: %s", policy, options, d)
+			}
+		}
+		if got, want := others(after), others(before); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q %q: %q, want %q", policy, options, got, want)
+		}
 	})
+}
+
+// others are the directives of each policy that has any but frame-ancestors.
+func others(policies []csp.Policy) (words [][]string) {
+	for _, p := range policies {
+		var directives []string
+		for _, d := range p {
+			if d.Name != ancestors {
+				directives = append(directives, d.String())
+			}
+		}
+		if directives != nil {
+			words = append(words, directives)
+		}
+	}
+	return words
 }
