@@ -103,6 +103,40 @@ func TestAnOpenPreviewPageKeepsNothingRunning(t *testing.T) {
 	h.wantEnd(t, w.Name, background)
 }
 
+// A document that wsd's script is not in tells nothing. The page notices that a frame has
+// gone to one, and loads it as it would without any script.
+func TestAPreviewPageDrivesADocumentWithoutItsScript(t *testing.T) {
+	t.Parallel()
+	h, door := lived(t)
+	w := h.site("demo")
+	h.ok("hold", w.Name, "--for", "10m")
+	tab := previewed(t, door, w.Name, "?path=/out")
+	tab.wait(`document.title`, "/out 1 anew - preview")
+	tab.wait(shownBadges, "1")
+	tab.follows("iframe", shownBadges, "0") // in /strict
+	tab.key("r")
+	tab.wait(`document.title`, "/out 3 lax=1 strict=1 again - preview")
+	tab.follows("iframe", shownBadges, "0")
+	tab.typed("#path", "/still")
+	tab.wait(`document.title`, "/still 5 lax=1 strict=1 again - preview")
+}
+
+// A frame that has gone to wsd's own page, because the port was closed, is loaded when the
+// port is there again.
+func TestAPreviewPageLoadsItsFrameWhenThePortComesBack(t *testing.T) {
+	t.Parallel()
+	h, door := lived(t)
+	w := h.site("demo")
+	h.ok("hold", w.Name, "--for", "10m")
+	tab := previewed(t, door, w.Name, "?path=/last")
+	tab.wait(`document.title`, "/last 1 anew - preview")
+	tab.wait(`performance.now() > 21_000`, "true") // until then wsd's page in the frame asks again by itself
+	tab.follows("iframe", shownCurtain+`.replace("Waiting for", "Nothing listens on")`, "Nothing listens on port 8080")
+	answerTo(t, door, "3000.demo.localhost", "/open")
+	tab.wait(shownCurtain, "")
+	tab.wait(`document.title`, "/last 2 lax=1 strict=1 again - preview")
+}
+
 // Devices, sizes, paths and keys; what is chosen stands in the address and is there again
 // after a reload. Whatever is typed leads nowhere but into the workspace.
 func TestAPreviewPageKeepsWhatIsChosenInItsAddress(t *testing.T) {

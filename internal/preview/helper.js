@@ -1,6 +1,6 @@
 // Runs in every document that wsd's preview page frames, before the document's own scripts.
 // It tells that page, and nobody else, where the frame is and what went wrong in it, and
-// does what the page asks: reload, go somewhere, scroll. It changes nothing of the document.
+// does what the page asks: say that it is there, reload, go somewhere, scroll. It changes nothing of the document.
 (() => {
   const script = document.currentScript;
   const shell = script.dataset.shell;
@@ -29,7 +29,8 @@
   addEventListener("popstate", () => moved(true));
   addEventListener("hashchange", () => moved(true));
   addEventListener("pageshow", () => moved(false));
-  tell("hello", { overridden });
+  const hello = () => tell("hello", { overridden });
+  hello();
   moved(false);
 
   // What goes wrong.
@@ -83,6 +84,9 @@
     const to = new URL(m.path ?? "", location.href);
     if (to.origin !== location.origin) return;
     switch (m.type) {
+      case "hello":
+        hello();
+        break;
       case "reload":
         location.reload();
         break;

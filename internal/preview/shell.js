@@ -222,9 +222,7 @@ addEventListener("message", (e) => {
   if (!pane || e.origin !== panes.origin || m?.wsd !== 1) return;
   switch (m.type) {
     case "hello":
-      pane.helped = true;
-      pane.overridden = String(m.overridden ?? "").slice(0, 200);
-      pane.badge();
+      pane.meets(true, String(m.overridden ?? "").slice(0, 200));
       break;
     case "at":
       moved(pane, m);

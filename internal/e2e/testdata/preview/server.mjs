@@ -1,25 +1,38 @@
-// A site that logs in by a cookie and does not want to be framed, on two ports. Each page
-// but /still is one link.
+// A site that logs in by a cookie and does not want to be framed, on two ports. What it has
+// no page for it does not know.
 import { createServer } from "node:http";
 
+const pages = {
+  "/": { link: "/next" },
+  "/next": { link: "/next" },
+  "/still": {},
+  "/out": { link: "/strict" },
+  "/strict": { policy: () => "script-src 'none'" },
+  "/last": { link: "/close" }, // port 8080, until /open is asked for on the other
+};
+
 let loads = 0;
-const server = (req, res) => {
+const answer = (req, res) => {
   const url = new URL(req.url, "http://x");
-  if (!["/", "/next", "/still"].includes(url.pathname)) {
+  const page = pages[url.pathname];
+  if (url.pathname === "/close") return servers[0].close(), servers[0].closeAllConnections();
+  if (url.pathname === "/open") servers[0].listen(8080);
+  if (!page) {
     res.writeHead(404).end();
     return;
   }
   const cookies = (req.headers.cookie ?? "").split("; ").sort().join(" ");
   res.writeHead(200, {
     "Content-Type": "text/html; charset=utf-8", "X-Frame-Options": "DENY", "Cache-Control": "no-store",
-    "Content-Security-Policy": "script-src 'nonce-n1'", "Set-Cookie": ["lax=1; SameSite=Lax", "strict=1; SameSite=Strict; HttpOnly"],
+    "Content-Security-Policy": page.policy?.(req) ?? "script-src 'nonce-n1'", "Set-Cookie": ["lax=1; SameSite=Lax", "strict=1; SameSite=Strict; HttpOnly"],
   });
   res.end(`<!doctype html><html><head><title>${url.pathname} ${++loads} ${cookies}</title></head>
-<body style="margin:0"><a ${url.pathname === "/still" ? "" : `href="/next"`} style="display:block;height:3000px">next</a>
+<body style="margin:0"><a ${page.link ? `href="${page.link}"` : ""} style="display:block;height:3000px">next</a>
 <script nonce="n1">
   document.title += localStorage.kept ? " again" : " anew";
   localStorage.kept = 1;
   console.error("wrong on " + location.pathname, { why: "<b>test</b>" });
 </script></body></html>`);
 };
-for (const port of [8080, 3000]) createServer(server).listen(port);
+
+const servers = [createServer(answer).listen(8080), createServer(answer).listen(3000)];
