@@ -63,14 +63,22 @@ func Inject(res *http.Response, shell string) bool {
 	return true
 }
 
-// isReadable reports whether the body of res is a document in an encoding that has ASCII
-// in its place, and not packed.
+// isReadable reports whether the body of res is a document that is shown, in an encoding
+// that has ASCII in its place, and not packed.
 func isReadable(res *http.Response) bool {
-	if res.ContentLength == 0 || res.StatusCode == http.StatusPartialContent || res.Header.Get("Content-Encoding") != "" {
+	if res.ContentLength == 0 || isSaved(res.Header) || res.StatusCode == http.StatusPartialContent || res.Header.Get("Content-Encoding") != "" {
 		return false
 	}
 	kind, params, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	return err == nil && kind == "text/html" && !strings.HasPrefix(strings.ToLower(params["charset"]), "utf-16")
+}
+
+// isSaved reports whether a browser makes a file of an answer, which it does for every
+// disposition that is not inline (RFC 6266, 4.2).
+func isSaved(h http.Header) bool {
+	disposition, _, _ := strings.Cut(h.Get("Content-Disposition"), ";")
+	disposition = strings.TrimSpace(disposition)
+	return disposition != "" && !strings.EqualFold(disposition, "inline")
 }
 
 func scriptTag(shell, nonce, overridden string) string {

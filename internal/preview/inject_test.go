@@ -75,18 +75,20 @@ func TestADocumentThatBreaksOffIsNotMadeWhole(t *testing.T) {
 func TestWhatIsNoDocumentIsLeftAsItIs(t *testing.T) {
 	const html = "text/html"
 	for what, headers := range map[string][]string{
-		"another type":               {"Content-Type", "application/json"},
-		"no type":                    {},
-		"packed":                     {"Content-Type", html, "Content-Encoding", "gzip"},
-		"two bytes a character":      {"Content-Type", "text/html; charset=UTF-16LE"},
-		"scripts are forbidden":      {"Content-Type", html, "Content-Security-Policy", "script-src 'none'"},
-		"none is listed":             {"Content-Type", html, "Content-Security-Policy", "script-src"},
-		"others alone are allowed":   {"Content-Type", html, "Content-Security-Policy", "default-src https://cdn.example"},
-		"only what others brought":   {"Content-Type", html, "Content-Security-Policy", "script-src 'self' 'strict-dynamic'"},
-		"in a sandbox":               {"Content-Type", html, "Content-Security-Policy", "sandbox allow-forms"},
-		"one of two policies":        {"Content-Type", html, "Content-Security-Policy", "script-src 'self', default-src 'none'"},
-		"two nonces":                 {"Content-Type", html, "Content-Security-Policy", "script-src 'nonce-a'", "Content-Security-Policy", "script-src 'nonce-b'"},
-		"elements forbidden, not js": {"Content-Type", html, "Content-Security-Policy", "script-src 'self'; script-src-elem 'none'"},
+		"another type":                {"Content-Type", "application/json"},
+		"no type":                     {},
+		"packed":                      {"Content-Type", html, "Content-Encoding", "gzip"},
+		"two bytes a character":       {"Content-Type", "text/html; charset=UTF-16LE"},
+		"to be saved":                 {"Content-Type", html, "Content-Disposition", "Attachment; filename=a b.html"},
+		"to be saved, in other words": {"Content-Type", html, "Content-Disposition", "other"},
+		"scripts are forbidden":       {"Content-Type", html, "Content-Security-Policy", "script-src 'none'"},
+		"none is listed":              {"Content-Type", html, "Content-Security-Policy", "script-src"},
+		"others alone are allowed":    {"Content-Type", html, "Content-Security-Policy", "default-src https://cdn.example"},
+		"only what others brought":    {"Content-Type", html, "Content-Security-Policy", "script-src 'self' 'strict-dynamic'"},
+		"in a sandbox":                {"Content-Type", html, "Content-Security-Policy", "sandbox allow-forms"},
+		"one of two policies":         {"Content-Type", html, "Content-Security-Policy", "script-src 'self', default-src 'none'"},
+		"two nonces":                  {"Content-Type", html, "Content-Security-Policy", "script-src 'nonce-a'", "Content-Security-Policy", "script-src 'nonce-b'"},
+		"elements forbidden, not js":  {"Content-Type", html, "Content-Security-Policy", "script-src 'self'; script-src-elem 'none'"},
 	} {
 		res := answer(strings.NewReader("<head>"), 6, append(headers, "Etag", "x")...)
 		changed := Inject(res, origin)
@@ -115,6 +117,15 @@ func TestTheScriptIsAddedAsThePolicyAllows(t *testing.T) {
 		body, _ := io.ReadAll(res.Body)
 		if !changed || !strings.Contains(string(body), want+"></script>") || want == "" && strings.Contains(string(body), "nonce") || int64(len(body)) != res.ContentLength {
 			t.Errorf("%q: %q", policy, body)
+		}
+	}
+}
+
+func TestADocumentThatIsShownWithANameHasTheScript(t *testing.T) {
+	for _, disposition := range []string{"inline", ` INLINE ; filename="a.html"`} {
+		res := answer(strings.NewReader("<head>"), 6, "Content-Type", "text/html", "Content-Disposition", disposition)
+		if !Inject(res, origin) {
+			t.Errorf("%q: the script is left out", disposition)
 		}
 	}
 }
