@@ -103,6 +103,25 @@ func TestAnOpenPreviewPageKeepsNothingRunning(t *testing.T) {
 	h.wantEnd(t, w.Name, background)
 }
 
+// A widget that a site frames is not the preview page's business, be it in the page or in a
+// tab beside it: whom it lets frame it does so still, and nothing of it is changed.
+func TestAPreviewPageLeavesWidgetsAlone(t *testing.T) {
+	t.Parallel()
+	h, door := lived(t)
+	w := h.site("demo")
+	h.ok("hold", w.Name, "--for", "10m")
+	_, port, _ := net.SplitHostPort(door)
+	profile := browse(t, "http://preview.demo.localhost:"+port+"/?path=/outer")
+	page := attach(t, profile, "preview.demo")
+	page.wait(`document.title.startsWith("/outer ")`, "true")
+	page.text(`document.querySelector("#logs").click()`)
+	page.wait(shownLog, `wrong on /outer {"why":"<b>test</b>"}`+"\nuntouched")
+	alone := "demo.localhost:" + port + "/outer"
+	page.call("Target.createTarget", map[string]any{"url": "http://" + alone}, nil)
+	tab := attach(t, profile, alone)
+	tab.wait(`document.title.replace(/.* again/, "")`, " untouched")
+}
+
 // A document that wsd's script is not in tells nothing. The page notices that a frame has
 // gone to one, and loads it as it would without any script.
 func TestAPreviewPageDrivesADocumentWithoutItsScript(t *testing.T) {

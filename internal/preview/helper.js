@@ -1,4 +1,5 @@
-// Runs in every document that wsd's preview page frames, before the document's own scripts.
+// Runs in the documents that wsd's preview page frames, before their own scripts, and in no
+// other: it comes with each that a browser loads into a frame while that page is open.
 // It tells that page, and nobody else, where the frame is and what went wrong in it, and
 // does what the page asks: say that it is there, reload, go somewhere, scroll. It changes nothing of the document.
 (() => {
@@ -6,7 +7,8 @@
   const shell = script.dataset.shell;
   const overridden = new URL(script.src).searchParams.get("overridden") ?? "";
   script.remove();
-  if (window.parent === window) return;
+  const above = location.ancestorOrigins?.[0] ?? (window.parent === window.top ? shell : ""); // not every browser tells it
+  if (window.parent === window || above !== shell) return;
 
   const LONGEST = 2000; // characters of one message of the console
   const DRIVEN = 500; // ms that a scroll goes on after what a person did

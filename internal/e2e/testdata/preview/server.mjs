@@ -8,6 +8,8 @@ const pages = {
   "/still": {},
   "/out": { link: "/strict" },
   "/strict": { policy: () => "script-src 'none'" },
+  "/outer": { frame: "/inner" }, // of the other port, which no other page may frame
+  "/inner": { policy: (req) => `frame-ancestors http://${req.headers.host.replace("3000.", "")}` },
   "/last": { link: "/close" }, // port 8080, until /open is asked for on the other
 };
 
@@ -29,10 +31,13 @@ const answer = (req, res) => {
   res.end(`<!doctype html><html><head><title>${url.pathname} ${++loads} ${cookies}</title></head>
 <body style="margin:0"><a ${page.link ? `href="${page.link}"` : ""} style="display:block;height:3000px">next</a>
 <script nonce="n1">
+  const untouched = [console.error, history.pushState].every((f) => String(f).includes("native code"));
+  if (location.pathname === "/inner") parent.postMessage(untouched ? "untouched" : "changed", "*");
+  addEventListener("message", (e) => e.source === frames[0] && ((document.title += " " + e.data), console.error(e.data)));
   document.title += localStorage.kept ? " again" : " anew";
   localStorage.kept = 1;
   console.error("wrong on " + location.pathname, { why: "<b>test</b>" });
-</script></body></html>`);
+</script>${page.frame ? `<iframe src="http://3000.${req.headers.host}${page.frame}"></iframe>` : ""}</body></html>`);
 };
 
 const servers = [createServer(answer).listen(8080), createServer(answer).listen(3000)];
