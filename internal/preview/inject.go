@@ -42,8 +42,12 @@ func AskPlainly(h http.Header) {
 // get longer by it; ContentLength follows. It reports whether the body was changed.
 //
 // The script is left out where it would not run, or the answer is no HTML that can be read.
+// No cache keeps what was changed: it is for that page alone.
 func Inject(res *http.Response, shell string) bool {
 	overridden := allowFraming(res.Header, shell)
+	if overridden != "" {
+		res.Header.Set("Cache-Control", "no-store")
+	}
 	nonce, allowed := mayRun(csp.Parse(res.Header["Content-Security-Policy"]))
 	if !allowed || !isReadable(res) {
 		return false

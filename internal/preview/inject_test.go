@@ -177,6 +177,25 @@ func TestWhatForbidsNoFramingIsLeftAsItIs(t *testing.T) {
 	}
 }
 
+func TestWhatWasChangedIsNotKept(t *testing.T) {
+	for _, c := range []struct {
+		what    string
+		headers []string
+		want    string
+	}{
+		{"its headers alone", []string{"Content-Type", "application/pdf", "X-Frame-Options", "DENY"}, "no-store"},
+		{"its body alone", []string{"Content-Type", "text/html"}, "no-store"},
+		{"both", []string{"Content-Type", "text/html", "X-Frame-Options", "DENY"}, "no-store"},
+		{"nothing", []string{"Content-Type", "application/pdf"}, "max-age=60"},
+	} {
+		res := answer(strings.NewReader("<head>"), 6, append(c.headers, "Cache-Control", "max-age=60")...)
+		Inject(res, origin)
+		if got := res.Header["Cache-Control"]; len(got) != 1 || got[0] != c.want {
+			t.Errorf("%s: %q, want %q", c.what, got, c.want)
+		}
+	}
+}
+
 func FuzzInsert(f *testing.F) {
 	for _, s := range []string{"<!doctype html><head>", "<html><!--", "<head", "\x00<script>", "<title></head>", strings.Repeat("x", headRoom+1), "<!--" + strings.Repeat("x", 2*headRoom)} {
 		f.Add([]byte(s))
