@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -104,6 +103,59 @@ func TestAnOpenPreviewPageKeepsNothingRunning(t *testing.T) {
 	h.wantEnd(t, w.Name, background)
 }
 
+// A widget that a site frames is not the preview page's business, be it in the page or in a
+// tab beside it: whom it lets frame it does so still, and nothing of it is changed.
+func TestAPreviewPageLeavesWidgetsAlone(t *testing.T) {
+	t.Parallel()
+	h, door := lived(t)
+	w := h.site("demo")
+	h.ok("hold", w.Name, "--for", "10m")
+	_, port, _ := net.SplitHostPort(door)
+	profile := browse(t, "http://preview.demo.localhost:"+port+"/?path=/outer")
+	page := attach(t, profile, "preview.demo")
+	page.wait(`document.title.startsWith("/outer ")`, "true")
+	page.text(`document.querySelector("#logs").click()`)
+	page.wait(shownLog, `wrong on /outer {"why":"<b>test</b>"}`+"\nuntouched")
+	alone := "demo.localhost:" + port + "/outer"
+	page.call("Target.createTarget", map[string]any{"url": "http://" + alone}, nil)
+	tab := attach(t, profile, alone)
+	tab.wait(`document.title.replace(/.* again/, "")`, " untouched")
+}
+
+// A document that wsd's script is not in tells nothing. The page notices that a frame has
+// gone to one, and loads it as it would without any script.
+func TestAPreviewPageDrivesADocumentWithoutItsScript(t *testing.T) {
+	t.Parallel()
+	h, door := lived(t)
+	w := h.site("demo")
+	h.ok("hold", w.Name, "--for", "10m")
+	tab := previewed(t, door, w.Name, "?path=/out")
+	tab.wait(`document.title`, "/out 1 anew - preview")
+	tab.wait(shownBadges, "1")
+	tab.follows("iframe", shownBadges, "0") // in /strict
+	tab.key("r")
+	tab.wait(`document.title`, "/out 3 lax=1 strict=1 again - preview")
+	tab.follows("iframe", shownBadges, "0")
+	tab.typed("#path", "/still")
+	tab.wait(`document.title`, "/still 5 lax=1 strict=1 again - preview")
+}
+
+// A frame that has gone to wsd's own page, because the port was closed, is loaded when the
+// port is there again.
+func TestAPreviewPageLoadsItsFrameWhenThePortComesBack(t *testing.T) {
+	t.Parallel()
+	h, door := lived(t)
+	w := h.site("demo")
+	h.ok("hold", w.Name, "--for", "10m")
+	tab := previewed(t, door, w.Name, "?path=/last")
+	tab.wait(`document.title`, "/last 1 anew - preview")
+	tab.wait(`performance.now() > 21_000`, "true") // until then wsd's page in the frame asks again by itself
+	tab.follows("iframe", shownCurtain+`.replace("Waiting for", "Nothing listens on")`, "Nothing listens on port 8080")
+	answerTo(t, door, "3000.demo.localhost", "/open")
+	tab.wait(shownCurtain, "")
+	tab.wait(`document.title`, "/last 2 lax=1 strict=1 again - preview")
+}
+
 // Devices, sizes, paths and keys; what is chosen stands in the address and is there again
 // after a reload. Whatever is typed leads nowhere but into the workspace.
 func TestAPreviewPageKeepsWhatIsChosenInItsAddress(t *testing.T) {
@@ -144,8 +196,27 @@ func TestAPreviewPageKeepsWhatIsChosenInItsAddress(t *testing.T) {
 	tab.wait(sizes, " ")
 }
 
+// A login that was made in a tab, or on another port, is of this workspace: neither the first
+// look at it nor the first one at a port is a reason to forget it.
+func TestAPreviewPageLeavesTheLoginsOfItsWorkspaceAlone(t *testing.T) {
+	t.Parallel()
+	h, door := lived(t)
+	w := h.site("demo")
+	h.ok("hold", w.Name, "--for", "10m")
+	_, port, _ := net.SplitHostPort(door)
+	tab := attach(t, browse(t, "http://demo.localhost:"+port+"/still"), "demo.localhost")
+	tab.wait(`document.title`, "/still 1 anew")
+	tab.call("Page.navigate", map[string]any{"url": "http://preview.demo.localhost:" + port + "/?path=/still"}, nil)
+	tab.wait(`document.title`, "/still 2 lax=1 strict=1 again - preview")
+	tab.shows("3000")
+	tab.wait(`document.title`, "/still 3 anew - preview")
+	tab.shows("8080")
+	tab.wait(`document.title`, "/still 4 lax=1 strict=1 again - preview")
+}
+
 // The name of a workspace is given again: what the pages of the earlier one have left in the
-// browser is not there for those of the next.
+// browser is not there for those of the next, on any port that was shown, and what those of
+// the next leave stays.
 func TestAWorkspaceDoesNotMeetWhatAnEarlierOneOfItsNameLeft(t *testing.T) {
 	t.Parallel()
 	h, door := lived(t)
@@ -155,14 +226,26 @@ func TestAWorkspaceDoesNotMeetWhatAnEarlierOneOfItsNameLeft(t *testing.T) {
 	tab.wait(`document.title`, "/ 1 anew - preview")
 	tab.text(`document.querySelector("#reload").click()`)
 	tab.wait(`document.title`, "/ 2 lax=1 strict=1 again - preview")
+	tab.shows("3000")
+	tab.wait(`document.title`, "/ 3 anew - preview")
+	tab.shows("8080")
+	tab.wait(`document.title`, "/ 4 lax=1 strict=1 again - preview")
 	h.ok("delete", w.Name, "--force", "--yes")
 	tab.wait(shownCurtain, "demo is gone")
 	h.site("demo")
 	tab.reload()
-	tab.wait(`document.title.startsWith("/ ")`, "true")
-	if got := tab.text(`document.title`); strings.Contains(got, "again") || strings.Contains(got, "lax") {
-		t.Errorf("the next workspace's page says %q", got)
-	}
+	tab.wait(`document.title`, "/ 1 anew - preview")
+	tab.shows("3000")
+	tab.wait(`document.title`, "/ 2 anew - preview")
+	tab.shows("8080")
+	tab.wait(`document.title`, "/ 3 lax=1 strict=1 again - preview")
+}
+
+// shows chooses a port in the list, once it is in it.
+func (d *devtools) shows(port string) {
+	d.t.Helper()
+	d.wait(`[...document.querySelector("#port").options].some(o => o.value === "`+port+`")`, "true")
+	d.text(`(p => (p.value = "` + port + `", p.dispatchEvent(new Event("change"))))(document.querySelector("#port"))`)
 }
 
 // middle is the middle of the first element that a selector finds.

@@ -90,12 +90,22 @@ func (c *caller) ownPath(r *http.Request) (goesOn, answered bool) {
 		h, body := preview.Helper()
 		return c.tell(r, http.StatusOK, h, body), true
 	case preview.ClearPath:
-		if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
-			return c.show(r, refused("a page of another site may not ask for that")), true
-		}
-		return c.tell(r, http.StatusNoContent, preview.Cleared(), nil), true
+		return c.clear(r), true
 	}
 	return false, false
+}
+
+// clear has a browser forget what it keeps, for pages of the same site alone: any other
+// could log people out.
+func (c *caller) clear(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "same-site" && site != "same-origin" {
+		return c.show(r, refused("only a page of the same site may ask for that"))
+	}
+	h, ok := preview.Cleared(r.URL.RawQuery)
+	if !ok {
+		return c.show(r, malformed(http.StatusBadRequest, "the query is cookies or storage"))
+	}
+	return c.tell(r, http.StatusNoContent, h, nil)
 }
 
 // preview serves the preview page of the workspace name.

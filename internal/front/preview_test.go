@@ -219,10 +219,15 @@ func TestWithoutThePreviewPageADocumentIsLeftAsItIs(t *testing.T) {
 
 func TestABrowserForgetsWhatAnOriginKeptWhenItsPagesAsk(t *testing.T) {
 	n := openNames(t, tell)
-	for site, want := range map[string]string{"same-site": `"cookies", "storage", "cache"`, "same-origin": `"cookies", "storage", "cache"`, "cross-site": ""} {
-		res, _ := n.ask("GET", "demo.localhost", preview.ClearPath, "Sec-Fetch-Site: "+site)
-		if got := res.Header.Get("Clear-Site-Data"); got != want {
-			t.Errorf("%s: %q", site, got)
+	const cookies, storage = `"cookies"`, `"storage", "cache"`
+	for asked, want := range map[string]string{
+		"?cookies same-site": cookies, "?storage same-site": storage, "?storage same-origin": storage,
+		"?cookies cross-site": "", "?cookies none": "", "?cookies ": "", " same-site": "", "?cookies&storage same-site": "",
+	} {
+		query, site, _ := strings.Cut(asked, " ")
+		res, _ := n.ask("GET", "demo.localhost", preview.ClearPath+query, "Sec-Fetch-Site: "+site)
+		if got := res.Header.Get("Clear-Site-Data"); got != want || want == "" && res.StatusCode/100 != 4 {
+			t.Errorf("%s: %d %q", asked, res.StatusCode, got)
 		}
 	}
 	if len(n.behind.ports) != 0 {

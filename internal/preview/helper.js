@@ -1,12 +1,14 @@
-// Runs in every document that wsd's preview page frames, before the document's own scripts.
+// Runs in the documents that wsd's preview page frames, before their own scripts, and in no
+// other: it comes with each that a browser loads into a frame while that page is open.
 // It tells that page, and nobody else, where the frame is and what went wrong in it, and
-// does what the page asks: reload, go somewhere, scroll. It changes nothing of the document.
+// does what the page asks: say that it is there, reload, go somewhere, scroll. It changes nothing of the document.
 (() => {
   const script = document.currentScript;
   const shell = script.dataset.shell;
   const overridden = new URL(script.src).searchParams.get("overridden") ?? "";
   script.remove();
-  if (window.parent === window) return;
+  const above = location.ancestorOrigins?.[0] ?? (window.parent === window.top ? shell : ""); // not every browser tells it
+  if (window.parent === window || above !== shell) return;
 
   const LONGEST = 2000; // characters of one message of the console
   const DRIVEN = 500; // ms that a scroll goes on after what a person did
@@ -29,7 +31,8 @@
   addEventListener("popstate", () => moved(true));
   addEventListener("hashchange", () => moved(true));
   addEventListener("pageshow", () => moved(false));
-  tell("hello", { overridden });
+  const hello = () => tell("hello", { overridden });
+  hello();
   moved(false);
 
   // What goes wrong.
@@ -83,6 +86,9 @@
     const to = new URL(m.path ?? "", location.href);
     if (to.origin !== location.origin) return;
     switch (m.type) {
+      case "hello":
+        hello();
+        break;
       case "reload":
         location.reload();
         break;

@@ -13,12 +13,14 @@ import (
 	"strings"
 
 	htmltoken "golang.org/x/net/html"
+
+	"github.com/wsctl/wsctl/internal/csp"
 )
 
 // Paths on every host of a workspace at which the front door answers by itself.
 const (
 	HelperPath = "/@wsd/helper.js" // the script that Inject adds
-	ClearPath  = "/@wsd/clear"     // has a browser forget what it keeps of the origin
+	ClearPath  = "/@wsd/clear"     // has a browser forget what its query names: see Cleared
 )
 
 const (
@@ -35,14 +37,18 @@ func AskPlainly(h http.Header) {
 }
 
 // Inject makes res, which answers a request for a document in a frame of the preview page
-// at the origin shell, show there: what forbids framing is replaced by leave for that page
-// alone, and a script is added that tells the page what happens in the frame. The body may
+// at the origin shell, show there: that page may frame it beside those who may already, and
+// a script is added that tells the page what happens in the frame. The body may
 // get longer by it; ContentLength follows. It reports whether the body was changed.
 //
 // The script is left out where it would not run, or the answer is no HTML that can be read.
+// No cache keeps what was changed: it is for that page alone.
 func Inject(res *http.Response, shell string) bool {
 	overridden := allowFraming(res.Header, shell)
-	nonce, allowed := mayRun(res.Header["Content-Security-Policy"])
+	if overridden != "" {
+		res.Header.Set("Cache-Control", "no-store")
+	}
+	nonce, allowed := mayRun(csp.Parse(res.Header["Content-Security-Policy"]))
 	if !allowed || !isReadable(res) {
 		return false
 	}
@@ -61,14 +67,22 @@ func Inject(res *http.Response, shell string) bool {
 	return true
 }
 
-// isReadable reports whether the body of res is a document in an encoding that has ASCII
-// in its place, and not packed.
+// isReadable reports whether the body of res is a document that is shown, in an encoding
+// that has ASCII in its place, and not packed.
 func isReadable(res *http.Response) bool {
-	if res.ContentLength == 0 || res.StatusCode == http.StatusPartialContent || res.Header.Get("Content-Encoding") != "" {
+	if res.ContentLength == 0 || isSaved(res.Header) || res.StatusCode == http.StatusPartialContent || res.Header.Get("Content-Encoding") != "" {
 		return false
 	}
 	kind, params, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	return err == nil && kind == "text/html" && !strings.HasPrefix(strings.ToLower(params["charset"]), "utf-16")
+}
+
+// isSaved reports whether a browser makes a file of an answer, which it does for every
+// disposition that is not inline (RFC 6266, 4.2).
+func isSaved(h http.Header) bool {
+	disposition, _, _ := strings.Cut(h.Get("Content-Disposition"), ";")
+	disposition = strings.TrimSpace(disposition)
+	return disposition != "" && !strings.EqualFold(disposition, "inline")
 }
 
 func scriptTag(shell, nonce, overridden string) string {
@@ -83,88 +97,98 @@ func scriptTag(shell, nonce, overridden string) string {
 	return tag + "></script>"
 }
 
-// allowFraming lets shell frame the answer, and says what forbade it; "": nothing.
+// allowFraming lets shell frame the answer beside those who may already, and says what
+// forbade it; "": nothing.
 func allowFraming(h http.Header, shell string) (overridden string) {
-	ancestors := "frame-ancestors 'self' " + shell
-	if forbade := h.Get("X-Frame-Options"); forbade != "" {
-		overridden = "X-Frame-Options: " + forbade
-		h.Del("X-Frame-Options")
-		h.Add("Content-Security-Policy", ancestors)
-	}
-	policies := h["Content-Security-Policy"]
-	for i, policy := range policies {
-		var directives []string
-		for directive := range strings.SplitSeq(policy, ";") {
-			if name, _ := directiveOf(directive); name == "frame-ancestors" && !strings.Contains(directive, shell) {
-				overridden = strings.TrimSpace(directive)
-				directive = " " + ancestors
-			}
-			directives = append(directives, directive)
+	policies := csp.Parse(h["Content-Security-Policy"])
+	named := false
+	for i, p := range policies {
+		d, ok := p.Get(ancestors)
+		named = named || ok
+		if ok && !mayFrame(d, shell) {
+			overridden = d.String()
+			policies[i] = p.With(widened(d, shell))
 		}
-		policies[i] = strings.TrimSpace(strings.Join(directives, ";"))
+	}
+	if options := h["X-Frame-Options"]; !named && forbidFraming(options) { // with frame-ancestors browsers do not look at it
+		overridden = "X-Frame-Options: " + strings.Join(options, ", ")
+		policies = append(policies, csp.Policy{widened(csp.Directive{Name: ancestors}, shell)})
+	}
+	if overridden == "" {
+		return ""
+	}
+	h.Del("X-Frame-Options")
+	h.Del("Content-Security-Policy")
+	for _, p := range policies {
+		h.Add("Content-Security-Policy", p.String())
 	}
 	return overridden
 }
 
-// directiveOf reads one directive of a Content-Security-Policy.
-func directiveOf(s string) (name string, values []string) {
-	fields := strings.Fields(s)
-	if len(fields) == 0 {
-		return "", nil
+const ancestors = "frame-ancestors"
+
+// mayFrame reports whether d names shell, or everybody.
+func mayFrame(d csp.Directive, shell string) bool {
+	return d.Has(shell) || d.Has("*") || d.Has("http:")
+}
+
+// widened is d with leave for the document's own origin and for shell.
+func widened(d csp.Directive, shell string) csp.Directive {
+	values := slices.DeleteFunc(slices.Clone(d.Values), func(v string) bool { return strings.EqualFold(v, "'none'") })
+	if !d.Has("'self'") {
+		values = append(values, "'self'")
 	}
-	return strings.ToLower(fields[0]), fields[1:]
+	return csp.Directive{Name: d.Name, Values: append(values, shell)}
+}
+
+// forbidFraming reports whether a browser does what X-Frame-Options says, which it does of
+// these words alone (WHATWG HTML, 7.4.4).
+func forbidFraming(options []string) bool {
+	said := map[string]bool{}
+	for word := range strings.SplitSeq(strings.ToLower(strings.Join(options, ",")), ",") {
+		said[strings.TrimSpace(word)] = true
+	}
+	return said["deny"] || said["sameorigin"] || said["allowall"] && len(said) > 1
 }
 
 // mayRun reports whether all policies let a script of the document's own origin run, and
 // the nonce that it needs for that; "": none.
-func mayRun(headers []string) (nonce string, ok bool) {
-	for _, header := range headers {
-		for policy := range strings.SplitSeq(header, ",") {
-			one, ok := mayRunUnder(policy)
-			if !ok || one != "" && nonce != "" && one != nonce {
-				return "", false
-			}
-			if one != "" {
-				nonce = one
-			}
+func mayRun(policies []csp.Policy) (nonce string, ok bool) {
+	for _, p := range policies {
+		one, ok := mayRunUnder(p)
+		if !ok || one != "" && nonce != "" && one != nonce {
+			return "", false
+		}
+		if one != "" {
+			nonce = one
 		}
 	}
 	return nonce, true
 }
 
 // mayRunUnder is mayRun for one policy (CSP level 3, 6.7.1.1).
-func mayRunUnder(policy string) (nonce string, ok bool) {
-	sources := map[string][]string{}
-	for directive := range strings.SplitSeq(policy, ";") {
-		if name, values := directiveOf(directive); name != "" && sources[name] == nil {
-			sources[name] = append(values, "") // the first of a name counts, if it is empty too
-		}
-	}
-	if s := sources["sandbox"]; s != nil && !contains(s, "allow-scripts") {
+func mayRunUnder(p csp.Policy) (nonce string, ok bool) {
+	if d, ok := p.Get("sandbox"); ok && !d.Has("allow-scripts") {
 		return "", false
 	}
 	for _, name := range []string{"script-src-elem", "script-src", "default-src"} {
-		if s := sources[name]; s != nil {
-			return allows(s)
+		if d, ok := p.Get(name); ok {
+			return allows(d)
 		}
 	}
 	return "", true
 }
 
-func allows(sources []string) (nonce string, ok bool) {
-	for _, s := range sources {
+func allows(d csp.Directive) (nonce string, ok bool) {
+	for _, s := range d.Values {
 		if len(s) > len("'nonce-'") && strings.EqualFold(s[:7], "'nonce-") {
 			return strings.TrimSuffix(s[7:], "'"), true
 		}
 	}
-	if contains(sources, "'strict-dynamic'") {
+	if d.Has("'strict-dynamic'") {
 		return "", false
 	}
-	return "", contains(sources, "'self'") || contains(sources, "*") || contains(sources, "http:")
-}
-
-func contains(list []string, word string) bool {
-	return slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, word) })
+	return "", d.Has("'self'") || d.Has("*") || d.Has("http:")
 }
 
 // insert is body with tag at the first place where a script runs before all others and

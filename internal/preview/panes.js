@@ -11,7 +11,7 @@ class Pane {
   title = "";
   canBack = false;
   canForward = false;
-  helped = false; // the script of wsd runs in it
+  helped = false; // the script of wsd runs in its document
   overridden = "";
   expected = null; // where it was told to follow
 
@@ -25,6 +25,7 @@ class Pane {
     this.frame.setAttribute("sandbox", SANDBOX);
     this.frame.allow = "fullscreen; clipboard-write";
     this.frame.title = "The workspace";
+    this.frame.addEventListener("load", () => this.#loaded());
     this.screen.append(this.frame);
     this.element.append(this.#label(), this.screen);
     this.set(device);
@@ -66,20 +67,28 @@ class Pane {
 
   load(path) {
     this.path = path;
-    this.helped = false;
-    this.overridden = "";
-    this.badge();
+    this.meets(false, "");
     if (this.frame.src) this.frame.contentWindow.location.replace(this.panes.origin + path); // no step back leads to what was there
     else this.frame.src = this.panes.origin + path;
   }
 
-  badge() {
+  /** Takes whether wsd's script is in the document, and what that says of it. */
+  meets(helped, overridden) {
+    this.helped = helped;
+    this.overridden = overridden;
     this.mark.hidden = this.overridden === "";
     this.mark.title = `The workspace sends "${this.overridden}". This page may frame it all the same; others may not.`;
   }
 
   send(type, more) {
     this.frame.contentWindow?.postMessage({ wsd: 1, type, ...more }, this.panes.origin);
+  }
+
+  // The frame may have gone by itself to a document without the script, which the one before
+  // cannot tell while it is left: one that is there says so again.
+  #loaded() {
+    this.meets(false, "");
+    if (this.frame.src) this.send("hello");
   }
 
   #label() {

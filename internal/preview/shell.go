@@ -90,12 +90,21 @@ func Helper() (http.Header, []byte) {
 	return h, body
 }
 
-// Cleared has the browser forget what it keeps of the origin that it asked.
-func Cleared() http.Header {
+// Cleared has the browser forget what it keeps of the origin that it asked: its "storage",
+// or the "cookies" of the whole site, all origins below the workspace's name. It reports
+// whether what is one of the two.
+func Cleared(what string) (http.Header, bool) {
 	h := headers()
 	h.Set("Cross-Origin-Resource-Policy", "same-site") // the preview page asks for it
-	h.Set("Clear-Site-Data", `"cookies", "storage", "cache"`)
-	return h
+	switch what {
+	case "cookies":
+		h.Set("Clear-Site-Data", `"cookies"`)
+	case "storage":
+		h.Set("Clear-Site-Data", `"storage", "cache"`)
+	default:
+		return nil, false
+	}
+	return h, true
 }
 
 // headers is how each answer of the page begins.

@@ -73,13 +73,21 @@ async function load() {
   for (const p of panes.list) p.load(path);
 }
 
-/** Has the browser forget what an earlier workspace of this name has left at an origin: the name was given anew, the origin is the same. */
+/** Has the browser forget what an earlier workspace of this name has left: the name was given anew, the origins are the same. */
 async function forget(origin) {
-  const key = `of ${origin}`;
-  if (localStorage.getItem(key) === status.id) return;
+  await clear("the site", origin, "cookies"); // all its origins share them, so they go once
+  await clear(origin, origin, "storage");
+}
+
+/** Clears what was kept while this page showed whose with another workspace. What it never showed may be of this one, and stays. */
+async function clear(whose, origin, what) {
+  const key = `of ${whose}`;
+  const id = status.id;
+  const before = localStorage.getItem(key);
+  if (before === id) return;
   try {
-    await fetch(`${origin}/@wsd/clear`, { mode: "no-cors", credentials: "include" });
-    localStorage.setItem(key, status.id);
+    if (before !== null) await fetch(`${origin}/@wsd/clear?${what}`, { mode: "no-cors", credentials: "include" });
+    localStorage.setItem(key, id);
   } catch {
     // wsd is not there; then there is nothing to load either
   }
@@ -214,9 +222,7 @@ addEventListener("message", (e) => {
   if (!pane || e.origin !== panes.origin || m?.wsd !== 1) return;
   switch (m.type) {
     case "hello":
-      pane.helped = true;
-      pane.overridden = String(m.overridden ?? "").slice(0, 200);
-      pane.badge();
+      pane.meets(true, String(m.overridden ?? "").slice(0, 200));
       break;
     case "at":
       moved(pane, m);

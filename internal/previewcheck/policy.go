@@ -3,14 +3,16 @@ package previewcheck
 import (
 	"net/url"
 	"strings"
+
+	"github.com/wsctl/wsctl/internal/csp"
 )
 
-// directive is the one of that name of a Content-Security-Policy, with its name; "": none.
-func directive(policy, name string) string {
-	for d := range strings.SplitSeq(policy, ";") {
-		d = strings.TrimSpace(d)
-		if first, _, _ := strings.Cut(d, " "); strings.EqualFold(first, name) {
-			return d
+// directive is the first one of that name, which is in lower case, in a header
+// Content-Security-Policy; "": none.
+func directive(header, name string) string {
+	for _, p := range csp.Parse([]string{header}) {
+		if d, ok := p.Get(name); ok {
+			return d.String()
 		}
 	}
 	return ""
@@ -19,15 +21,13 @@ func directive(policy, name string) string {
 // forbids is the first directive that keeps a page at self from connecting to to; "": none
 // does (W3C CSP 3, connect-src).
 func forbids(policies []string, self, to *url.URL) string {
-	for _, list := range policies {
-		for policy := range strings.SplitSeq(list, ",") {
-			d := directive(policy, "connect-src")
-			if d == "" {
-				d = directive(policy, "default-src")
-			}
-			if d != "" && !allows(strings.Fields(d)[1:], self, to) {
-				return d
-			}
+	for _, p := range csp.Parse(policies) {
+		d, ok := p.Get("connect-src")
+		if !ok {
+			d, ok = p.Get("default-src")
+		}
+		if ok && !allows(d.Values, self, to) {
+			return d.String()
 		}
 	}
 	return ""
