@@ -175,19 +175,19 @@ func (m *Model) order(orders []Order) tea.Cmd {
 	m.say("›", commandLine(orders))
 	for _, o := range orders {
 		if waits(o.Verb) {
-			m.pending[o.ID] = o
+			m.pending[o.ID] = pending{Order: o}
 		}
 	}
 	m.list.mark(false)
 	ctx, source := m.ctx, m.source
 	return func() tea.Msg {
-		done := doneMsg{orders, make([][]string, len(orders)), make([]error, len(orders))}
+		done := doneMsg{orders, make([]Accepted, len(orders)), make([]error, len(orders))}
 		slots := make(chan struct{}, atOnce)
 		var wg sync.WaitGroup
 		for i, o := range orders {
 			slots <- struct{}{}
 			wg.Go(func() {
-				done.notes[i], done.failed[i] = source.Do(ctx, o)
+				done.accepted[i], done.failed[i] = source.Do(ctx, o)
 				<-slots
 			})
 		}

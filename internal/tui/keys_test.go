@@ -89,16 +89,6 @@ func TestMouse(t *testing.T) {
 	}
 }
 
-func TestThePaletteBeginsWithWhatBeginsSo(t *testing.T) {
-	d := drive(t, 80, 24).snapshot(some()...).known().keys(":", "re")
-	if found := d.palette.found(); len(found) < 3 || found[0].name != "restart" {
-		t.Errorf("found %+v", found)
-	}
-	if d.keys("<enter>").palette != nil || d.pending["wapi"].Verb != Restart {
-		t.Errorf("the first was not done: %+v", d.pending)
-	}
-}
-
 // On a narrow terminal a question stands on a line of its own, so that what is to be typed is seen.
 func TestAQuestionIsReadOnANarrowTerminal(t *testing.T) {
 	d := drive(t, 40, 12).snapshot(some()...).known().keys("d").shows("delete it with all files? type api:").keys("x", "<enter>")
