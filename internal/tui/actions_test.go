@@ -32,6 +32,7 @@ func TestOrders(t *testing.T) {
 		"extended":                     {[]string{"e"}, []string{"extend api"}, "wsctl extend api"},
 		"the palette does the same":    {[]string{":", "restart", "<enter>"}, []string{"restart api"}, "wsctl restart api"},
 		"paused ones resume":           {[]string{"/", "night", "<enter>", "P"}, []string{"resume night-build"}, "wsctl resume night-build"},
+		"a failed one restarts":        {[]string{"j", "r"}, []string{"restart billing-next"}, "wsctl restart billing-next"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := drive(t, 100, 24).snapshot(some()...).known().keys(tt.keys...)

@@ -106,7 +106,11 @@ func (m *Model) navigate(name string) {
 		m.inside = true
 		return
 	}
-	page := max(1, m.list.height-1)
+	page := m.list.height - 1
+	if m.inside {
+		page = m.detail.room - 1
+	}
+	page = max(1, page)
 	switch name {
 	case "up", "k":
 		m.step(-1)

@@ -65,13 +65,6 @@ func (l *list) targets() []*row {
 // take merges news. All are arranged anew only where one has come, gone or moved.
 func (l *list) take(n news, now time.Time) {
 	before := len(l.known)
-	if n.reset {
-		for id := range l.known {
-			if _, ok := n.put[id]; !ok {
-				delete(l.known, id)
-			}
-		}
-	}
 	for id, w := range n.put {
 		l.put(id, w, n.reset, now)
 	}

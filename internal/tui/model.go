@@ -161,9 +161,8 @@ func (m *Model) takeNews(p parcel[news]) tea.Cmd {
 		return nil
 	}
 	n := p.got
-	if l := n.link; l != nil {
-		m.link = *l
-	}
+	n.lose(m.list.known)
+	m.takeLink(n)
 	m.heard = m.heard || n.reset
 	m.keepFacts(n.events)
 	m.part(n)
@@ -181,13 +180,25 @@ func (m *Model) takeNews(p parcel[news]) tea.Cmd {
 	return p.stream.next()
 }
 
+// takeLink is how the way to the workspaces is now. Where it was cut, what is shown is asked
+// for again: its streams have ended, and what would have touched it was missed.
+func (m *Model) takeLink(n news) {
+	if n.link == nil {
+		return
+	}
+	if n.link.Daemon && (n.lost || !m.link.Daemon || n.link.Engine && !m.link.Engine) {
+		m.detail.renew()
+	}
+	m.link = *n.link
+}
+
 // part leaves the detail of a workspace that is gone: the keys would be for its neighbour.
 func (m *Model) part(n news) {
 	r := m.list.selected()
 	if !m.inside || r == nil {
 		return
 	}
-	if _, there := n.put[r.w.ID]; n.gone[r.w.ID] || n.reset && !there {
+	if n.gone[r.w.ID] {
 		m.inside = false
 		m.say("·", r.w.Name+" was deleted"+suffix(" by ", deleter(n.events, r.w.ID)))
 	}
