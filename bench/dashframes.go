@@ -119,7 +119,9 @@ func (p *pretendedSource) Details(context.Context, string, tui.Pane) (tui.Detail
 func (p *pretendedSource) Templates(context.Context) ([]api.Template, error) { return nil, nil }
 
 // Do implements tui.Source.
-func (p *pretendedSource) Do(context.Context, tui.Order) ([]string, error) { return nil, errPretended }
+func (p *pretendedSource) Do(context.Context, tui.Order) (tui.Accepted, error) {
+	return tui.Accepted{}, errPretended
+}
 
 // Create implements tui.Source.
 func (p *pretendedSource) Create(context.Context, tui.Draft) (tui.Made, error) {

@@ -56,15 +56,15 @@ func (s *dashSource) lend(ctx context.Context, f *Factory, w workspace.Workspace
 }
 
 // begin starts or restarts a workspace as the command line does, with what its clone may use.
-func (s *dashSource) begin(ctx context.Context, verb lifecycleVerb, id string) ([]string, error) {
+func (s *dashSource) begin(ctx context.Context, verb lifecycleVerb, id string) (tui.Accepted, error) {
 	var notes bytes.Buffer
 	f := s.f.aside(&notes)
 	w, err := verb.ask(ctx, f, s.client, id, true)
 	if err != nil {
-		return nil, err
+		return tui.Accepted{}, err
 	}
 	s.lend(ctx, f, w)
-	return notesOf(notes.String()), nil
+	return tui.Accepted{Revision: w.Revision, Notes: notesOf(notes.String())}, nil
 }
 
 // notesOf are the notes that a command has printed.

@@ -123,14 +123,16 @@ func (s *dashSource) Templates(ctx context.Context) ([]api.Template, error) {
 }
 
 // Do implements tui.Source.
-func (s *dashSource) Do(ctx context.Context, o tui.Order) (notes []string, err error) {
+func (s *dashSource) Do(ctx context.Context, o tui.Order) (tui.Accepted, error) {
+	var w workspace.Workspace
+	var err error
 	switch o.Verb {
 	case tui.Start:
 		return s.begin(ctx, startVerb(), o.ID)
 	case tui.Restart:
 		return s.begin(ctx, restartVerb(), o.ID)
 	case tui.Delete:
-		_, err = s.client.Delete(ctx, o.ID, o.Force)
+		w, err = s.client.Delete(ctx, o.ID, o.Force)
 	case tui.Hold:
 		_, err = s.client.Hold(ctx, o.ID, api.HoldRequest{For: workspace.Duration(o.For), Reason: o.Text})
 	case tui.Release:
@@ -138,11 +140,11 @@ func (s *dashSource) Do(ctx context.Context, o tui.Order) (notes []string, err e
 	case tui.Extend:
 		_, err = s.client.Extend(ctx, o.ID, api.Extend{For: workspace.Duration(o.For)})
 	case tui.Rename:
-		_, err = s.client.Update(ctx, o.ID, 0, api.Update{Name: &o.Text})
+		w, err = s.client.Update(ctx, o.ID, 0, api.Update{Name: &o.Text})
 	case tui.Label:
-		_, err = s.client.Update(ctx, o.ID, 0, api.Update{Labels: o.Labels})
+		w, err = s.client.Update(ctx, o.ID, 0, api.Update{Labels: o.Labels})
 	default:
-		_, err = s.client.Command(ctx, o.ID, api.Command(o.Verb))
+		w, err = s.client.Command(ctx, o.ID, api.Command(o.Verb))
 	}
-	return nil, err
+	return tui.Accepted{Revision: w.Revision}, err
 }

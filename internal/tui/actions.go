@@ -40,8 +40,8 @@ func (m *Model) actions() []action {
 // workActions change workspaces.
 func workActions() []action {
 	return []action{
-		{"s", "start", "start", ready(workspace.Stopped, workspace.Failed), send(Start)},
-		{"t", "stop", "stop", ready(workspace.Running, workspace.Paused, workspace.Creating, workspace.Initializing), send(Stop)},
+		{"s", "start", "start", ready(verbStates[Start]...), send(Start)},
+		{"t", "stop", "stop", ready(verbStates[Stop]...), send(Stop)},
 		{"x", "shell", "open a shell", one(workspace.Running, workspace.Paused, workspace.Stopped), (*Model).shell},
 		{"u", "open", "open it in a browser", one(), (*Model).openURL},
 		{"v", "preview", "preview in device frames", (*Model).previewable, (*Model).openPreview},
@@ -50,9 +50,9 @@ func workActions() []action {
 		{"H", "release", "end its newest hold", (*Model).heldHere, (*Model).unhold},
 		{"d", "delete", "delete, with all files", ready(), (*Model).askDelete},
 		{"e", "extend", "extend: I still use it", (*Model).extendable, send(Extend)},
-		{"r", "restart", "restart", ready(workspace.Running), send(Restart)},
-		{"p", "pause", "pause: freeze it", ready(workspace.Running), send(Pause)},
-		{"P", "resume", "resume", ready(workspace.Paused), send(Resume)},
+		{"r", "restart", "restart", ready(verbStates[Restart]...), send(Restart)},
+		{"p", "pause", "pause: freeze it", ready(verbStates[Pause]...), send(Pause)},
+		{"P", "resume", "resume", ready(verbStates[Resume]...), send(Resume)},
 		{"y", "copy", "copy its address", one(), (*Model).copyURL},
 		{"Y", "", "copy its preview's address", (*Model).previewable, (*Model).copyPreview},
 		{"X", "exec", "run a command inside", one(workspace.Running), (*Model).askExec},
@@ -143,7 +143,7 @@ func (m *Model) fitting(states []workspace.State) []*row {
 var verbStates = map[Verb][]workspace.State{
 	Start:   {workspace.Stopped, workspace.Failed},
 	Stop:    {workspace.Running, workspace.Paused, workspace.Creating, workspace.Initializing},
-	Restart: {workspace.Running},
+	Restart: {workspace.Running, workspace.Failed},
 	Pause:   {workspace.Running},
 	Resume:  {workspace.Paused},
 	Extend:  {workspace.Running},
@@ -175,19 +175,19 @@ func (m *Model) order(orders []Order) tea.Cmd {
 	m.say("›", commandLine(orders))
 	for _, o := range orders {
 		if waits(o.Verb) {
-			m.pending[o.ID] = o
+			m.pending[o.ID] = pending{Order: o}
 		}
 	}
 	m.list.mark(false)
 	ctx, source := m.ctx, m.source
 	return func() tea.Msg {
-		done := doneMsg{orders, make([][]string, len(orders)), make([]error, len(orders))}
+		done := doneMsg{orders, make([]Accepted, len(orders)), make([]error, len(orders))}
 		slots := make(chan struct{}, atOnce)
 		var wg sync.WaitGroup
 		for i, o := range orders {
 			slots <- struct{}{}
 			wg.Go(func() {
-				done.notes[i], done.failed[i] = source.Do(ctx, o)
+				done.accepted[i], done.failed[i] = source.Do(ctx, o)
 				<-slots
 			})
 		}

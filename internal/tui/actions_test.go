@@ -32,6 +32,7 @@ func TestOrders(t *testing.T) {
 		"extended":                     {[]string{"e"}, []string{"extend api"}, "wsctl extend api"},
 		"the palette does the same":    {[]string{":", "restart", "<enter>"}, []string{"restart api"}, "wsctl restart api"},
 		"paused ones resume":           {[]string{"/", "night", "<enter>", "P"}, []string{"resume night-build"}, "wsctl resume night-build"},
+		"a failed one restarts":        {[]string{"j", "r"}, []string{"restart billing-next"}, "wsctl restart billing-next"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := drive(t, 100, 24).snapshot(some()...).known().keys(tt.keys...)
@@ -65,12 +66,40 @@ func TestTheEndOfAnOrderIsTold(t *testing.T) {
 	d := drive(t, 80, 24).snapshot(some()...).keys("t").shows("› wsctl stop api")
 	d.world.tell(Change{Put: []workspace.Workspace{ws("api", workspace.Stopping)}})
 	d.shows("stopping")
-	d.world.tell(Change{Put: []workspace.Workspace{ws("api", workspace.Stopped)}})
+	d.world.tell(Change{Put: []workspace.Workspace{ws("api", workspace.Stopped, later)}})
 	d.shows("✓ api is stopped")
 	d.time = d.time.Add(toastTime + time.Second)
 	d.send(tickMsg{})
 	if strings.Contains(d.View(), "✓") {
 		t.Errorf("the toast stays:\n%s", d.View())
+	}
+}
+
+// The end of an order is what is told of after it, and not what was on its way before.
+func TestWhatWasSoBeforeAnOrderIsNotItsEnd(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	tell := func(w workspace.Workspace) {
+		d.world.tell(Change{Put: []workspace.Workspace{w}})
+		d.until("it is told", func() bool {
+			return d.list.known[w.ID].w.Revision == w.Revision && d.list.known[w.ID].w.State == w.State
+		})
+	}
+	d.keys("t").until("it is accepted", func() bool { return d.pending["wapi"].accepted })
+	if tell(ws("api", workspace.Running, before)); strings.Contains(d.View(), "✓") {
+		t.Errorf("that it runs is its stop:\n%s", d.View())
+	}
+	tell(ws("api", workspace.Stopped, later))
+	d.shows("✓ api is stopped")
+
+	d.keys("<esc>", "jjjjj").until("shop is selected", func() bool { return d.list.at == "wshop" })
+	stop := Order{Verb: Stop, ID: "wshop", Name: "shop"}
+	d.pending["wshop"] = pending{Order: stop} // it is on its way
+	if tell(ws("shop", workspace.Stopped, later)); strings.Contains(d.View(), "✓ shop") {
+		t.Errorf("it is told before it is known what was accepted:\n%s", d.View())
+	}
+	d.send(doneMsg{[]Order{stop}, []Accepted{{Revision: accepted}}, []error{nil}}).shows("✓ shop is stopped")
+	if len(d.pending) != 0 {
+		t.Errorf("still waits for %v", d.pending)
 	}
 }
 

@@ -40,6 +40,7 @@ type detail struct {
 	id     string
 	pane   Pane
 	scroll int
+	room   int // lines of the pane on the screen
 	got    Details
 	err    error
 	loaded bool
@@ -72,6 +73,12 @@ func (d *detail) forget() {
 	d.cancel()
 	d.turn++
 	d.got, d.err, d.loaded, d.stale, d.busy = Details{}, nil, false, false, false
+}
+
+// renew asks for everything again.
+func (d *detail) renew() {
+	d.stale = true
+	d.logs.renew()
 }
 
 // follow keeps what is fetched and streamed on what is shown.
@@ -118,7 +125,11 @@ func (d *detail) take(m *Model, msg detailsMsg) {
 	if msg.turn != d.turn {
 		return
 	}
-	d.busy, d.loaded, d.err = false, true, msg.err
+	d.busy = false
+	if d.loaded && fault.Is(msg.err, fault.Unavailable) {
+		return // what is known stays; the header says that it is old
+	}
+	d.loaded, d.err = true, msg.err
 	if msg.err == nil {
 		d.got = msg.got
 	}
@@ -201,6 +212,7 @@ func (d *detail) view(m *Model, r *row, width, height int) []string {
 		out = append(out, "")
 	}
 	room := max(1, height-len(out))
+	d.room = room
 	if d.pane == Logs {
 		return append(out, d.logs.view(m, width, room)...)
 	}

@@ -87,11 +87,17 @@ func (w *world) Templates(context.Context) ([]api.Template, error) {
 	}, nil
 }
 
-func (w *world) Do(_ context.Context, o Order) ([]string, error) {
+// accepted is the revision that each order gives its workspace.
+const accepted = 10
+
+func before(w *workspace.Workspace) { w.Revision = accepted - 1 }
+func later(w *workspace.Workspace)  { w.Revision = accepted + 1 }
+
+func (w *world) Do(_ context.Context, o Order) (Accepted, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.orders = append(w.orders, o)
-	return w.notes, w.refuse
+	return Accepted{accepted, w.notes}, w.refuse
 }
 
 func (w *world) Create(_ context.Context, d Draft) (Made, error) {
@@ -233,7 +239,7 @@ func (d *driver) keys(words ...string) *driver {
 	named := map[string]tea.KeyType{
 		"<enter>": tea.KeyEnter, "<esc>": tea.KeyEsc, "<up>": tea.KeyUp, "<down>": tea.KeyDown, "<tab>": tea.KeyTab,
 		"<left>": tea.KeyLeft, "<right>": tea.KeyRight, "<backspace>": tea.KeyBackspace, "<end>": tea.KeyEnd, "<ctrl+t>": tea.KeyCtrlT,
-		"<ctrl+u>": tea.KeyCtrlU, "<shift+tab>": tea.KeyShiftTab,
+		"<ctrl+u>": tea.KeyCtrlU, "<shift+tab>": tea.KeyShiftTab, "<pgup>": tea.KeyPgUp, "<pgdown>": tea.KeyPgDown,
 	}
 	for _, w := range words {
 		if k, ok := named[w]; ok {

@@ -271,7 +271,7 @@ func (m *Model) takeCreated(msg createdMsg) {
 	case !msg.dryRun:
 		m.form = nil
 		m.list.choose(w.ID)
-		m.pending[w.ID] = Order{ID: w.ID, Name: w.Name}
+		m.pending[w.ID] = pending{Order{ID: w.ID, Name: w.Name}, true, w.Revision}
 		m.say("›", msg.line)
 		m.toast.hint = notes
 	}

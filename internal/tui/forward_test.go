@@ -38,6 +38,16 @@ func TestAPortIsForwardedUntilItIsStopped(t *testing.T) {
 	}
 }
 
+// What is missing when wsd is back has gone as if its end had been told.
+func TestWhatEndedWhileWsdWasAwayIsLetGo(t *testing.T) {
+	d := drive(t, 120, 24).snapshot(some()...)
+	d.keys("F", "9229", "<enter>").shows("⇄ 1 forwarded port").keys("d", "api", "<enter>").until("it is sent", func() bool { return d.pending["wapi"].accepted })
+	d.snapshot(some()[1:]...).until("the forward ends with its workspace", d.asked("no forward wapi 9229"))
+	if d.shows("✓ api is deleted"); len(d.held) > 0 || len(d.pending) > 0 {
+		t.Errorf("held are %+v, pending %+v", d.held, d.pending)
+	}
+}
+
 func TestAForwardThatCannotBeginIsTold(t *testing.T) {
 	d := drive(t, 120, 24).snapshot(some()...)
 	d.world.refuse = fault.New(fault.Conflict, "port_in_use", "port 80 cannot be had").WithHint("choose another")

@@ -9,21 +9,26 @@ import (
 )
 
 // takeKeys takes what was typed. Characters that came together, as over a slow line, are
-// keys one by one. What was pasted is for a field, and never for the actions.
+// keys one by one. What was pasted is for a field, and never for the actions. What was typed
+// ahead for a visit comes too early for that and is dropped: here it would be other actions.
 func (m *Model) takeKeys(k tea.KeyMsg) tea.Cmd {
 	switch {
+	case m.visiting:
+		return nil
 	case k.Paste && m.prompt == nil && m.form == nil && m.palette == nil:
 		return nil
 	case k.Paste || k.Type != tea.KeyRunes || k.Alt:
 		return m.handleKey(k)
 	}
-	cmds := make([]tea.Cmd, len(k.Runes))
-	for i, r := range k.Runes {
+	var cmds []tea.Cmd
+	for _, r := range k.Runes {
 		one := tea.Key{Type: tea.KeyRunes, Runes: []rune{r}}
 		if r == ' ' {
 			one.Type = tea.KeySpace
 		}
-		cmds[i] = m.handleKey(tea.KeyMsg(one))
+		if cmds = append(cmds, m.handleKey(tea.KeyMsg(one))); m.visiting {
+			break
+		}
 	}
 	return tea.Batch(cmds...)
 }
@@ -51,17 +56,21 @@ func (m *Model) handleKey(k tea.KeyMsg) tea.Cmd {
 	if name == " " {
 		name = "space"
 	}
-	for _, a := range m.usable() {
-		if a.key == name {
-			return a.run(m)
-		}
-	}
-	if i := slices.IndexFunc(m.actions(), func(a action) bool { return a.key == name }); i >= 0 {
-		m.say("·", "not now: "+m.actions()[i].name+suffix(", because ", m.hindrance(name)))
-		return nil
+	all := slices.Concat(m.usable(), m.actions())
+	if i := slices.IndexFunc(all, func(a action) bool { return a.key == name }); i >= 0 {
+		return m.do(all[i])
 	}
 	m.navigate(name)
 	return nil
+}
+
+// do runs an action, or says why it cannot be done now.
+func (m *Model) do(a action) tea.Cmd {
+	if !a.can(m) {
+		m.say("·", "not now: "+a.name+suffix(", because ", m.hindrance(a.key)))
+		return nil
+	}
+	return a.run(m)
 }
 
 // hindrance is why what a key does cannot be done now; "" where that is not told in a few
@@ -97,7 +106,11 @@ func (m *Model) navigate(name string) {
 		m.inside = true
 		return
 	}
-	page := max(1, m.list.height-1)
+	page := m.list.height - 1
+	if m.inside {
+		page = m.detail.room - 1
+	}
+	page = max(1, page)
 	switch name {
 	case "up", "k":
 		m.step(-1)
@@ -169,8 +182,7 @@ func (m *Model) escape() {
 	case m.list.marks() > 0:
 		m.list.mark(false)
 	case m.list.filter.text != "":
-		m.list.filter = filter{}
-		m.list.arrange()
+		m.list.setFilter(filter{})
 	}
 }
 

@@ -1,11 +1,15 @@
 package tui
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 func TestKeysThatComeTogether(t *testing.T) {
@@ -21,6 +25,64 @@ func TestKeysThatComeTogether(t *testing.T) {
 	d.keys("/").send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("shop"), Paste: true})
 	if got := names(d); got != "shop" {
 		t.Errorf("after pasting a filter shown are %s", got)
+	}
+}
+
+// What is typed after a key that opens a shell is meant for the shell.
+func TestWhatIsTypedAheadForAVisitIsNoAction(t *testing.T) {
+	for name, begin := range map[string][]string{"a shell": {"x"}, "a command": {"X", "ls", "<enter>"}} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, 80, 24).snapshot(some()...).known()
+			d.keys(begin[:len(begin)-1]...)
+			if name == "a shell" {
+				d.send(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("xtd")})
+			} else {
+				d.keys("<enter>")
+			}
+			if d.keys("pd", "<enter>"); d.prompt != nil || d.inside || len(d.pending) > 0 {
+				t.Errorf("pending are %+v, inside %v", d.pending, d.inside)
+			}
+			if d.send(visitMsg{what: name}).keys("t"); d.pending["wapi"].Verb != Stop {
+				t.Errorf("keys after it do nothing: %+v", d.pending)
+			}
+		})
+	}
+}
+
+func TestAPageIsWhatIsSeen(t *testing.T) {
+	for _, size := range sizes {
+		for _, pane := range []string{"2", "3"} {
+			t.Run(fmt.Sprintf("pane %s at %dx%d", pane, size[0], size[1]), func(t *testing.T) {
+				d := drive(t, size[0], size[1])
+				for i := range 200 {
+					text := fmt.Sprintf("n=%03d.", i)
+					d.world.lines = append(d.world.lines, workspace.LogLine{Text: text})
+					d.world.details.Events = append(d.world.details.Events, event.Event{Seq: uint64(i), Time: noon, Kind: event.Kind(text), Workspace: "wapi"})
+				}
+				d.snapshot(some()...).keys(pane).shows("n=199.").keys("g")
+				all := map[string]bool{}
+				look := func() (seen int) {
+					screen := d.View()
+					for i := range 200 {
+						if text := fmt.Sprintf("n=%03d.", i); strings.Contains(screen, text) {
+							all[text] = true
+							seen++
+						}
+					}
+					return seen
+				}
+				pages := 1
+				for room := look(); !strings.Contains(d.View(), map[string]string{"2": "n=199.", "3": "n=000."}[pane]); pages++ {
+					if d.keys("<pgdown>"); pages > 200/max(1, room-2)+1 {
+						t.Fatalf("the end is not reached in %d pages of %d", pages, room)
+					}
+					look()
+				}
+				if len(all) != 200 {
+					t.Errorf("%d of 200 lines were seen", len(all))
+				}
+			})
+		}
 	}
 }
 
@@ -86,16 +148,6 @@ func TestMouse(t *testing.T) {
 	d.keys("<esc>").send(tea.MouseMsg{X: 1, Y: 3, Button: tea.MouseButtonWheelDown, Action: tea.MouseActionPress})
 	if got := d.list.cursor; got != 5 {
 		t.Errorf("the wheel moved to %d", got)
-	}
-}
-
-func TestThePaletteBeginsWithWhatBeginsSo(t *testing.T) {
-	d := drive(t, 80, 24).snapshot(some()...).known().keys(":", "re")
-	if found := d.palette.found(); len(found) < 3 || found[0].name != "restart" {
-		t.Errorf("found %+v", found)
-	}
-	if d.keys("<enter>").palette != nil || d.pending["wapi"].Verb != Restart {
-		t.Errorf("the first was not done: %+v", d.pending)
 	}
 }
 

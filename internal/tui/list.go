@@ -65,13 +65,6 @@ func (l *list) targets() []*row {
 // take merges news. All are arranged anew only where one has come, gone or moved.
 func (l *list) take(n news, now time.Time) {
 	before := len(l.known)
-	if n.reset {
-		for id := range l.known {
-			if _, ok := n.put[id]; !ok {
-				delete(l.known, id)
-			}
-		}
-	}
 	for id, w := range n.put {
 		l.put(id, w, n.reset, now)
 	}
@@ -127,7 +120,7 @@ func (l *list) stands(n news) bool {
 }
 
 func (l *list) inPlace(r *row) bool {
-	if l.filter.match(r) != r.listed {
+	if l.fits(r) != r.listed {
 		return false
 	}
 	last := len(l.shown) - 1
@@ -159,18 +152,33 @@ func (l *list) measure(n news) {
 	}
 }
 
+// fits reports whether a row is to be shown: the filter lets it through, or did so when it
+// was chosen. Keys are for what is chosen, so that does not go by itself.
+func (l *list) fits(r *row) bool {
+	return l.filter.match(r) || r.listed && (r.marked || r.w.ID == l.at)
+}
+
+// setFilter shows what a filter lets through, and nothing else.
+func (l *list) setFilter(f filter) {
+	l.filter = f
+	for _, r := range l.shown {
+		r.listed = f.match(r)
+	}
+	l.arrange()
+}
+
 // arrange filters and sorts anew and keeps the cursor on its workspace; where that is
 // gone it stays at its place. It begins with the order of before: what is nearly sorted is
 // sorted in a fraction of the time.
 func (l *list) arrange() {
 	l.shown = slices.DeleteFunc(l.shown, func(r *row) bool {
-		r.listed = l.known[r.w.ID] == r && l.filter.match(r)
+		r.listed = l.known[r.w.ID] == r && l.fits(r)
 		return !r.listed
 	})
 	clear(l.counts)
 	for _, r := range l.known {
 		l.counts[r.w.State]++
-		if !r.listed && l.filter.match(r) {
+		if !r.listed && l.fits(r) {
 			r.listed = true
 			l.shown = append(l.shown, r)
 		}
@@ -218,11 +226,15 @@ func (l *list) choose(id string) {
 // move moves the cursor by n rows, as far as there are rows, and the window with it.
 func (l *list) move(n int) {
 	l.cursor = max(0, min(l.cursor+n, len(l.shown)-1))
+	left := l.known[l.at]
 	l.at = ""
 	if r := l.selected(); r != nil {
 		l.at = r.w.ID
 	}
 	l.top = max(min(l.top, l.cursor, len(l.shown)-l.height), l.cursor-l.height+1, 0)
+	if left != nil && left.listed && !l.fits(left) {
+		l.arrange()
+	}
 }
 
 // visible are the rows on the screen.
@@ -238,7 +250,7 @@ func (l *list) mark(on bool) {
 	for _, r := range l.shown {
 		r.marked = on
 	}
-	l.gather()
+	l.arrange()
 }
 
 // toggle marks the selected one, or takes its mark away.

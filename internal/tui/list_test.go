@@ -37,8 +37,7 @@ func TestFilter(t *testing.T) {
 		"owner:1000 template:GO":    "api billing-next docs new night-build shop",
 		"nothing":                   "",
 	} {
-		d.list.filter = parseFilter(text)
-		d.list.arrange()
+		d.list.setFilter(parseFilter(text))
 		if got := names(d); got != want {
 			t.Errorf("%q shows %q, want %q", text, got, want)
 		}
@@ -75,6 +74,41 @@ func TestTheCursorStaysOnItsWorkspace(t *testing.T) {
 	d.until("docs is gone", func() bool { return d.list.known["wdocs"] == nil })
 	if r := d.list.selected(); r == nil || r.w.Name != "new" {
 		t.Errorf("after its end is selected %+v", r)
+	}
+}
+
+// What is chosen stays where it is when the filter would not let it through any more: a key
+// that follows is for it, and not for its neighbour.
+func TestWhatIsChosenStaysThoughTheFilterHidesItsLike(t *testing.T) {
+	becomes := func(d *driver, name string, state workspace.State) {
+		d.world.tell(Change{Put: []workspace.Workspace{ws(name, state)}})
+		d.until(name+" is "+string(state), func() bool { return d.list.known["w"+name].w.State == state })
+	}
+	for name, tt := range map[string]struct {
+		keys, after []string
+		shown, left string // then, and once it is not chosen any more
+	}{
+		"the selected one":                 {nil, []string{"<down>"}, "api shop", "shop"},
+		"one that is looked at":            {[]string{"<enter>"}, []string{"<esc>", "<down>"}, "api shop", "shop"},
+		"a marked one":                     {[]string{" "}, []string{"<esc>"}, "api shop", "shop"},
+		"not one that is not chosen":       {[]string{"<down>"}, nil, "shop", "shop"},
+		"not where the filter comes after": {nil, []string{"/", " ", "<enter>"}, "api shop", "shop"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, 80, 24).snapshot(some()...).known().keys("/", "state:run", "<enter>").keys(tt.keys...)
+			becomes(d, "api", workspace.Stopping)
+			if got := names(d); got != tt.shown {
+				t.Errorf("shown are %s, want %s", got, tt.shown)
+			}
+			if d.keys(tt.after...); names(d) != tt.left {
+				t.Errorf("then shown are %s, want %s", names(d), tt.left)
+			}
+		})
+	}
+	d := drive(t, 80, 24).snapshot(some()...).known().keys("/", "state:run", "<enter>", "<enter>", "r")
+	becomes(d, "api", workspace.Stopping)
+	if d.keys("t").shows("not now: stop, because api is stopping"); !d.inside || d.detail.id != "wapi" {
+		t.Errorf("inside %v of %s", d.inside, d.detail.id)
 	}
 }
 

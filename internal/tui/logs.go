@@ -92,6 +92,12 @@ type logs struct {
 	room   int
 }
 
+// renew lets follow begin anew, with the same filter.
+func (l *logs) renew() {
+	l.stream.stop()
+	l.stream = nil
+}
+
 func (l *logs) close() {
 	l.stream.stop()
 	*l = logs{wrap: l.wrap}
@@ -109,19 +115,13 @@ func (l *logs) follow(m *Model, d *detail) tea.Cmd {
 	if l.stream != nil && l.run == r.w.Run || !m.link.Daemon {
 		return nil
 	}
-	keep := l.ring
 	l.stream.stop()
-	if l.run != r.w.Run {
-		keep = nil
-	}
 	id, source := d.id, m.source
 	s, cmd := begin(m.ctx, linePace, func(ctx context.Context, put func(func(*lines))) error {
 		return source.Logs(ctx, id, func(line workspace.LogLine) { put(func(l *lines) { l.put(line) }) })
 	})
-	l.stream, l.run, l.ring, l.over, l.err = s, r.w.Run, keep, false, nil
-	if keep == nil {
-		l.bytes, l.dropped, l.back = 0, 0, 0
-	}
+	l.stream, l.run, l.over, l.err = s, r.w.Run, false, nil
+	l.ring, l.bytes, l.dropped, l.back = nil, 0, 0, 0
 	return cmd
 }
 
@@ -145,7 +145,7 @@ func (l *logs) take(m *Model, p parcel[lines]) tea.Cmd {
 	return p.stream.next()
 }
 
-// shrink drops the oldest lines; memory is moved only when a quarter can go.
+// shrink drops the oldest lines.
 func (l *logs) shrink() {
 	n := 0
 	for len(l.ring)-n > ringLines || l.bytes > ringBytes {
@@ -157,6 +157,7 @@ func (l *logs) shrink() {
 	}
 	l.dropped += n
 	l.ring = slices.Clone(l.ring[n:])
+	l.move(0) // what was read may be gone
 }
 
 func (l *logs) shows(line logLine) bool {
@@ -305,14 +306,14 @@ func (l *logs) foot(n int, live bool) string {
 		text += fmt.Sprintf(", %d older dropped", l.dropped)
 	}
 	switch {
+	case !live:
+		text += " · wsd is away"
 	case l.err != nil:
 		text += " · " + render.Escape(l.err.Error())
 	case l.over:
 		text += " · the run has ended"
 	case l.back > 0:
 		text += fmt.Sprintf(" · %d newer below", l.back)
-	case !live:
-		text += " · wsd is away"
 	default:
 		text += " · following"
 	}

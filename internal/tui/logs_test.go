@@ -2,9 +2,11 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -39,4 +41,62 @@ func TestLogsAreReadWhileTheyGrow(t *testing.T) {
 		t.Errorf("what is read has moved:\n%s", d.View())
 	}
 	d.keys("f").shows("line 100.").keys("&", "line 7", "<enter>").shows(`10 of 101 lines with "line 7"`)
+}
+
+// What is read at the top of what is kept goes, and what is the oldest then is read.
+func TestTheTopOfABusyLogIsNeverBlank(t *testing.T) {
+	d := drive(t, 80, 24)
+	for i := range 100 {
+		d.world.lines = append(d.world.lines, workspace.LogLine{Text: fmt.Sprintf("line %d.", i)})
+	}
+	d.snapshot(some()...).keys("2").shows("line 99.").keys("g").shows("line 0.")
+	for i := range 10 {
+		var more lines
+		for j := range waitLines {
+			more.put(workspace.LogLine{Text: fmt.Sprintf("more %d.", i*waitLines+j)})
+		}
+		d.send(parcel[lines]{stream: d.detail.logs.stream, got: more})
+	}
+	if top := d.detail.logs.ring[0].text; !strings.Contains(d.View(), " "+top) {
+		t.Errorf("the oldest, %s, is not seen:\n%s", top, d.View())
+	}
+}
+
+// A stream of lines ends with wsd, whatever it says; the pane goes on with the next one.
+func TestLogsGoOnWhenWsdIsBack(t *testing.T) {
+	away, back := Change{Link: &Link{Engine: true, Why: "gone"}}, Change{Link: &Link{Daemon: true, Engine: true}}
+	for name, lose := range map[string]func(*driver){
+		"after a while": func(d *driver) {
+			d.world.tell(away)
+			d.shows("· wsd is away")
+			d.world.tell(back)
+		},
+		"at once": func(d *driver) {
+			var n news
+			n.add(away)
+			n.add(back)
+			d.send(parcel[news]{stream: d.watch, got: n})
+		},
+		"the engine": func(d *driver) {
+			d.world.tell(Change{Link: &Link{Daemon: true}})
+			d.shows("engine is away")
+			d.world.tell(back)
+		},
+	} {
+		for end, err := range map[string]error{"an error": fault.New(fault.Unavailable, "connection_lost", "it broke"), "an end": nil} {
+			t.Run(name+" with "+end, func(t *testing.T) {
+				d := drive(t, 80, 24)
+				d.world.lines = output()
+				d.snapshot(some()...).keys("2").shows("6 lines · following").keys("&", "GET", "<enter>").shows("1 of 6 lines")
+				d.send(parcel[lines]{stream: d.detail.logs.stream, over: true, err: err})
+				lose(d)
+				d.until("it is asked for again", func() bool {
+					d.world.mu.Lock()
+					defer d.world.mu.Unlock()
+					return len(slices.DeleteFunc(slices.Clone(d.world.asked), func(s string) bool { return s != "logs wapi" })) == 2
+				})
+				d.shows(`1 of 6 lines with "GET" · following`)
+			})
+		}
+	}
 }

@@ -29,6 +29,7 @@ type Model struct {
 	link          Link
 	heard         bool // the first snapshot is here
 	blurred       bool // nobody looks: nothing is sampled
+	visiting      bool // the terminal is somebody else's, or about to be
 	quit          bool
 	ticking       time.Duration
 
@@ -42,9 +43,9 @@ type Model struct {
 	help    bool
 	helpTop int // its first line that is shown
 	toast   *toast
-	facts   []event.Event // newest facts of all workspaces, at most maxFacts
-	pending map[string]Order
-	held    []*forward // forwarded ports, oldest first
+	facts   []event.Event      // newest facts of all workspaces, at most maxFacts
+	pending map[string]pending // by workspace
+	held    []*forward         // forwarded ports, oldest first
 
 	watch *stream[news]
 	seen  []string // ids whose samples are told, sorted
@@ -55,7 +56,7 @@ const maxFacts = 1000
 
 // New returns the model of a dashboard.
 func New(ctx context.Context, o Options) *Model {
-	m := &Model{ctx: ctx, source: o.Source, clock: o.Now, env: o.Env, out: o.Out, list: newList(), pending: map[string]Order{}}
+	m := &Model{ctx: ctx, source: o.Source, clock: o.Now, env: o.Env, out: o.Out, list: newList(), pending: map[string]pending{}}
 	if m.clock == nil {
 		m.clock = time.Now
 	}
@@ -91,9 +92,9 @@ func (m *Model) Init() tea.Cmd {
 type (
 	tickMsg struct{ every time.Duration }
 	doneMsg struct {
-		orders []Order
-		notes  [][]string // of each
-		failed []error    // of each; nil: it was accepted
+		orders   []Order
+		accepted []Accepted // of each
+		failed   []error    // of each; nil: it was accepted
 	}
 	outcomeMsg struct { // something small was done
 		text string
@@ -160,14 +161,13 @@ func (m *Model) takeNews(p parcel[news]) tea.Cmd {
 		return nil
 	}
 	n := p.got
-	if l := n.link; l != nil {
-		m.link = *l
-	}
+	n.lose(m.list.known)
+	m.takeLink(n)
 	m.heard = m.heard || n.reset
 	m.keepFacts(n.events)
 	m.part(n)
-	m.settle(n)
 	m.list.take(n, m.now)
+	m.settle(n.gone)
 	m.release(n.gone)
 	if n.touched[m.detail.id] {
 		m.detail.stale = true
@@ -180,13 +180,25 @@ func (m *Model) takeNews(p parcel[news]) tea.Cmd {
 	return p.stream.next()
 }
 
+// takeLink is how the way to the workspaces is now. Where it was cut, what is shown is asked
+// for again: its streams have ended, and what would have touched it was missed.
+func (m *Model) takeLink(n news) {
+	if n.link == nil {
+		return
+	}
+	if n.link.Daemon && (n.lost || !m.link.Daemon || n.link.Engine && !m.link.Engine) {
+		m.detail.renew()
+	}
+	m.link = *n.link
+}
+
 // part leaves the detail of a workspace that is gone: the keys would be for its neighbour.
 func (m *Model) part(n news) {
 	r := m.list.selected()
 	if !m.inside || r == nil {
 		return
 	}
-	if _, there := n.put[r.w.ID]; n.gone[r.w.ID] || n.reset && !there {
+	if n.gone[r.w.ID] {
 		m.inside = false
 		m.say("·", r.w.Name+" was deleted"+suffix(" by ", deleter(n.events, r.w.ID)))
 	}
@@ -211,18 +223,18 @@ func (m *Model) keepFacts(events []event.Event) {
 }
 
 // settle tells the end of what was ordered here.
-func (m *Model) settle(n news) {
-	for id, o := range m.pending {
-		w, ok := n.put[id]
+func (m *Model) settle(gone map[string]bool) {
+	for id, p := range m.pending {
+		r := m.list.known[id]
 		switch {
-		case n.gone[id]:
-			m.say("✓", o.Name+" is deleted")
-		case !ok || !w.State.Settled() || w.Job != "":
+		case gone[id]:
+			m.say("✓", p.Name+" is deleted")
+		case r == nil || !p.ended(&r.w):
 			continue
-		case w.State == workspace.Failed:
-			m.toast = &toast{sign: "✗", text: done(w), hint: "enter shows more, s tries again", bad: true, until: m.now.Add(failureTime)}
+		case r.w.State == workspace.Failed:
+			m.toast = &toast{sign: "✗", text: done(r.w), hint: "enter shows more, s tries again", bad: true, until: m.now.Add(failureTime)}
 		default:
-			m.say("✓", done(w))
+			m.say("✓", done(r.w))
 		}
 		delete(m.pending, id)
 	}
@@ -231,27 +243,36 @@ func (m *Model) settle(n news) {
 // takeDone is the answer to orders: accepted, or refused.
 func (m *Model) takeDone(msg doneMsg) {
 	failed := 0
+	var notes []string
 	for i, o := range msg.orders {
-		if msg.failed[i] == nil {
-			continue
+		p, waited := m.pending[o.ID]
+		waited = waited && p.Verb == o.Verb // else another has taken its place
+		switch err := msg.failed[i]; {
+		case err != nil:
+			failed++
+			m.fail(o.Name, err)
+			if waited {
+				delete(m.pending, o.ID)
+			}
+		case waited:
+			p.accepted, p.revision = true, msg.accepted[i].Revision
+			m.pending[o.ID] = p
 		}
-		failed++
-		delete(m.pending, o.ID)
-		m.fail(o.Name, msg.failed[i])
+		notes = append(notes, msg.accepted[i].Notes...)
 	}
 	if failed > 1 {
 		m.toast.text = fmt.Sprintf("%d of %d refused; the last: %s", failed, len(msg.orders), m.toast.text)
 	}
-	notes := strings.Join(distinct(slices.Concat(msg.notes...)), "; ")
 	switch {
 	case failed > 0:
 	case !waits(msg.orders[0].Verb):
 		m.say("✓", outcome(msg.orders))
-	case notes != "":
+	case len(notes) > 0:
 		m.say("›", commandLine(msg.orders))
-		m.toast.hint = notes
+		m.toast.hint = strings.Join(distinct(notes), "; ")
 	}
 	m.detail.stale = true
+	m.settle(nil) // the end may have been told already
 }
 
 // distinct are the words in their order, each once.

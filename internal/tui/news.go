@@ -22,6 +22,7 @@ type news struct {
 	uses     map[string]use
 	samples  map[string]workspace.Usage // the newest of each
 	link     *Link
+	lost     bool // wsd was away in between
 }
 
 // use is what was said of how one workspace is used, newest last.
@@ -84,6 +85,19 @@ func (n *news) add(c Change) {
 	}
 	if c.Link != nil {
 		n.link = c.Link
+		n.lost = n.lost || !c.Link.Daemon
+	}
+}
+
+// lose counts to those that are gone what a snapshot does not have any more.
+func (n *news) lose(known map[string]*row) {
+	if !n.reset {
+		return
+	}
+	for id := range known {
+		if _, there := n.put[id]; !there {
+			n.gone[id] = true
+		}
 	}
 }
 

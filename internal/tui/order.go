@@ -40,6 +40,34 @@ type Order struct {
 	Labels   map[string]*string
 }
 
+// Accepted is the answer to an order.
+type Accepted struct {
+	Revision uint64   // that the workspace has got by it; what is told of older ones is from before
+	Notes    []string // what the person should know, one sentence each
+}
+
+// pending is an order whose end is still to be told.
+type pending struct {
+	Order
+	accepted bool
+	revision uint64 // since then; see Accepted
+}
+
+// ended reports whether a workspace has come to rest after the order.
+func (p *pending) ended(w *workspace.Workspace) bool {
+	return p.accepted && w.Revision >= p.revision && w.State.Settled() && w.Job == ""
+}
+
+// filled are copies of orders, with what an answer adds to each of them. For whom they are was
+// decided when the question was asked.
+func filled(orders []Order, add func(*Order)) []Order {
+	orders = slices.Clone(orders)
+	for i := range orders {
+		add(&orders[i])
+	}
+	return orders
+}
+
 // commandLine is the command that is equal to orders, all of one verb.
 func commandLine(orders []Order) string {
 	if len(orders) == 0 {

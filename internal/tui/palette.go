@@ -10,28 +10,32 @@ import (
 	"github.com/wsctl/wsctl/internal/render"
 )
 
-// palette is all that can be done now, found by its name.
+// palette is all that can be done when it is opened, found by its name.
 type palette struct {
-	input input
-	all   []action
-	at    int
+	input   input
+	all     []action
+	targets []*row // for which that is
+	at      int
 }
 
 func (m *Model) openPalette() tea.Cmd {
 	all := m.usable()
-	for _, p := range Panes() {
-		if m.list.selected() != nil {
-			all = append(all, action{key: string(rune('1' + slices.Index(Panes(), p))), name: "show " + strings.ToLower(string(p)), run: func(m *Model) tea.Cmd {
+	for i, p := range Panes() {
+		if m.anySelected() {
+			show := func(m *Model) tea.Cmd {
 				m.detail.show(p)
 				m.inside = true
 				return nil
-			}})
+			}
+			all = append(all, action{key: string(rune('1' + i)), name: "show " + strings.ToLower(string(p)), can: (*Model).anySelected, run: show})
 		}
 	}
 	all = slices.DeleteFunc(all, func(a action) bool { return a.key == ":" })
-	m.palette = &palette{input: newInput(""), all: all}
+	m.palette = &palette{input: newInput(""), all: all, targets: m.list.targets()}
 	return nil
 }
+
+func (m *Model) anySelected() bool { return m.list.selected() != nil }
 
 // found are the actions whose name has every word that was typed; first those that begin
 // with it, then those of which a word does.
@@ -62,17 +66,26 @@ func (p *palette) key(m *Model, k tea.KeyMsg) tea.Cmd {
 	case "up", "ctrl+p":
 		p.at = max(0, p.at-1)
 	case "down", "ctrl+n":
-		p.at = min(len(found)-1, p.at+1)
+		p.at = max(0, min(len(found)-1, p.at+1))
 	case "enter":
 		m.palette = nil
 		if p.at < len(found) {
-			return found[p.at].run(m)
+			return p.do(m, found[p.at])
 		}
 	default:
 		p.input.key(k)
 		p.at = 0
 	}
 	return nil
+}
+
+// do runs an action for what was chosen when the palette was opened, and for nothing else.
+func (p *palette) do(m *Model, a action) tea.Cmd {
+	if !slices.Equal(p.targets, m.list.targets()) {
+		m.say("·", "not now: "+a.name+", because what was chosen has changed")
+		return nil
+	}
+	return m.do(a)
 }
 
 func (p *palette) view(m *Model, width, height int) []string {

@@ -92,13 +92,12 @@ func (p *prompt) aside() (text string, wrong bool) {
 func (m *Model) askFilter() tea.Cmd {
 	before := m.list.filter
 	apply := func(m *Model, text string) {
-		m.list.filter = parseFilter(text)
-		m.list.arrange()
+		m.list.setFilter(parseFilter(text))
 	}
 	return m.ask(prompt{
 		title: "filter:", live: apply,
 		enter: func(m *Model, text string) tea.Cmd { apply(m, text); return nil },
-		leave: func(m *Model) { m.list.filter = before; m.list.arrange() },
+		leave: func(m *Model) { m.list.setFilter(before) },
 	}, before.text)
 }
 
@@ -125,7 +124,7 @@ func (m *Model) askDelete() tea.Cmd {
 
 func (m *Model) askRename() tea.Cmd {
 	orders := m.ordersFor(Order{Verb: Rename}, nil)
-	with := func(s string) []Order { orders[0].Text = s; return orders }
+	with := func(s string) []Order { return filled(orders, func(o *Order) { o.Text = s }) }
 	return m.ask(prompt{
 		title: "new name:", check: workspace.ValidateName,
 		enter: func(m *Model, s string) tea.Cmd { return m.order(with(s)) },
@@ -135,9 +134,10 @@ func (m *Model) askRename() tea.Cmd {
 
 // askLabels takes KEY=VALUE to set and KEY- to remove, as wsctl label does.
 func (m *Model) askLabels() tea.Cmd {
+	orders := m.ordersFor(Order{Verb: Label}, nil)
 	with := func(s string) []Order {
 		labels, _ := parseLabels(s)
-		return m.ordersFor(Order{Verb: Label, Labels: labels}, nil)
+		return filled(orders, func(o *Order) { o.Labels = labels })
 	}
 	return m.ask(prompt{
 		title: "labels, KEY=VALUE or KEY-:",
@@ -175,10 +175,11 @@ func parseLabels(s string) (map[string]*string, error) {
 
 // askHold takes how long, and then why.
 func (m *Model) askHold() tea.Cmd {
+	orders := m.ordersFor(Order{Verb: Hold}, verbStates[Extend])
 	with := func(s string) []Order {
 		span, reason, _ := strings.Cut(s, " ")
 		d, _ := time.ParseDuration(span)
-		return m.ordersFor(Order{Verb: Hold, For: d, Text: strings.TrimSpace(reason)}, verbStates[Extend])
+		return filled(orders, func(o *Order) { o.For, o.Text = d, strings.TrimSpace(reason) })
 	}
 	return m.ask(prompt{
 		title: "hold for how long, and why:",

@@ -99,6 +99,9 @@ func (s *screen) draw(frame string) {
 	}
 	lines := strings.Split(frame, "\n")
 	var b strings.Builder
+	if len(lines) != len(s.drawn) {
+		s.drawn = nil // of another size; where lines that are gone have been, the terminal may have none
+	}
 	if s.drawn == nil {
 		b.WriteString("\x1b[H\x1b[2J")
 	}
@@ -107,9 +110,6 @@ func (s *screen) draw(frame string) {
 			continue
 		}
 		fmt.Fprintf(&b, "\x1b[%d;1H\x1b[K%s", i+1, line)
-	}
-	for i := len(lines); i < len(s.drawn); i++ {
-		fmt.Fprintf(&b, "\x1b[%d;1H\x1b[K", i+1)
 	}
 	s.drawn = lines
 	if b.Len() > 0 {

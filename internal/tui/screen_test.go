@@ -29,7 +29,7 @@ func TestOnlyLinesThatHaveChangedAreDrawn(t *testing.T) {
 		{"nothing of the same", "a\n\nc", "", nil},
 		{"one line", "a\nb\nc", "\x1b[2;1H\x1b[Kb", nil},
 		{"a line that is empty now", "\nb\nc", "\x1b[1;1H\x1b[K", nil},
-		{"lines that are gone", "\nb", "\x1b[3;1H\x1b[K", nil},
+		{"all where there are fewer, on a terminal that has shrunk", "\nb", "\x1b[H\x1b[2J\x1b[2;1H\x1b[Kb", nil},
 		{"all where the terminal may show anything", "a\nb", "\x1b[H\x1b[2J\x1b[1;1H\x1b[Ka\x1b[2;1H\x1b[Kb", s.forget},
 		{"nothing on a terminal that was given back", "x", "", s.leave},
 		{"all on one that was taken again", "x", "\x1b[H\x1b[2J\x1b[1;1H\x1b[Kx", func() { _ = s.enter() }},

@@ -26,9 +26,8 @@ type Source interface {
 	Details(ctx context.Context, id string, p Pane) (Details, error)
 	// Templates lists the catalogue.
 	Templates(ctx context.Context) ([]api.Template, error)
-	// Do sends an order; it returns once that is accepted. Notes are what the person should
-	// know, one sentence each.
-	Do(ctx context.Context, o Order) (notes []string, err error)
+	// Do sends an order; it returns once that is accepted.
+	Do(ctx context.Context, o Order) (Accepted, error)
 	// Create makes a workspace, or with DryRun says what would be made.
 	Create(ctx context.Context, d Draft) (Made, error)
 	// Folder is the full path of a folder of this machine, as a person types it.

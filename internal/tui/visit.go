@@ -44,7 +44,8 @@ func (suspended) SetStderr(io.Writer) {}
 
 // visit hands the terminal over and takes it back.
 func (m *Model) visit(v Visit, after visitMsg) tea.Cmd {
-	m.blurred = true // nothing is sampled for a screen that is not seen
+	m.blurred = true  // nothing is sampled for a screen that is not seen
+	m.visiting = true // what is typed from now on is meant for the visit
 	return tea.Exec(suspended{v, m.screen}, func(err error) tea.Msg {
 		after.err = err
 		return after
@@ -97,7 +98,7 @@ func execLine(name, line string) string {
 // takeVisit is after a visit. A shell's status is that of the last command in it, so it is
 // no failure.
 func (m *Model) takeVisit(v visitMsg) {
-	m.blurred = false
+	m.blurred, m.visiting = false, false
 	m.detail.stale = true
 	var exit *exec.ExitError
 	switch {
