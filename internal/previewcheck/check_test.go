@@ -290,6 +290,21 @@ func TestWhereNamesAreNotServed(t *testing.T) {
 	}
 }
 
+func TestNamesThatAreServedOnlyNowAreToldWithTheNextLook(t *testing.T) {
+	c := newTown(t, pageOf("<p>"))
+	served := ""
+	names := func() string {
+		defer func() { served = c.door.NamesAddress() }()
+		return served
+	}
+	for _, want := range []string{"workspace, fail no_names", through("dev server")} {
+		found, err := New(c, names, shortTimes()).CheckPreview(t.Context(), workspace.Actor{}, "demo", 0, "")
+		if got := summary(found); err != nil || got != want {
+			t.Errorf("%s %v, want %s", got, err, want)
+		}
+	}
+}
+
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
