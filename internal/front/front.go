@@ -169,7 +169,7 @@ func (d *Door) Run(ctx context.Context, to House, names string) error {
 	d.mu.Lock()
 	d.running = ctx
 	d.serve = func(port int, p *leased) {
-		d.attend(ctx, p, func(conn net.Conn) { d.carry(ctx, to, port, conn) })
+		d.listenAt(ctx, p, func(conn net.Conn) { d.carry(ctx, to, port, conn) })
 	}
 	for port, p := range d.ports {
 		d.serve(port, p)
