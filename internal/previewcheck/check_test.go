@@ -148,7 +148,12 @@ func shortTimes() Times {
 
 func (c *town) look(port int, path string) api.PreviewCheck {
 	c.t.Helper()
-	found, err := New(c, c.door.NamesAddress, shortTimes()).CheckPreview(c.t.Context(), workspace.Actor{ID: "uid:1"}, "demo", port, path)
+	return c.lookWithin(shortTimes(), port, path)
+}
+
+func (c *town) lookWithin(t Times, port int, path string) api.PreviewCheck {
+	c.t.Helper()
+	found, err := New(c, c.door.NamesAddress, t).CheckPreview(c.t.Context(), workspace.Actor{ID: "uid:1"}, "demo", port, path)
 	if err != nil {
 		c.t.Fatal(err)
 	}
