@@ -38,7 +38,7 @@ var Imports = []Row{
 	{"auth", []string{"fault", "workspace"}, "who asks: it returns a workspace.Actor"},
 	{"gateway", []string{"api", "event", "auth", "fault", "workspace", "activity", "intent", "runtime"}, "streams between sockets and the contract of an engine; each holds a lease of activity and tells it what it shows of a person"},
 	{"intent", []string{"activity"}, "what a request says of a person, told as evidence; pure"},
-	{"front", []string{"fault", "workspace", "activity", "await", "intent", "event", "auth", "agentapi", "preview", "api"}, "carries connections, decides nothing; tells what listens in the words of the API"},
+	{"front", []string{"fault", "workspace", "activity", "event", "await", "intent", "preview", "api"}, "carries connections, decides nothing; tells what listens in the words of the API"},
 	{"csp", nil, "text in, directives out; pure"},
 	{"preview", []string{"api", "csp"}, "pages and their handlers"},
 	{"previewcheck", []string{"api", "csp", "fault", "workspace"}, "asks as a browser does, from outside of the front door; knows neither that nor the engine"},

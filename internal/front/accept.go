@@ -17,9 +17,9 @@ const (
 	acceptStay = 5 * time.Second
 )
 
-// attend has carry serve each connection to a leased port until ctx ends or it is closed, in a
+// listenAt has carry serve each connection to a leased port until ctx ends or it is closed, in a
 // goroutine of its own. A port to which nobody connects has none. d.mu is held.
-func (d *Door) attend(ctx context.Context, p *leased, carry func(net.Conn)) {
+func (d *Door) listenAt(ctx context.Context, p *leased, carry func(net.Conn)) {
 	watch, ok := d.quiet.Watch(p.Listener, func() { d.rush(ctx, p, carry) })
 	if !ok {
 		d.group.Go(func() { _ = d.accept(ctx, p, carry) })

@@ -24,7 +24,10 @@ func (h *house) ask(port int) {
 }
 
 func TestPortsToWhichNobodyConnectsCostNoGoroutine(t *testing.T) {
-	const many = 50
+	const (
+		many = 50
+		few  = 5 // what else may be going on in this process
+	)
 	h := open(t, 100, func(c *net.TCPConn) { _, _ = c.Write([]byte("hello")) })
 	h.stay = 20 * time.Millisecond
 	ports := []int{h.port}
@@ -46,7 +49,7 @@ func TestPortsToWhichNobodyConnectsCostNoGoroutine(t *testing.T) {
 		}
 	}
 	deadline := time.Now().Add(patience)
-	for runtime.NumGoroutine() > idle+many/2 {
+	for runtime.NumGoroutine() > idle+few {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines were %d before anybody connected", runtime.NumGoroutine(), idle)
 		}

@@ -4,8 +4,13 @@
 //
 // A port is held from the moment of its lease until its workspace is deleted, whether the
 // workspace runs or not, so that no other program takes it. Its bytes are copied as they
-// come, whatever they mean. By name it is HTTP, and every request is looked at: its Host
-// says where it goes, and what is said of its way (X-Forwarded-*) is the door's own word.
+// come, whatever they mean, unless they are a request for the name of another workspace (see
+// gate). By name it is HTTP, and every request is looked at: its Host says where it goes, and
+// what is said of its way (X-Forwarded-*) is the door's own word.
+//
+// At preview.NAME.localhost the door serves a page of its own, which frames the workspace.
+// While that is open, documents that go into its frames are changed on their way (see package
+// preview). Of whatever else a workspace says by name the body is what it was.
 //
 // A workspace that sleeps is started by a request that somebody waits for, once, however
 // many ask (see package intent and Door.rouse).
@@ -164,7 +169,7 @@ func (d *Door) Run(ctx context.Context, to House, names string) error {
 	d.mu.Lock()
 	d.running = ctx
 	d.serve = func(port int, p *leased) {
-		d.attend(ctx, p, func(conn net.Conn) { d.carry(ctx, to, port, conn) })
+		d.listenAt(ctx, p, func(conn net.Conn) { d.carry(ctx, to, port, conn) })
 	}
 	for port, p := range d.ports {
 		d.serve(port, p)

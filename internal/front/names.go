@@ -52,7 +52,7 @@ func parseHost(host string) (route, error) {
 
 var (
 	errForeignHost = errors.New("the host is not below " + api.NameSuffix)
-	errNoSuchHost  = errors.New("the host is neither NAME" + api.NameSuffix + " nor PORT.NAME" + api.NameSuffix)
+	errNoSuchHost  = errors.New("the host is none of NAME" + api.NameSuffix + ", PORT.NAME" + api.NameSuffix + " and preview.NAME" + api.NameSuffix)
 )
 
 // find is where r goes, which leads to to, or what to say instead.

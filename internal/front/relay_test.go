@@ -1,9 +1,13 @@
 package front
 
 import (
+	"bytes"
+	"crypto/rand"
 	"errors"
 	"io"
 	"net"
+	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,3 +118,139 @@ func tcpPair(t *testing.T) (a, b *net.TCPConn) {
 	t.Cleanup(func() { _, _ = dialled.Close(), accepted.Close() })
 	return dialled.(*net.TCPConn), accepted.(*net.TCPConn)
 }
+
+func TestBytesGoBothWays(t *testing.T) {
+	h := open(t, 10, echo).run()
+	c := h.dial()
+	h.exchange(c, "hello")
+	h.exchange(c, "again")
+	if n := h.behind.dialled(); n != 1 {
+		t.Errorf("the inside was dialled %d times", n)
+	}
+}
+
+func TestAClientMayEndItsHalfFirst(t *testing.T) {
+	sent := make([]byte, 300<<10)
+	_, _ = rand.Read(sent)
+	h := open(t, 10, func(c *net.TCPConn) {
+		all, _ := io.ReadAll(c) // ends only with the client's half
+		_, _ = c.Write(all)
+	}).run()
+	c := h.dial()
+	if _, err := c.Write(sent); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, sent) {
+		t.Errorf("of %d bytes %d came back, %v", len(sent), len(got), err)
+	}
+}
+
+func TestAServerMayEndItsHalfFirst(t *testing.T) {
+	heard := make(chan string, 1)
+	h := open(t, 10, func(c *net.TCPConn) {
+		_, _ = c.Write([]byte("bye"))
+		_ = c.CloseWrite()
+		rest, _ := io.ReadAll(c)
+		heard <- string(rest)
+	}).run()
+	c := h.dial()
+	if got, err := io.ReadAll(c); err != nil || string(got) != "bye" {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	_, _ = c.Write([]byte("but listen"))
+	_ = c.CloseWrite()
+	select {
+	case got := <-heard:
+		if got != "but listen" {
+			t.Errorf("the server heard %q", got)
+		}
+	case <-time.After(patience):
+		t.Error("the server heard nothing")
+	}
+}
+
+func TestManyConnectionsKeepTheirBytesApart(t *testing.T) {
+	const many = 100
+	h := open(t, many, echo).run()
+	var group sync.WaitGroup
+	for range many {
+		c := h.dial()
+		group.Go(func() {
+			sent := make([]byte, 200<<10)
+			_, _ = rand.Read(sent)
+			go func() { _, _ = c.Write(sent); _ = c.CloseWrite() }()
+			if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, sent) {
+				t.Errorf("of %d bytes %d came back equal: %t, %v", len(sent), len(got), bytes.Equal(got, sent), err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestAClientThatBreaksOffTakesTheInsideAlong(t *testing.T) {
+	ended := make(chan error, 1)
+	h := open(t, 10, func(c *net.TCPConn) {
+		_, err := io.Copy(io.Discard, c)
+		ended <- err
+	}).run()
+	c := h.dial()
+	h.eventually("it is carried", func() bool { return h.carried() == 1 })
+	_ = c.SetLinger(0) // a reset, not an end
+	_ = c.Close()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatal("the inside is not told")
+	}
+	h.eventually("nothing is carried", func() bool { return h.carried() == 0 })
+}
+
+func TestAServerThatBreaksOffIsNotTakenForItsEnd(t *testing.T) {
+	h := open(t, 10, func(c *net.TCPConn) {
+		_, _ = c.Read(make([]byte, 1))
+		_ = c.SetLinger(0)
+		_ = c.Close()
+	}).run()
+	c := h.dial()
+	_, _ = c.Write([]byte("x"))
+	if _, err := io.ReadAll(c); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client is told %v", err)
+	}
+}
+
+// A server that does not mind the end of its client must not keep the connection.
+func TestAClientThatIsGoneIsForgottenInTime(t *testing.T) {
+	release := make(chan struct{})
+	h := open(t, 10, func(*net.TCPConn) { <-release })
+	defer close(release)
+	h.linger = 20 * time.Millisecond
+	h.run()
+	c := h.dial()
+	h.eventually("it is carried", func() bool { return h.carried() == 1 })
+	_ = c.Close()
+	h.eventually("nothing is carried", func() bool { return h.carried() == 0 })
+}
+
+func TestASlowReaderHoldsUpOnlyItself(t *testing.T) {
+	h := open(t, 10, func(c *net.TCPConn) {
+		line := make([]byte, 1)
+		if _, err := io.ReadFull(c, line); err != nil {
+			return
+		}
+		if line[0] == 'f' {
+			_, _ = io.CopyN(c, zeros{}, 64<<20)
+			return
+		}
+		_, _ = c.Write(line)
+	}).run()
+	slow := h.dial()
+	_, _ = slow.Write([]byte("f")) // and reads nothing
+	h.exchange(h.dial(), "q")
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }

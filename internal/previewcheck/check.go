@@ -85,7 +85,7 @@ func (c *Checker) CheckPreview(ctx context.Context, a workspace.Actor, ref strin
 	defer cancel()
 	l := &look{Checker: c, ctx: within, actor: a, w: w}
 	l.report.Workspace, l.report.Port, l.report.Checks = w.Name, port, []api.Check{}
-	if l.report.URL, err = l.urlOf(path); err != nil {
+	if err := l.begin(path); err != nil {
 		return api.PreviewCheck{}, err
 	}
 	defer l.leave()

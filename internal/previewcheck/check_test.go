@@ -148,7 +148,12 @@ func shortTimes() Times {
 
 func (c *town) look(port int, path string) api.PreviewCheck {
 	c.t.Helper()
-	found, err := New(c, c.door.NamesAddress, shortTimes()).CheckPreview(c.t.Context(), workspace.Actor{ID: "uid:1"}, "demo", port, path)
+	return c.lookWithin(shortTimes(), port, path)
+}
+
+func (c *town) lookWithin(t Times, port int, path string) api.PreviewCheck {
+	c.t.Helper()
+	found, err := New(c, c.door.NamesAddress, t).CheckPreview(c.t.Context(), workspace.Actor{ID: "uid:1"}, "demo", port, path)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -286,6 +291,21 @@ func TestWhereNamesAreNotServed(t *testing.T) {
 		found, err := New(c, func() string { return address }, shortTimes()).CheckPreview(t.Context(), workspace.Actor{}, "demo", 0, "")
 		if got := summary(found); err != nil || got != want {
 			t.Errorf("%q: %s %v, want %s", address, got, err, want)
+		}
+	}
+}
+
+func TestNamesThatAreServedOnlyNowAreToldWithTheNextLook(t *testing.T) {
+	c := newTown(t, pageOf("<p>"))
+	served := ""
+	names := func() string {
+		defer func() { served = c.door.NamesAddress() }()
+		return served
+	}
+	for _, want := range []string{"workspace, fail no_names", through("dev server")} {
+		found, err := New(c, names, shortTimes()).CheckPreview(t.Context(), workspace.Actor{}, "demo", 0, "")
+		if got := summary(found); err != nil || got != want {
+			t.Errorf("%s %v, want %s", got, err, want)
 		}
 	}
 }

@@ -39,7 +39,7 @@ type look struct {
 	offers  []api.Listening // what listens inside; nil: unknown
 	seen    *page           // nil: there is none
 	header  http.Header     // of seen
-	at      *url.URL        // where seen is, after redirects
+	at      *url.URL        // where the page is, after redirects; nil: nowhere by name
 	known   *devServer      // nil: none that is known
 	status  int             // of seen
 	scripts string          // what code returns, once it has read
@@ -47,22 +47,25 @@ type look struct {
 	missed  bool // code has not read all that there is
 }
 
-// urlOf is the page at path; "" where the door serves no names, or not this port.
-func (l *look) urlOf(path string) (string, error) {
+// begin takes the page at path, which is nowhere where the door serves no names, or the
+// workspace has no port.
+func (l *look) begin(path string) error {
 	wrong := fault.New(fault.Invalid, "path_invalid", "the path of a page begins with one /").WithField("?path", "path_invalid", "")
 	if path == "" {
 		path = "/"
 	}
 	ref, err := url.Parse(path)
 	if err != nil || path[0] != '/' || ref.Host != "" || ref.User != nil {
-		return "", wrong
+		return wrong
 	}
 	base, err := url.Parse(api.NameURL(l.names(), l.w.Name, l.report.Port, l.w.Spec.Port))
 	if err != nil || base.Host == "" {
-		return "", nil
+		return nil
 	}
 	ref.Fragment = ""
-	return base.ResolveReference(ref).String(), nil
+	l.at = base.ResolveReference(ref)
+	l.report.URL = l.at.String()
+	return nil
 }
 
 func (l *look) leave() {
@@ -95,11 +98,11 @@ func (l *look) workspace() bool {
 func (l *look) address() bool {
 	names := l.names()
 	switch {
-	case names == "":
-		l.report.fail(onDoor, "no_names", "see `wsctl config explain front.address` and `wsctl daemon logs`", "workspaces are not served by name now")
-		return false
-	case l.report.Port == 0:
+	case names != "" && l.report.Port == 0:
 		l.report.fail(onDoor, "no_port", fmt.Sprintf("name one with --port; what listens shows `wsctl ports %s`", l.w.Name), "%s has no port of its own", l.w.Name)
+		return false
+	case names == "" || l.at == nil:
+		l.report.fail(onDoor, "no_names", "see `wsctl config explain front.address` and `wsctl daemon logs`", "workspaces are not served by name now")
 		return false
 	}
 	l.browser = newBrowser(names, l.w)
@@ -164,28 +167,22 @@ func inWords(offers []api.Listening) []string {
 const maxRedirects = 5
 
 func (l *look) page() bool {
-	at, err := url.Parse(l.report.URL)
-	if err != nil {
-		l.report.fail(onPage, "no_page", "", "%s is no address", clip(l.report.URL))
-		return false
-	}
 	for range maxRedirects + 1 {
-		a, err := l.browser.get(l.ctx, at, asPage, l.times.Page)
+		a, err := l.browser.get(l.ctx, l.at, asPage, l.times.Page)
 		if err != nil {
-			l.unanswered(at, err)
+			l.unanswered(err)
 			return false
 		}
-		next, moved := a.moved(at)
+		next, moved := a.moved(l.at)
 		if !moved {
-			l.at = at
 			return l.arrived(a)
 		}
 		if !l.browser.serves(next) {
-			l.report.fail(onPage, "redirect_elsewhere", redirectHint(next, at),
+			l.report.fail(onPage, "redirect_elsewhere", redirectHint(next, l.at),
 				"it redirects to %s, which the front door does not serve", clip(plain(next)))
 			return false
 		}
-		at = next
+		l.at = next
 	}
 	l.report.fail(onPage, "redirects", "look at its Location headers: `curl -sIL "+l.report.URL+"`", "it redirects more than %d times", maxRedirects)
 	return false
@@ -200,13 +197,13 @@ func redirectHint(to, at *url.URL) string {
 }
 
 // unanswered tells of a request without an answer.
-func (l *look) unanswered(at *url.URL, err error) {
+func (l *look) unanswered(err error) {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		l.report.fail(onPage, "page_silent", fmt.Sprintf("see what it does: `wsctl logs %s`, or the terminal in which it runs", l.w.Name),
-			"%s was asked for, and nothing came within %v", clip(plain(at)), l.times.Page)
+			"%s was asked for, and nothing came within %v", clip(plain(l.at)), l.times.Page)
 	default:
-		l.report.fail(onPage, "page_broken", "does it speak HTTP, without TLS, on that port?", "%s was asked for, and the answer is none of HTTP: %s", clip(plain(at)), clip(err.Error()))
+		l.report.fail(onPage, "page_broken", "does it speak HTTP, without TLS, on that port?", "%s was asked for, and the answer is none of HTTP: %s", clip(plain(l.at)), clip(err.Error()))
 	}
 }
 

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
-
-	"github.com/wsctl/wsctl/internal/api"
 )
 
 func redirects(to string) http.Handler {
@@ -354,21 +352,5 @@ func TestAWorkspaceDoesNotSpeakAsTheDoor(t *testing.T) {
 				t.Errorf("it says %s", text)
 			}
 		})
-	}
-}
-
-func TestAFindingIsBoundedWhateverItQuotes(t *testing.T) {
-	var r report
-	long := strings.Repeat("\x1b[31m\n", 10_000)
-	r.ok(onPage, "%s", long)
-	r.warn(onPage, "a", long, "%s", long)
-	r.fail(onPage, "b", long, "%s", long)
-	r.add(api.Check{Name: onHot, Detail: long, Hint: long})
-	for _, c := range r.Checks {
-		for _, s := range []string{c.Detail, c.Hint} {
-			if utf8.RuneCountInString(s) > maxSentence+1 || strings.ContainsAny(s, "\x1b\n") {
-				t.Errorf("it says %.50q, of %d bytes", s, len(s))
-			}
-		}
 	}
 }

@@ -184,7 +184,7 @@ func (v viteClient) ownSocket(page, port int) bool {
 func saysConnected(hello []byte) (code, hint string) {
 	var m struct{ Type string }
 	if json.Unmarshal(hello, &m) != nil || m.Type == "" {
-		return "socket_mute", "is it Vite that answers there? see its output"
+		return "socket_strange", "is it Vite that answers there? see its output"
 	}
 	return "", ""
 }

@@ -83,7 +83,7 @@ func TestVite(t *testing.T) {
 		{"a socket server that is not there", viteWith(viteJS("null", "null", "24678", "/", "localhost:5173/"), nil), "dev server, fail hmr_port_silent", "nothing inside listens there"},
 		{"a socket server of its own", viteWith(viteJS("null", "null", "3001", "/", "localhost:3001/"), nil), "dev server, fail hmr_port", "3001.demo.localhost:PORT alone"},
 		{"it says nothing", viteWith(js, agrees("", "vite-hmr")), "dev server, warn socket_mute", ""},
-		{"another one says something", viteWith(js, agrees("hello", "vite-hmr")), "dev server, fail socket_mute", ""},
+		{"another one says something", viteWith(js, agrees("hello", "vite-hmr")), "dev server, fail socket_strange", ""},
 		{"the upgrade is not passed on", viteWith(js, answers(200, "<!doctype html>")), "dev server, fail not_upgraded", "ws: true"},
 		{"it fails", viteWith(js, answers(502, "bad gateway")), "dev server, fail socket_error", "502"},
 		{"the upgrade is not answered", viteWith(js, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), "dev server, fail socket_silent", "base"},
