@@ -138,6 +138,18 @@ p=$!; until [ -e began ]; do sleep 0.01; done; kill $p; wait $p; echo $?; touch 
 		{"a group in the background exits", `{ exit 3; } & wait $!; echo $?; { exit 4; } & echo end`, "3\nend\n", 0},
 		{"a group in the background fails", `set -e; { false; echo no; } & wait $! || echo $?`, "1\n", 0},
 		{"a group in the background has a trap", `{ trap 'echo bye' EXIT; exit 3; } & wait $!; echo $?; { trap 'echo bye' EXIT; trap - EXIT; exit 4; } & echo end`, "bye\n3\nend\n", 0},
+		{
+			"a group in the background forgets its trap", `{ trap EXIT; exit 3; } & { trap -- - EXIT; exit 4; } & { command trap - EXIT; exit 5; } & { builtin trap - exit; exit 6; } & { trap 0 2; exit 7; } &
+wait %1; echo $?; wait %2; echo $?; wait %3; echo $?; wait %4; echo $?; wait %5; echo $?`, "3\n4\n5\n6\n7\n", 0,
+		},
+		{"a group in the background has traps in other words", `{ trap -- 'echo bye' EXIT; exit 3; } & wait; { command -- trap 'echo "it is over"' sigexit; exit 3; } & wait`, "bye\nit is over\n", 0},
+		{
+			"a group in the background has one trap for two", `{ trap "echo it\'s" EXIT ERR; false; touch failed; sleep 100; echo no; } & until [ -e failed ]; do sleep 0.01; done; kill %1; wait %1; echo $?`,
+			"it's\n143\n", 0,
+		},
+		{"traps for signals are none", `trap INT && trap 2 15 && trap - TERM && trap '' HUP && trap 'echo bye' 0 int && echo set; trap nothing 2>/dev/null || echo unknown`, "set\nunknown\nbye\n", 0},
+		{"what makes sure of a builtin", `sleep 100 & command kill %1; command wait %1; echo $?; command umask 077; command umask; command -v trap`, "143\n0077\ntrap\n", 0},
+		{"a signal in small letters ends a group", `{ sleep 100; echo no; } & kill -term %1; wait %1; echo $?; { sleep 100; echo no; } & kill -s sighup %1; wait %1; echo $?`, "143\n129\n", 0},
 		{"a background command that is not there", `set -e; nothing-here & wait $! || echo $?`, "127\n", 0},
 		{"umask", `umask 077; touch f; ls -l f | cut -c1-10; umask`, "-rw-------\n0077\n", 0},
 		{"read", `printf 'a b\nc\n' | while read x y; do echo "$x-$y"; done`, "a-b\nc-\n", 0},

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"mvdan.cc/sh/v3/interp"
+	"mvdan.cc/sh/v3/syntax"
 )
 
 // adjust replaces calls that the interpreter has no answer to.
@@ -21,21 +22,37 @@ func (s *sh) adjust(ctx context.Context, args []string) ([]string, error) {
 	if sig := s.jobs.killedBy(j); sig != 0 && args[0] != jobCall {
 		return exitWords(sig), nil
 	}
-	switch args[0] {
+	words := builtinWords(args)
+	switch words[0] {
 	case "kill":
-		return append([]string{killCall}, args[1:]...), nil
-	case "wait":
-		return s.jobs.wait(ctx, hc, j, args), nil
+		return append([]string{killCall}, words[1:]...), nil
 	case "umask":
-		return append([]string{umaskCall}, args[1:]...), nil
+		return append([]string{umaskCall}, words[1:]...), nil
+	case "wait":
+		words = s.jobs.wait(ctx, hc, j, words)
 	case "trap":
-		args = trapWords(args)
+		atEnd := ""
 		if j != nil && path.Base(hc.Env.Get(shellVar).String()) == hc.Env.Get(jobVar).String() { // and no subshell of the job
-			return endWords(args), nil
+			atEnd = doneTrap
 		}
+		words = trapWords(words, atEnd)
+	default:
 		return args, nil
 	}
-	return args, nil
+	if args[0] == "command" || args[0] == "builtin" {
+		words = append([]string{"command"}, words...)
+	}
+	return words, nil
+}
+
+// builtinWords is a call without what makes sure that it is a builtin's.
+func builtinWords(args []string) []string {
+	for len(args) > 1 && (args[0] == "command" || args[0] == "builtin") {
+		if args = args[1:]; args[0] == "--" && len(args) > 1 {
+			args = args[1:]
+		}
+	}
+	return args
 }
 
 // exitWords ends the shell of a job that sig has killed.
@@ -43,37 +60,64 @@ func exitWords(sig syscall.Signal) []string { return []string{"exit", strconv.It
 
 const umaskCall = "\x01umask"
 
-// trapWords leaves signals out of `trap ACTION SIGNAL...`: only EXIT and ERR can be
-// caught here, and a script that also cleans up after a signal should not fail for it.
-func trapWords(args []string) []string {
-	if len(args) < 3 {
+// trapWords gives a call of `trap` the form "trap -- ACTION CONDITION..." and leaves signals out: only
+// EXIT and ERR can be caught here, and a script that also cleans up after a signal should not fail
+// for it. Where atEnd is not empty it stays what is done last on EXIT.
+func trapWords(args []string, atEnd string) []string {
+	operands := args[1:]
+	if len(operands) > 0 && operands[0] == "--" {
+		operands = operands[1:]
+	} else if len(operands) > 0 && strings.HasPrefix(operands[0], "-") && operands[0] != "-" {
+		return args // an option
+	}
+	if len(operands) == 0 || slices.Equal(operands, []string{"-"}) {
 		return args
 	}
-	kept := slices.DeleteFunc(slices.Clone(args[2:]), func(a string) bool {
-		_, isNumber := strconv.Atoi(a)
-		return isNumber == nil && a != "0" || unix.SignalNum("SIG"+strings.TrimPrefix(a, "SIG")) != 0
-	})
-	if len(kept) == 0 {
+	action := "-"
+	if _, err := strconv.ParseUint(operands[0], 10, 0); err != nil && len(operands) > 1 { // POSIX: after a number all are conditions
+		action, operands = operands[0], operands[1:]
+	}
+	conditions := trapConditions(operands)
+	switch {
+	case len(conditions) == 0:
 		return []string{"true"}
+	case !slices.Contains(conditions, "EXIT") || atEnd == "" || action == atEnd:
+	case len(conditions) > 1:
+		return eachTrap(action, conditions)
+	case action == "-":
+		action = atEnd
+	default:
+		action += "\n" + atEnd
 	}
-	for i, k := range kept {
-		if k == "0" {
-			kept[i] = "EXIT"
-		}
-	}
-	return append([]string{"trap", args[1]}, kept...)
+	return append([]string{"trap", "--", action}, conditions...)
 }
 
-// endWords keeps a job's own end from being forgotten for an end that a script wants.
-func endWords(args []string) []string {
-	if len(args) < 3 || args[1] == doneTrap || !slices.Contains(args[2:], "EXIT") {
-		return args
+// trapConditions are those of `trap` that are no signals, by the names that the interpreter knows.
+func trapConditions(operands []string) (out []string) {
+	for _, o := range operands {
+		name := strings.TrimPrefix(strings.ToUpper(o), "SIG")
+		_, err := strconv.Atoi(name)
+		switch {
+		case name == "0":
+			out = append(out, "EXIT")
+		case err != nil && unix.SignalNum("SIG"+name) == 0:
+			out = append(out, name)
+		}
 	}
-	action := args[1] + "\n" + doneTrap
-	if args[1] == "-" {
-		action = doneTrap
+	return out
+}
+
+// eachTrap is a call of `trap` for one condition after the other, each of which is looked at again.
+func eachTrap(action string, conditions []string) []string {
+	quoted, err := syntax.Quote(action, syntax.LangBash)
+	if err != nil { // a NUL, which is in no argument
+		return []string{"false"}
 	}
-	return append([]string{args[0], action}, args[2:]...)
+	var calls strings.Builder
+	for _, c := range conditions {
+		fmt.Fprintf(&calls, "trap -- %s %s\n", quoted, c)
+	}
+	return []string{"eval", calls.String()}
 }
 
 // call runs what adjust has put in the place of a builtin; ok is false for other names.

@@ -114,7 +114,8 @@ func (s *sh) kill(hc interp.HandlerContext, args []string) error {
 	options, operands := killWords(args)
 	sig := syscall.SIGTERM
 	if len(options) > 0 && options[0] != "--" {
-		sig = ends[strings.TrimPrefix(strings.TrimPrefix(options[len(options)-1], "-"), "SIG")]
+		name := strings.ToUpper(strings.TrimPrefix(options[len(options)-1], "-"))
+		sig = ends[strings.TrimPrefix(name, "SIG")]
 	}
 	var pids []string
 	status := 0
