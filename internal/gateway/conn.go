@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -24,6 +26,7 @@ import (
 type conn struct {
 	hub    *Hub
 	ws     *websocket.Conn
+	below  net.Conn // that ws speaks over: to close it ends at once what ws does, a goodbye too
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	calm   context.Context // of reads and writes: each would watch over one that can end, and run does for all
@@ -72,7 +75,8 @@ func (h *Hub) Admit(a workspace.Actor) (leave func(), err error) {
 // The client is served until it is gone, soon after leave is closed, or at once when ctx,
 // which has to outlive the request, ends. Then done is called.
 func (h *Hub) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseWriter, r *http.Request, a workspace.Actor, done func()) {
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{api.GatewayProtocol}})
+	below := &hijacked{ResponseWriter: w}
+	ws, err := websocket.Accept(below, r, &websocket.AcceptOptions{Subprotocols: []string{api.GatewayProtocol}})
 	if err != nil {
 		h.log.Debug("cannot upgrade to a WebSocket", "err", err)
 		done()
@@ -81,7 +85,7 @@ func (h *Hub) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseW
 	ws.SetReadLimit(int64(h.limits.MessageBytes))
 	now := time.Now()
 	c := &conn{
-		hub: h, ws: ws, actor: a, peer: "unix", rate: newBucket(h.limits.PerSecond, h.limits.Burst, now),
+		hub: h, ws: ws, below: below.conn, actor: a, peer: "unix", rate: newBucket(h.limits.PerSecond, h.limits.Burst, now),
 		seats: map[string]*seat{}, pulse: pulse{heard: now},
 	}
 	c.ctx, c.cancel = context.WithCancelCause(ctx)
@@ -97,9 +101,22 @@ func (h *Hub) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseW
 	go c.run(leave, done)
 }
 
+// hijacked keeps the connection that is taken from net/http.
+type hijacked struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+// Hijack implements http.Hijacker.
+func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	h.conn = conn
+	return conn, buffered, err
+}
+
 func (c *conn) run(leave <-chan struct{}, done func()) {
 	defer done()
-	defer context.AfterFunc(c.ctx, func() { _ = c.ws.CloseNow() })()
+	defer context.AfterFunc(c.ctx, func() { _ = c.below.Close() })() // CloseNow would wait for a goodbye that has begun
 	read := make(chan struct{})
 	go func() {
 		defer close(read)

@@ -96,9 +96,21 @@ func (d Docker) sweep(instance string) {
 		}
 		return empty == 2
 	})
-	if bare := d.bareVolumes(); len(bare) > 0 {
+	if bare := lasting(30*time.Second, d.bareVolumes); len(bare) > 0 {
 		d.tb.Errorf("volumes with a name of wsd's and no label, which nobody will ever remove: %s", strings.Join(bare, ", "))
 	}
+}
+
+// lasting are what look finds and still finds after the limit, without what comes meanwhile: tests
+// beside this one may have at any moment what they are about to remove.
+func lasting(limit time.Duration, look func() []string) []string {
+	found := look()
+	for deadline := time.Now().Add(limit); len(found) > 0 && time.Now().Before(deadline); {
+		time.Sleep(limit / 100)
+		now := look()
+		found = slices.DeleteFunc(found, func(name string) bool { return !slices.Contains(now, name) })
+	}
+	return found
 }
 
 // bareVolumes lists volumes that an engine has made for a workspace by itself, because the one

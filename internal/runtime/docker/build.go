@@ -125,6 +125,8 @@ func (d *Driver) offerBase(ctx context.Context) error {
 	if _, err := d.ensureMade(ctx, m, func(runtime.Progress) {}); err != nil {
 		return err
 	}
+	d.made.naming.Lock()
+	defer d.made.naming.Unlock()
 	return do(ctx, d.link, quick, "name the base image", func(ctx context.Context, s *session) error {
 		return s.ImageTag(ctx, m.tag, offeredBase)
 	})

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -51,14 +52,24 @@ func builds(ctx context.Context, t testing.TB, d *Driver, ref, dockerfile string
 	t.Cleanup(func() {
 		_, _ = e.ImageRemove(context.Background(), ref, image.RemoveOptions{Force: true, PruneChildren: true})
 	})
-	for {
-		var lines []string
-		img, err := d.Build(ctx, runtime.Build{
+	var img runtime.Image
+	var lines []string
+	err := unlessInterrupted(func() (err error) {
+		lines = nil
+		img, err = d.Build(ctx, runtime.Build{
 			Ref: ref, Context: buildContext(t, map[string]string{"Dockerfile": dockerfile, "hello.txt": "hello\n"}),
 			Dockerfile: "Dockerfile", Args: args,
 		}, func(l string) { lines = append(lines, l) })
-		if !interrupted(err) { // by tests beside this one, which remove images
-			return img, lines, err
+		return err
+	})
+	return img, lines, err
+}
+
+// unlessInterrupted builds again what tests beside this one have interrupted: they remove images.
+func unlessInterrupted(build func() error) error {
+	for {
+		if err := build(); !interrupted(err) {
+			return err
 		}
 	}
 }
@@ -206,16 +217,19 @@ func TestACancelledBuildEndsItsStep(t *testing.T) {
 	ref, mark := testRef(), fmt.Sprintf("sleep %d", 70_000+rand.IntN(10_000)) // found by its words among the processes
 	done := make(chan error, 1)
 	running := make(chan struct{})
+	begun := sync.OnceFunc(func() { close(running) })
 	go func() {
-		_, err := d.Build(ctx, runtime.Build{
-			Ref: ref, Dockerfile: "Dockerfile",
-			Context: buildContext(t, map[string]string{"Dockerfile": "FROM wsd:base\nRUN echo begun && " + mark + "\n"}),
-		}, func(l string) {
-			if l == "begun" {
-				close(running)
-			}
+		done <- unlessInterrupted(func() error {
+			_, err := d.Build(ctx, runtime.Build{
+				Ref: ref, Dockerfile: "Dockerfile",
+				Context: buildContext(t, map[string]string{"Dockerfile": "FROM wsd:base\nRUN echo begun && " + mark + "\n"}),
+			}, func(l string) {
+				if l == "begun" {
+					begun()
+				}
+			})
+			return err
 		})
-		done <- err
 	}()
 	select {
 	case <-running:

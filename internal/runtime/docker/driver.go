@@ -58,6 +58,7 @@ type Driver struct {
 	agents  agentDirs
 	cleared atomic.Bool                // see clearLeft
 	cleaned atomic.Bool                // see clearSteps
+	warmEnd time.Duration              // see makeSpare
 	life    string                     // names what this life keeps in Config.Builds
 	users   memo[string, identity]     // by image id and name
 	images  memo[string, imageFacts]   // by image id
@@ -99,7 +100,7 @@ func New(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{cfg: cfg, log: cfg.Log, link: l, born: time.Now(), life: randomHex(4), pool: newPool(), nets: subnets{from: cfg.Subnets.Masked()}}
+	d := &Driver{cfg: cfg, log: cfg.Log, link: l, born: time.Now(), life: randomHex(4), pool: newPool(), warmEnd: warmEnd, nets: subnets{from: cfg.Subnets.Masked()}}
 	if l.local {
 		d.agents.parent, d.passwd.dir = cfg.Sockets, cfg.Users
 	}

@@ -186,16 +186,31 @@ func census(t testing.TB, c *client.Client, instance string) []string {
 	for _, x := range is {
 		out = append(out, "image "+strings.Join(x.RepoTags, ", "))
 	}
-	bare, err := c.VolumeList(ctx, volume.ListOptions{Filters: filters.NewArgs(filters.Arg("name", "^wsd-"))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, x := range bare.Volumes {
-		if len(x.Labels) == 0 {
-			out = append(out, "volume "+x.Name+" without a label")
-		}
+	for _, name := range bareVolumes(ctx, t, c) {
+		out = append(out, "volume "+name+" without a label")
 	}
 	return out
+}
+
+// bareVolumes lists volumes of ours without a label that stay. Tests of other packages may have
+// some for a moment, which they are about to remove.
+func bareVolumes(ctx context.Context, t testing.TB, c *client.Client) (bare []string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		list, err := c.VolumeList(ctx, volume.ListOptions{Filters: filters.NewArgs(filters.Arg("name", "^wsd-"))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var now []string
+		for _, x := range list.Volumes {
+			if len(x.Labels) == 0 && (bare == nil || slices.Contains(bare, x.Name)) {
+				now = append(now, x.Name)
+			}
+		}
+		if bare = now; len(bare) == 0 || time.Now().After(deadline) {
+			return bare
+		}
+	}
 }
 
 // testContainer is a small workspace that runs command by the stand-in agent.

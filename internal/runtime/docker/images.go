@@ -141,6 +141,8 @@ type madeImages struct {
 	mu      sync.Mutex
 	built   map[string]madeImage
 	offered string // name of the one for Dockerfiles, once known; its archive is too large to keep
+
+	naming sync.Mutex // held while wsd:base goes to another image, and from the look at an image's names to their removal
 }
 
 func (m *madeImages) offers(tag string) {

@@ -39,12 +39,8 @@ func TestAWorkspaceLives(t *testing.T) {
 	if err != nil || in.State != runtime.ObservedRunning || in.StartedAt.IsZero() || in.Spec != st.Spec {
 		t.Errorf("running: %+v, %v", in, err)
 	}
-	began := time.Now()
 	if err := d.Stop(t.Context(), c.Ref, 10*time.Second); err != nil {
 		t.Fatalf("Stop: %v", err)
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("Stop took %s although the process obeys", took)
 	}
 	if in, err = d.Inspect(t.Context(), c.Ref); err != nil || in.State != runtime.ObservedExited || in.ExitCode != 0 || in.FinishedAt.IsZero() {
 		t.Errorf("stopped: %+v, %v", in, err)
@@ -173,15 +169,11 @@ func TestPausedAndResumed(t *testing.T) {
 
 func TestStopKillsWhatDoesNotObey(t *testing.T) {
 	d := newDriver(t)
-	for grace, most := range map[time.Duration]time.Duration{0: 4 * time.Second, 300 * time.Millisecond: 8 * time.Second} {
+	for _, grace := range []time.Duration{0, 300 * time.Millisecond} {
 		c := testContainer("deaf", "deaf")
 		up(t, d, c)
-		began := time.Now()
 		if err := d.Stop(t.Context(), c.Ref, grace); err != nil {
 			t.Fatalf("Stop with a grace of %s: %v", grace, err)
-		}
-		if took := time.Since(began); took > most {
-			t.Errorf("Stop with a grace of %s took %s", grace, took)
 		}
 		if in, err := d.Inspect(t.Context(), c.Ref); err != nil || in.State != runtime.ObservedExited || in.ExitCode != 137 {
 			t.Errorf("after a kill: %+v, %v", in, err)

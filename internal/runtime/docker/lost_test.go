@@ -287,8 +287,8 @@ func TestAnEngineThatIsNotThereIsUnreachable(t *testing.T) {
 				if !errors.Is(err, runtime.ErrUnreachable) || errors.Is(err, runtime.ErrNotFound) {
 					t.Errorf("got %v, want ErrUnreachable", err)
 				}
-				if took := time.Since(began); took > 2*time.Second {
-					t.Errorf("it took %s", took)
+				if took := time.Since(began); took >= quick {
+					t.Errorf("not its context has ended it, but the driver's own budget, after %s", took)
 				}
 			})
 		}

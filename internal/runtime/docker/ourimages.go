@@ -148,8 +148,10 @@ func (d *Driver) baseForBuilds(ctx context.Context) (madeImage, error) {
 }
 
 // removeImage removes an image of ours, with its steps, unless somebody else has given it a name
-// too: then it only loses ours.
+// too: then it only loses ours. A name that has gone meanwhile is fine.
 func (d *Driver) removeImage(ctx context.Context, id string) error {
+	d.made.naming.Lock()
+	defer d.made.naming.Unlock()
 	in, err := d.rawImage(ctx, id)
 	if err != nil {
 		return ignoreMissing(err)
@@ -165,12 +167,14 @@ func (d *Driver) removeImage(ctx context.Context, id string) error {
 	if len(names) == 0 {
 		names = []string{in.ID}
 	}
-	return ignoreMissing(do(ctx, d.link, slow, "remove an image", func(ctx context.Context, s *session) error {
-		for _, n := range names {
-			if _, err := s.ImageRemove(ctx, n, image.RemoveOptions{PruneChildren: true}); err != nil {
-				return err
-			}
+	for _, n := range names {
+		err := do(ctx, d.link, slow, "remove an image", func(ctx context.Context, s *session) error {
+			_, err := s.ImageRemove(ctx, n, image.RemoveOptions{PruneChildren: true})
+			return err
+		})
+		if ignoreMissing(err) != nil {
+			return err
 		}
-		return nil
-	}))
+	}
+	return nil
 }

@@ -2,9 +2,12 @@ package docker
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,6 +202,92 @@ func TestImagesOfAnotherInstanceAreNotTouched(t *testing.T) {
 	}
 	if !exists(t, engine(t), name) {
 		t.Error("the other removed it")
+	}
+}
+
+// A build begins while the image that had the name wsd:base before is removed.
+func TestTheNameForDockerfilesIsNotTakenFromItsNewImage(t *testing.T) {
+	old := builder(t)
+	var now *Driver
+	var offered chan error // nil: the name was not about to be removed yet
+	var removed, early atomic.Bool
+	agent := filepath.Join(t.TempDir(), "agent")
+	if err := os.WriteFile(agent, []byte("another"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	isRemoval := func(r *http.Request) bool {
+		return r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, "/images/"+offeredBase)
+	}
+	now = newDriver(t, func(c *Config) {
+		c.Agent, c.Instance = agent, old.cfg.Instance
+		c.Host = tamperWith(t, func(_ http.ResponseWriter, r *http.Request) bool {
+			switch {
+			case isRemoval(r) && offered == nil:
+				offered = make(chan error, 1)
+				offer := func() { offered <- now.offerBase(t.Context()) }
+				if !now.made.naming.TryLock() {
+					go offer() // it waits for who removes
+					return false
+				}
+				now.made.naming.Unlock()
+				offer()
+			case strings.HasSuffix(r.URL.Path, "/tag") && !removed.Load():
+				early.Store(true)
+			}
+			return false
+		}, func(r *http.Request) bool {
+			if isRemoval(r) {
+				removed.Store(true)
+			}
+			return false
+		})
+	})
+	for offered == nil { // tests of other packages move the name too
+		if err := old.offerBase(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := now.RemoveObject(t.Context(), imagesOf(t, now)[old.made.offered]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-offered; err != nil || early.Load() {
+		t.Errorf("the name goes to another image before it is taken from the one that is removed (%t), %v", early.Load(), err)
+	}
+}
+
+func TestANameThatHasGoneDoesNotKeepTheOthers(t *testing.T) {
+	var instance string
+	one, other := testRef(), testRef()
+	d := newDriver(t, func(c *Config) {
+		instance = c.Instance
+		c.Host = tamperOnce(t, "/images/wsd-test:", http.StatusNotFound, `{"message":"No such image"}`)
+	})
+	e := engine(t)
+	resp, err := e.ImageBuild(t.Context(), buildContext(t, map[string]string{"Dockerfile": "FROM scratch\nLABEL of=" + one + "\n"}), build.ImageBuildOptions{
+		Version: build.BuilderV1, Tags: []string{one, other}, Remove: true, Labels: map[string]string{labelInstance: instance, labelRole: roleImage},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	t.Cleanup(func() {
+		for _, ref := range []string{one, other} {
+			_, _ = e.ImageRemove(context.Background(), ref, image.RemoveOptions{Force: true, PruneChildren: true})
+		}
+	})
+	log := buildLog{}
+	if err := log.read(resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	in, err := e.ImageInspect(t.Context(), one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.RemoveObject(t.Context(), runtime.Object{Kind: kindImage, ID: in.ID}); err != nil {
+		t.Error(err)
+	}
+	if exists(t, e, one) == exists(t, e, other) { // of the first it was said that it has gone
+		t.Errorf("of two names both are there (%t), or none", exists(t, e, one))
 	}
 }
 

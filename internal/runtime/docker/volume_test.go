@@ -2,12 +2,15 @@ package docker
 
 import (
 	"context"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/volume"
+	"github.com/docker/docker/client"
 
 	"github.com/wsctl/wsctl/internal/runtime"
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -44,6 +47,19 @@ func TestAVolumeThatTheEngineMakesAnewIsOursAndFilled(t *testing.T) {
 		}
 	}
 	removesAll(t, d, c, names)
+}
+
+// What this test makes for a moment is no leak of a test of another package.
+func TestAVolumeOfAMomentIsNotCountedAsLeft(t *testing.T) {
+	host := tamperOnce(t, "/volumes", http.StatusOK, `{"Volumes":[{"Name":"wsd-w-of-a-moment"}]}`)
+	c, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if bare := bareVolumes(t.Context(), t, c); slices.Contains(bare, "wsd-w-of-a-moment") {
+		t.Errorf("counted are %q", bare)
+	}
 }
 
 // removesAll removes a workspace and fails if one of these volumes is left, whatever its labels.

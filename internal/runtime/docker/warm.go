@@ -93,7 +93,7 @@ func (d *Driver) makeSpare(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() {
 		select {
 		case <-whole.Done():
-		case <-time.After(warmEnd):
+		case <-time.After(d.warmEnd):
 			cancel()
 		}
 	})()
