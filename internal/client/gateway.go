@@ -96,6 +96,7 @@ type subscription struct {
 	last    uint64 // number of the newest frame, in epoch
 	session string
 	etag    string // of the last poll
+	given   uint64 // frames yielded
 }
 
 // endedError ends one connection.
@@ -175,6 +176,9 @@ func (s *subscription) note(l Link, cause error) error {
 }
 
 func (s *subscription) give(f *api.Frame) error {
+	if f != nil {
+		s.given++
+	}
 	if !s.yield(Update{Link: s.link, Since: s.since, Err: s.cause, Frame: f}, nil) {
 		return errReaderGone
 	}
@@ -220,13 +224,14 @@ func (s *subscription) connect(parent context.Context) error {
 		if err := json.Unmarshal(data, &f); err != nil {
 			return badAnswer(err)
 		}
+		before := s.given
 		if err := s.take(w, f); err != nil {
 			if errors.Is(err, errReaderGone) {
 				w.goodbye()
 			}
 			return err
 		}
-		if caughtUp && s.options.Pace > 0 {
+		if caughtUp && s.given > before && s.options.Pace > 0 {
 			_ = pause(ctx, s.options.Pace) // the next read tells that ctx has ended
 		}
 	}

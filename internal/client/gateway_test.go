@@ -340,3 +340,28 @@ func TestAReaderWithAPaceIsNotWokenFrameByFrame(t *testing.T) {
 		}
 	})
 }
+
+// What a reader does not see keeps nothing from it that it does.
+func TestFramesOfTheProtocolAloneMakeNoPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const every = 20 * time.Millisecond
+		begun := time.Now()
+		h := &hall{script: []func(context.Context, *websocket.Conn){func(ctx context.Context, c *websocket.Conn) {
+			go func() { _, _, _ = c.Read(ctx) }() // the pong
+			for _, f := range []string{`{"v":1,"type":"hello"}`, joinedNew, `{"v":1,"type":"ping","payload":{"t":1}}`, snapshot3, `{"v":1,"type":"left","workspace":"w1","payload":{"reason":"deleted"}}`} {
+				time.Sleep(every)
+				say(ctx, c, f)
+			}
+		}}}
+		c, _ := serve(t, h)
+		var at time.Duration
+		for u := range c.Subscribe(t.Context(), SubscribeOptions{Workspace: "one", Pace: time.Second}) {
+			if u.Frame != nil && u.Frame.Type == api.FrameSnapshot {
+				at = time.Since(begun)
+			}
+		}
+		if at != 4*every {
+			t.Errorf("the snapshot was told after %v, want %v", at, 4*every)
+		}
+	})
+}
