@@ -299,6 +299,45 @@ func TestAnInterestIsToldAgainAfterEachConnection(t *testing.T) {
 	})
 }
 
+func TestTheSameInterestIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := make(chan []string, 9)
+		h := &hall{script: []func(context.Context, *websocket.Conn){func(ctx context.Context, c *websocket.Conn) {
+			say(ctx, c, joinedNew, snapshot3)
+			for {
+				_, data, err := c.Read(ctx)
+				var f api.Frame
+				var p api.Samples
+				if err != nil {
+					return
+				}
+				if json.Unmarshal(data, &f) == nil && f.Type == api.FrameSamples && json.Unmarshal(f.Payload, &p) == nil {
+					told <- p.Workspaces
+				}
+			}
+		}}}
+		c, _ := serve(t, h)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		i := NewInterest()
+		go func() {
+			for range c.Subscribe(ctx, SubscribeOptions{Samples: i}) {
+			}
+		}()
+		for _, ids := range [][]string{nil, {"w1"}, {"w1"}, {"w2", "w1"}, {"w2", "w1"}, nil, nil} {
+			i.Set(ids)
+			time.Sleep(time.Second)
+		}
+		var got []string
+		for len(told) > 0 {
+			got = append(got, strings.Join(<-told, " "))
+		}
+		if want := []string{"w1", "w2 w1", ""}; !slices.Equal(got, want) {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	})
+}
+
 func TestOnlyAPauseThatPeopleCanWaitForIsObeyed(t *testing.T) {
 	for given, want := range map[int64]time.Duration{
 		0: 0, 1500: 1500 * time.Millisecond, 3_600_000: time.Hour, 3_600_001: 0, -1: 0, 1 << 62: 0, 9_223_372_036_854_775_807: 0,
