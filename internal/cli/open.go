@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/client"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -63,19 +64,24 @@ func runOpen(ctx context.Context, f *Factory, o *openOptions) error {
 	if err != nil {
 		return err
 	}
-	w, err := c.Workspace(ctx, o.Name)
+	w, names, err := placed(ctx, c, o.Name)
 	if err != nil {
 		return err
 	}
-	s, err := c.Status(ctx)
-	if err != nil {
-		return err
-	}
-	url, err := addressOf(w, s.Names, o.Port)
+	url, err := addressOf(w, names, o.Port)
 	if err != nil {
 		return err
 	}
 	return f.opened(ctx, url, o.Print)
+}
+
+// placed is a workspace, and the front door's address; "" where none serves by name.
+func placed(ctx context.Context, c *client.Client, ref string) (w workspace.Workspace, names string, err error) {
+	if w, err = c.Workspace(ctx, ref); err != nil {
+		return w, "", err
+	}
+	s, err := c.Status(ctx)
+	return w, s.Names, err
 }
 
 // opened prints an address and, unless that is all, opens it in a browser.
