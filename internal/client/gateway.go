@@ -53,6 +53,7 @@ type SubscribeOptions struct {
 	Send      <-chan api.Frame // frames for wsd, sent while the link is live and dropped otherwise; may be nil
 	Samples   *Interest        // whose samples wsd is to send; nil: nobody's
 	Poll      time.Duration    // between two questions where the socket is refused; 0: 5 s
+	NoPoll    bool             // where the socket is refused ask for nothing but the socket: the link is Lost
 	// Pace is how long a reader that has caught up rests before it looks at the socket again,
 	// so that what comes meanwhile wakes it once and not frame by frame; 0: not at all. A
 	// frame that comes alone is yielded at once, and a burst is read without a rest.
@@ -118,13 +119,13 @@ func (s *subscription) run(ctx context.Context) error {
 			return err
 		case ctx.Err() != nil:
 			return fault.From(context.Cause(ctx))
-		case refused(err):
+		case refused(err) && !s.options.NoPoll:
 			if err := s.poll(ctx, err); err != nil {
 				return err
 			}
 			attempt = -1
 			continue
-		case permanent(err):
+		case permanent(err) && !refused(err):
 			return err
 		}
 		if time.Since(begun) >= gatewayHealthy {

@@ -239,6 +239,23 @@ func TestWhereTheSocketIsRefusedTheStateIsAskedForAndOnlyChangesAreTold(t *testi
 	})
 }
 
+func TestASubscriptionThatDoesNotPollWaitsForTheSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &hall{tag: `"1"`, refuse: true}
+		c, _ := serve(t, h)
+		time.AfterFunc(time.Minute, func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.refuse = false
+			h.script = []func(context.Context, *websocket.Conn){func(ctx context.Context, c *websocket.Conn) { say(ctx, c, joinedNew, snapshot3) }}
+		})
+		list, err := told(t, c, SubscribeOptions{NoPoll: true}, 3)
+		if want := []string{"lost", "live", "snapshot 3"}; !slices.Equal(list, want) || h.asked > 0 {
+			t.Errorf("told %v, want %v; asked %d times, %v", list, want, h.asked, err)
+		}
+	})
+}
+
 // heard reads what a client says until it says samples of these workspaces.
 func heard(ctx context.Context, c *websocket.Conn, want ...string) {
 	for {
