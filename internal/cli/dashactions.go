@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/tui"
 )
@@ -87,15 +86,11 @@ func (s *dashSource) Forward(ctx context.Context, id string, p tui.PortPair, tel
 
 // Open implements tui.Source.
 func (s *dashSource) Open(ctx context.Context, id string) (string, error) {
-	w, err := s.client.Workspace(ctx, id)
+	w, names, err := placed(ctx, s.client, id)
 	if err != nil {
 		return "", err
 	}
-	st, err := s.client.Status(ctx)
-	if err != nil {
-		return "", err
-	}
-	url, err := addressOf(w, st.Names, 0)
+	url, err := addressOf(w, names, 0)
 	if err != nil {
 		return "", err
 	}
@@ -104,18 +99,13 @@ func (s *dashSource) Open(ctx context.Context, id string) (string, error) {
 
 // Preview implements tui.Source.
 func (s *dashSource) Preview(ctx context.Context, id string) (string, error) {
-	w, err := s.client.Workspace(ctx, id)
+	w, names, err := placed(ctx, s.client, id)
 	if err != nil {
 		return "", err
 	}
-	st, err := s.client.Status(ctx)
+	url, err := (&previewOptions{}).address(w, names)
 	if err != nil {
 		return "", err
-	}
-	url := api.PreviewURL(st.Names, w.Name, nil)
-	if url == "" {
-		return "", fault.New(fault.Conflict, "no_names", "workspaces are not served by name now, so there is no preview page").
-			WithHint("see `wsctl config explain front.address` and `wsctl daemon logs`")
 	}
 	return url, s.show(ctx, url, "Y")
 }

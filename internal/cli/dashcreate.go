@@ -49,7 +49,7 @@ func (s *dashSource) Create(ctx context.Context, d tui.Draft) (made tui.Made, er
 // lend lends the person's ssh agent to the clone of a workspace, if it wants one, until that
 // has its files or ctx ends.
 func (s *dashSource) lend(ctx context.Context, f *Factory, w workspace.Workspace) {
-	if source := w.Spec.Source; source != nil && source.SSHAgent && !w.Prepared {
+	if wantsAgent(w) {
 		lend := f.newFollower(s.client, waitOptions{Timeout: workPatience})
 		go func() { _, _ = lend.settle(ctx, w, workspace.WantRunning) }()
 	}

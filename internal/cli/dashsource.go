@@ -19,8 +19,9 @@ const dashFacts = 2000
 // dashLogLines is how many lines the pane of logs begins with.
 const dashLogLines = 1000
 
-// dashPace is how long the dashboard leaves what happens to gather. It is less than the time
-// between two frames of it, so nothing is seen later.
+// dashPace is how long the dashboard leaves what happens to gather, so that a burst wakes it
+// once. It is less than the time between two drawings of it: what comes within it of another
+// change is seen one drawing later at most, and what comes alone at once.
 const dashPace = 150 * time.Millisecond
 
 // dashSource is the dashboard's view of wsd. It is safe for concurrent use.

@@ -36,22 +36,16 @@ func TestFactsAreWordedForPeople(t *testing.T) {
 func TestFramesAreThoseOfTheGatewayOneALine(t *testing.T) {
 	h := testHost(t)
 	h.must(t, "create", "framed", "--stopped")
-	cmd := h.command("events", "-f", "--frames", "--workspace", "framed")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	lines := json.NewDecoder(out)
+	lines := h.stream(t, "events", "-f", "--frames", "--workspace", "framed").lines
 	next := func(typ string) (f api.Frame) {
 		t.Helper()
 		for f.Type != typ {
 			f = api.Frame{}
-			if err := lines.Decode(&f); err != nil {
-				t.Fatalf("no frame %s came: %v", typ, err)
+			if !lines.Scan() {
+				t.Fatalf("no frame %s came", typ)
+			}
+			if err := json.Unmarshal(lines.Bytes(), &f); err != nil {
+				t.Fatalf("%s: %v", lines.Text(), err)
 			}
 		}
 		return f

@@ -56,9 +56,11 @@ func TestHelpFitsTheTerminal(t *testing.T) {
 	}
 }
 
-// unbreakable reports whether one word alone, behind the spaces before it, is too wide.
+// unbreakable reports whether one word stands alone where the description begins, as near to
+// the left as that may be.
 func unbreakable(line string, width int) bool {
-	return len(strings.Fields(line)) <= 2 || strings.HasPrefix(line, "  ") && slices.ContainsFunc(strings.Fields(line), func(w string) bool { return len(w) > width-foldRoom })
+	name, about := described(line)
+	return len(strings.Fields(about)) == 1 && (strings.TrimSpace(name) == "" || width-len(name) >= foldRoom)
 }
 
 func TestHelpOnANarrowTerminalIsFolded(t *testing.T) {

@@ -26,17 +26,32 @@ const (
 // concurrent use.
 type gauge struct {
 	client  *client.Client
-	only    map[string]bool        // ids that are measured; nil: all that run
-	further func(*client.Interest) // begins a further subscription
+	only    map[string]bool  // ids that are measured; nil: all that run
+	further func(*gaugeLink) // begins a further subscription
 
 	mu      sync.Mutex
-	seen    []*client.Interest // of each subscription
+	links   []*gaugeLink
 	known   map[string]workspace.Workspace
 	heard   bool // a snapshot has come: what is not known is not there
 	meters  map[string]*meterOf
-	link    client.Update // without a frame
-	skipped int           // that run and are not measured
+	skipped int // that run, beyond what all subscriptions may measure
 }
+
+// gaugeLink is one subscription. What it holds besides the interest is the gauge's.
+type gaugeLink struct {
+	interest *client.Interest
+	share    int           // workspaces that it is to measure
+	last     client.Update // without a frame
+}
+
+func newGaugeLink() *gaugeLink { return &gaugeLink{interest: client.NewInterest()} }
+
+func (l *gaugeLink) note(u client.Update) {
+	l.last = client.Update{Link: u.Link, Since: u.Since, Err: u.Err}
+}
+
+// silent reports whether it brings no samples now.
+func (l *gaugeLink) silent() bool { return l.last.Link == client.Polling || l.last.Link == client.Lost }
 
 // meterOf is what one workspace used last, and the count with which the next is compared.
 type meterOf struct {
@@ -48,7 +63,9 @@ type meterOf struct {
 type reading struct {
 	samples []sample  // by name
 	away    time.Time // since when wsd is away; zero: it is not
-	skipped int
+	skipped int       // that run, beyond what a gauge measures
+	refused int       // that run, and that wsd does not measure now
+	why     *fault.Error
 }
 
 func (r reading) lost() bool { return !r.away.IsZero() }
@@ -56,7 +73,7 @@ func (r reading) lost() bool { return !r.away.IsZero() }
 // newGauge returns a gauge that begins with samples and, with only, measures no others.
 func newGauge(c *client.Client, first []sample, only bool) *gauge {
 	g := &gauge{
-		client: c, seen: []*client.Interest{client.NewInterest()}, further: func(*client.Interest) {},
+		client: c, links: []*gaugeLink{newGaugeLink()}, further: func(*gaugeLink) {},
 		known: map[string]workspace.Workspace{}, meters: map[string]*meterOf{},
 	}
 	if only {
@@ -74,8 +91,8 @@ func newGauge(c *client.Client, first []sample, only bool) *gauge {
 // start follows wsd until ctx ends, over as many connections as it takes.
 func (g *gauge) start(ctx context.Context) (ended <-chan error) {
 	over := make(chan error, gaugeLinks) // each subscription ends once
-	g.further = func(i *client.Interest) { go func() { over <- g.measure(ctx, i) }() }
-	first := g.seen[0]
+	g.further = func(l *gaugeLink) { go func() { over <- g.measure(ctx, l) }() }
+	first := g.links[0].interest
 	go func() { over <- g.follow(ctx, first) }()
 	return over
 }
@@ -94,28 +111,36 @@ func (g *gauge) follow(ctx context.Context, i *client.Interest) error {
 	return ctx.Err()
 }
 
-// measure takes further samples alone.
-func (g *gauge) measure(ctx context.Context, i *client.Interest) error {
-	for u, err := range g.client.Subscribe(ctx, client.SubscribeOptions{Samples: i, Types: []string{api.FrameSample}}) {
+// measure takes further samples. What else the room tells is left to follow: its facts are
+// not asked for, and the snapshot of all workspaces, which wsd sends with each connection
+// whatever types are named, is dropped.
+func (g *gauge) measure(ctx context.Context, l *gaugeLink) error {
+	o := client.SubscribeOptions{Samples: l.interest, Types: []string{api.FrameSample}, NoPoll: true}
+	for u, err := range g.client.Subscribe(ctx, o) {
 		if err != nil {
 			return err
 		}
-		if u.Frame == nil || u.Frame.Type != api.FrameSample {
-			continue
-		}
-		if c, ok := changeOf(*u.Frame); ok {
-			g.mu.Lock()
-			g.count(c.Sample.Workspace, c.Sample.Usage)
-			g.mu.Unlock()
-		}
+		g.sampled(l, u)
 	}
 	return ctx.Err()
+}
+
+func (g *gauge) sampled(l *gaugeLink, u client.Update) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l.note(u)
+	if u.Frame == nil || u.Frame.Type != api.FrameSample {
+		return
+	}
+	if c, ok := changeOf(*u.Frame); ok {
+		g.count(c.Sample.Workspace, c.Sample.Usage)
+	}
 }
 
 func (g *gauge) take(u client.Update) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.link = client.Update{Link: u.Link, Since: u.Since}
+	g.links[0].note(u)
 	if u.Frame == nil {
 		return
 	}
@@ -201,13 +226,15 @@ func (g *gauge) look() {
 
 // share divides the workspaces among the subscriptions, of which it begins those that lack.
 func (g *gauge) share(ids []string) {
-	for len(g.seen)*gaugeMost < len(ids) {
-		i := client.NewInterest()
-		g.seen = append(g.seen, i)
-		g.further(i)
+	for len(g.links)*gaugeMost < len(ids) {
+		l := newGaugeLink()
+		g.links = append(g.links, l)
+		g.further(l)
 	}
-	for n, i := range g.seen {
-		i.Set(ids[min(n*gaugeMost, len(ids)):min((n+1)*gaugeMost, len(ids))])
+	for n, l := range g.links {
+		part := ids[min(n*gaugeMost, len(ids)):min((n+1)*gaugeMost, len(ids))]
+		l.share = len(part)
+		l.interest.Set(part)
 	}
 }
 
@@ -216,8 +243,13 @@ func (g *gauge) read() reading {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	r := reading{samples: []sample{}, skipped: g.skipped}
-	if g.link.Link == client.Lost {
-		r.away = g.link.Since
+	if first := g.links[0].last; first.Link == client.Lost {
+		r.away = first.Since
+	}
+	for _, l := range g.links {
+		if !r.lost() && l.share > 0 && l.silent() {
+			r.refused, r.why = r.refused+l.share, fault.From(l.last.Err)
+		}
 	}
 	for id, m := range g.meters {
 		s := m.last
@@ -248,5 +280,8 @@ func (f *Factory) sayReading(r reading) {
 	}
 	if r.skipped > 0 {
 		f.note("%d more run than are measured; `wsctl stats NAME... -f` measures those that you name", r.skipped)
+	}
+	if r.refused > 0 {
+		f.note("%d that run are not measured now: %s", r.refused, render.Escape(r.why.Text))
 	}
 }

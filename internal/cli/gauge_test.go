@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
 	"github.com/wsctl/wsctl/internal/event"
+	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -73,10 +73,39 @@ func TestAGaugeHasSubscriptionsForAllThatRun(t *testing.T) {
 			names = append(names, fmt.Sprintf("w%04d", i))
 		}
 		g, begun := newGauge(nil, nil, false), 1
-		g.further = func(*client.Interest) { begun++ }
+		g.further = func(*gaugeLink) { begun++ }
 		r := heardBy(t, g, frameOf(t, api.FrameSnapshot, running(names...)))
-		if r.skipped != c.skipped || begun != c.links || len(g.seen) != c.links {
+		if r.skipped != c.skipped || begun != c.links || len(g.links) != c.links {
 			t.Errorf("of %d that run %d are left out, over %d subscriptions", c.running, r.skipped, begun)
+		}
+	}
+}
+
+func TestAGaugeTellsHowManyWsdRefusesToMeasure(t *testing.T) {
+	var names []string
+	for i := range gaugeMost + 2 {
+		names = append(names, fmt.Sprintf("w%04d", i))
+	}
+	g := newGauge(nil, nil, false)
+	heardBy(t, g, frameOf(t, api.FrameSnapshot, running(names...)))
+	full := fault.New(fault.Limit, "too_many_connections", "too many clients of the gateway are connected")
+	live, lost := client.Update{Link: client.Live}, client.Update{Link: client.Lost, Err: full}
+	for _, c := range []struct {
+		name          string
+		first, second client.Update
+		refused       int
+		away          bool
+	}{
+		{"both measure", live, live, 0, false},
+		{"the second is refused", live, lost, 2, false},
+		{"both are refused", client.Update{Link: client.Polling, Err: full}, lost, gaugeMost + 2, false},
+		{"wsd is away", client.Update{Link: client.Lost, Since: time.Unix(9, 0), Err: full}, lost, 0, true},
+		{"both measure again", live, live, 0, false},
+	} {
+		g.take(c.first)
+		g.sampled(g.links[1], c.second)
+		if r := g.read(); r.refused != c.refused || r.lost() != c.away || c.refused > 0 && r.why.Code != full.Code {
+			t.Errorf("%s: %d are refused because of %v; away: %v", c.name, r.refused, r.why, r.lost())
 		}
 	}
 }
@@ -95,7 +124,7 @@ func TestASampleOfWhatHasStoppedIsDropped(t *testing.T) {
 // for one subscription.
 func TestStatsAreFollowedOfMoreThanOneSubscriptionMeasures(t *testing.T) {
 	h := testHost(t)
-	h.env = append(h.env, "WSD_PORTS_FIRST=30000", "WSD_PORTS_LAST=30999") // a port each
+	h.env = append(h.env, "WSD_PORTS_FIRST=30000", "WSD_PORTS_LAST=30999", "WSD_GATEWAY_PER_USER=2") // a port each
 	h.must(t, "daemon", "start")
 	c := client.New(client.Options{Socket: h.socket})
 	defer c.Close()
@@ -106,28 +135,23 @@ func TestStatsAreFollowedOfMoreThanOneSubscriptionMeasures(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"stats", "-f", "--json"}, {"top", "-n", "99", "--every", "1s", "--json"}} {
-		cmd := h.command(args...)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		late := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
-		lines := bufio.NewScanner(out)
-		lines.Buffer(nil, 1<<20)
-		best := 0
-		for best < all && lines.Scan() {
-			best = max(best, strings.Count(lines.Text(), `"cpus":`))
-		}
-		late.Stop()
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if best < all {
-			t.Errorf("%v tells the processor of %d, want %d", args, best, all)
-		}
+		t.Run(args[0], func(t *testing.T) {
+			s, best := h.stream(t, args...), 0
+			for best < all && s.lines.Scan() {
+				best = max(best, strings.Count(s.lines.Text(), `"cpus":`))
+			}
+			if best < all {
+				t.Errorf("it tells the processor of %d, want %d", best, all)
+			}
+		})
 	}
+	t.Run("a second subscription is refused", func(t *testing.T) {
+		if other := h.stream(t, "events", "-f", "--frames"); !other.lines.Scan() {
+			t.Fatal("nobody else is connected")
+		}
+		s := onTerminal(t, h, 120, 150, nil, "stats", "-f")
+		s.shows("2 that run are not measured now: too many clients")
+	})
 }
 
 func TestAGaugeOfWorkspacesThatAreGoneIsOver(t *testing.T) {
@@ -150,29 +174,21 @@ func TestStatsAreFollowedWithoutAsking(t *testing.T) {
 	h.env = append(h.env, "WSD_LOG_LEVEL=debug")
 	h.must(t, "create", "demo")
 	for _, args := range [][]string{{"stats", "-f", "--json"}, {"top", "-n", "9", "--every", "2s", "--json"}} {
-		cmd := h.command(args...)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		before := h.usages(t)
-		lines := bufio.NewScanner(out)
-		for range 3 {
-			if !lines.Scan() || !json.Valid(lines.Bytes()) || !strings.Contains(lines.Text(), `"demo"`) {
-				t.Fatalf("%v wrote %s", args, lines.Text())
+		t.Run(args[0], func(t *testing.T) {
+			before := h.usages(t)
+			lines := h.stream(t, args...).lines
+			for range 3 {
+				if !lines.Scan() || !json.Valid(lines.Bytes()) || !strings.Contains(lines.Text(), `"demo"`) {
+					t.Fatalf("it wrote %s", lines.Text())
+				}
 			}
-		}
-		if !strings.Contains(lines.Text(), `"cpus":0.0`) {
-			t.Errorf("%v does not tell the processor: %s", args, lines.Text())
-		}
-		if n := h.usages(t) - before; n < 1 || n > 2 { // of the first round
-			t.Errorf("%v asked %d times", args, n)
-		}
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+			if !strings.Contains(lines.Text(), `"cpus":0.0`) {
+				t.Errorf("it does not tell the processor: %s", lines.Text())
+			}
+			if n := h.usages(t) - before; n < 1 || n > 2 { // of the first round
+				t.Errorf("it asked %d times", n)
+			}
+		})
 	}
 }
 

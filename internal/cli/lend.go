@@ -110,14 +110,16 @@ func knownHosts(ctx context.Context, to workspace.SSHTarget) string {
 // lendEvery is the pause before an offer that failed is repeated.
 const lendEvery = 200 * time.Millisecond
 
+// wantsAgent reports whether the next start of w has a clone that is to use an ssh agent.
+func wantsAgent(w workspace.Workspace) bool { return w.Fetches() && w.Spec.Source.SSHAgent }
+
 // lendAgent lends the person's ssh agent to the clone of w, if it wants one, until the
 // returned stop is called.
 func lendAgent(ctx context.Context, c *client.Client, w workspace.Workspace) (stop func()) {
-	source := w.Spec.Source
-	if !w.Fetches() || !source.SSHAgent {
+	if !wantsAgent(w) {
 		return func() {}
 	}
-	to, _ := workspace.ParseSSH(source.URL)
+	to, _ := workspace.ParseSSH(w.Spec.Source.URL)
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {

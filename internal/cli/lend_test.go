@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // sshString is a string of ssh (RFC 4251, 5).
@@ -102,6 +104,28 @@ func TestAMessageOfAnSSHAgentIsBounded(t *testing.T) {
 	for name, raw := range map[string]string{"empty": "\x00\x00\x00\x00", "too long": "\x10\x00\x00\x00", "cut off": "\x00\x00\x00\x09x"} {
 		if m, err := readAgentMessage(strings.NewReader(raw)); err == nil {
 			t.Errorf("%s: %q", name, m)
+		}
+	}
+}
+
+func TestAnSSHAgentIsLentToAFetchThatIsToCome(t *testing.T) {
+	git := func(change func(*workspace.Workspace)) workspace.Workspace {
+		w := workspace.Workspace{Spec: workspace.Spec{Source: &workspace.Source{Kind: workspace.SourceGit, SSHAgent: true}}}
+		change(&w)
+		return w
+	}
+	for name, tt := range map[string]struct {
+		w    workspace.Workspace
+		want bool
+	}{
+		"a clone":                     {git(func(*workspace.Workspace) {}), true},
+		"a clone without the agent":   {git(func(w *workspace.Workspace) { w.Spec.Source.SSHAgent = false }), false},
+		"fetched, and not prepared":   {git(func(w *workspace.Workspace) { w.Fetched = true }), false},
+		"prepared":                    {git(func(w *workspace.Workspace) { w.Prepared = true }), false},
+		"no files from anywhere else": {git(func(w *workspace.Workspace) { w.Spec.Source = nil }), false},
+	} {
+		if got := wantsAgent(tt.w); got != tt.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

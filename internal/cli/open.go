@@ -4,10 +4,13 @@ import (
 	"context"
 	"os/exec"
 	"strconv"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/client"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -28,8 +31,8 @@ func newOpenCmd(f *Factory, runF func(context.Context, *openOptions) error) *cob
 		Use:   "open NAME [PORT]",
 		Short: "Open a workspace in the browser",
 		Long: `Prints the address under which a workspace, or another PORT inside, is served by name,
-and opens it with $BROWSER or the desktop's own program, if there is one. Opening wakes
-a workspace that sleeps.`,
+and opens it with $BROWSER or the desktop's own program, if there is one, which goes on
+when wsctl has ended. Opening wakes a workspace that sleeps.`,
 		Example: `  wsctl open demo
   wsctl open demo 5173
   curl "$(wsctl open demo --print)"`,
@@ -63,19 +66,24 @@ func runOpen(ctx context.Context, f *Factory, o *openOptions) error {
 	if err != nil {
 		return err
 	}
-	w, err := c.Workspace(ctx, o.Name)
+	w, names, err := placed(ctx, c, o.Name)
 	if err != nil {
 		return err
 	}
-	s, err := c.Status(ctx)
-	if err != nil {
-		return err
-	}
-	url, err := addressOf(w, s.Names, o.Port)
+	url, err := addressOf(w, names, o.Port)
 	if err != nil {
 		return err
 	}
 	return f.opened(ctx, url, o.Print)
+}
+
+// placed is a workspace, and the front door's address; "" where none serves by name.
+func placed(ctx context.Context, c *client.Client, ref string) (w workspace.Workspace, names string, err error) {
+	if w, err = c.Workspace(ctx, ref); err != nil {
+		return w, "", err
+	}
+	s, err := c.Status(ctx)
+	return w, s.Names, err
 }
 
 // opened prints an address and, unless that is all, opens it in a browser.
@@ -113,8 +121,8 @@ func addressOf(w workspace.Workspace, names string, port int) (string, error) {
 		WithHint("see `wsctl config explain front.address` and `wsctl daemon logs`, or use `wsctl forward %s %d`", w.Name, port)
 }
 
-// browse opens url in a browser and reports whether one could be started. Without a
-// desktop only a browser that the person has named is tried.
+// browse opens url in a browser and reports whether one did. Without a desktop only a
+// browser that the person has named is tried.
 func (f *Factory) browse(ctx context.Context, url string) bool {
 	programs := []string{f.Streams.Env("BROWSER")}
 	if f.Streams.Env("DISPLAY") != "" || f.Streams.Env("WAYLAND_DISPLAY") != "" {
@@ -122,8 +130,31 @@ func (f *Factory) browse(ctx context.Context, url string) bool {
 	}
 	for _, program := range programs {
 		if path, err := exec.LookPath(program); program != "" && err == nil {
-			return exec.CommandContext(context.WithoutCancel(ctx), path, url).Run() == nil //nolint:gosec // the user's own browser
+			return opens(ctx, path, url)
 		}
 	}
 	return false
+}
+
+// browserFails is the time within which a browser that opens nothing has ended. What runs
+// longer is the browser itself.
+const browserFails = 2 * time.Second
+
+// opens starts a browser, which outlives this program and its terminal, and reports whether
+// it has not failed by then.
+func opens(ctx context.Context, browser, url string) bool {
+	cmd := exec.Command(browser, url) //nolint:gosec,noctx // the person's own, which ctx does not end
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if cmd.Start() != nil {
+		return false
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-ended:
+		return err == nil
+	case <-time.After(browserFails):
+	case <-ctx.Done():
+	}
+	return true
 }

@@ -147,15 +147,11 @@ func runPreview(ctx context.Context, f *Factory, o *previewOptions) error {
 	if o.Check {
 		return f.checkPreview(ctx, c, o)
 	}
-	w, err := c.Workspace(ctx, o.Name)
+	w, names, err := placed(ctx, c, o.Name)
 	if err != nil {
 		return err
 	}
-	s, err := c.Status(ctx)
-	if err != nil {
-		return err
-	}
-	address, err := o.address(w, s.Names)
+	address, err := o.address(w, names)
 	if err != nil {
 		return err
 	}

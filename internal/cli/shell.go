@@ -157,9 +157,10 @@ type raw struct {
 	keys    chan []byte
 	left    chan struct{}
 	cancel  context.CancelFunc
-	once    sync.Once
-	session string // of the connection before; owned by stay
-	pending []byte // typed while there was no connection; owned by stay
+	leaving sync.Once // closes left
+	once    sync.Once // restores
+	session string    // of the connection before; owned by stay
+	pending []byte    // typed while there was no connection; owned by stay
 }
 
 // maxPending bounds what is kept of keys while there is no connection, in bytes.
@@ -202,13 +203,8 @@ func (r *raw) restore() {
 	})
 }
 
-func (r *raw) leave() {
-	select {
-	case <-r.left:
-	default:
-		close(r.left)
-	}
-}
+// leave may be called by a signal and by read at once.
+func (r *raw) leave() { r.leaving.Do(func() { close(r.left) }) }
 
 // read passes keys on until the person leaves.
 func (r *raw) read() {

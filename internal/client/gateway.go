@@ -53,6 +53,7 @@ type SubscribeOptions struct {
 	Send      <-chan api.Frame // frames for wsd, sent while the link is live and dropped otherwise; may be nil
 	Samples   *Interest        // whose samples wsd is to send; nil: nobody's
 	Poll      time.Duration    // between two questions where the socket is refused; 0: 5 s
+	NoPoll    bool             // where the socket is refused ask for nothing but the socket: the link is Lost
 	// Pace is how long a reader that has caught up rests before it looks at the socket again,
 	// so that what comes meanwhile wakes it once and not frame by frame; 0: not at all. A
 	// frame that comes alone is yielded at once, and a burst is read without a rest.
@@ -96,6 +97,7 @@ type subscription struct {
 	last    uint64 // number of the newest frame, in epoch
 	session string
 	etag    string // of the last poll
+	given   uint64 // frames yielded
 }
 
 // endedError ends one connection.
@@ -117,13 +119,13 @@ func (s *subscription) run(ctx context.Context) error {
 			return err
 		case ctx.Err() != nil:
 			return fault.From(context.Cause(ctx))
-		case refused(err):
+		case refused(err) && !s.options.NoPoll:
 			if err := s.poll(ctx, err); err != nil {
 				return err
 			}
 			attempt = -1
 			continue
-		case permanent(err):
+		case permanent(err) && !refused(err):
 			return err
 		}
 		if time.Since(begun) >= gatewayHealthy {
@@ -175,6 +177,9 @@ func (s *subscription) note(l Link, cause error) error {
 }
 
 func (s *subscription) give(f *api.Frame) error {
+	if f != nil {
+		s.given++
+	}
 	if !s.yield(Update{Link: s.link, Since: s.since, Err: s.cause, Frame: f}, nil) {
 		return errReaderGone
 	}
@@ -220,13 +225,14 @@ func (s *subscription) connect(parent context.Context) error {
 		if err := json.Unmarshal(data, &f); err != nil {
 			return badAnswer(err)
 		}
+		before := s.given
 		if err := s.take(w, f); err != nil {
 			if errors.Is(err, errReaderGone) {
 				w.goodbye()
 			}
 			return err
 		}
-		if caughtUp && s.options.Pace > 0 {
+		if caughtUp && s.given > before && s.options.Pace > 0 {
 			_ = pause(ctx, s.options.Pace) // the next read tells that ctx has ended
 		}
 	}

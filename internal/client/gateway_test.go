@@ -239,6 +239,23 @@ func TestWhereTheSocketIsRefusedTheStateIsAskedForAndOnlyChangesAreTold(t *testi
 	})
 }
 
+func TestASubscriptionThatDoesNotPollWaitsForTheSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &hall{tag: `"1"`, refuse: true}
+		c, _ := serve(t, h)
+		time.AfterFunc(time.Minute, func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.refuse = false
+			h.script = []func(context.Context, *websocket.Conn){func(ctx context.Context, c *websocket.Conn) { say(ctx, c, joinedNew, snapshot3) }}
+		})
+		list, err := told(t, c, SubscribeOptions{NoPoll: true}, 3)
+		if want := []string{"lost", "live", "snapshot 3"}; !slices.Equal(list, want) || h.asked > 0 {
+			t.Errorf("told %v, want %v; asked %d times, %v", list, want, h.asked, err)
+		}
+	})
+}
+
 // heard reads what a client says until it says samples of these workspaces.
 func heard(ctx context.Context, c *websocket.Conn, want ...string) {
 	for {
@@ -299,6 +316,45 @@ func TestAnInterestIsToldAgainAfterEachConnection(t *testing.T) {
 	})
 }
 
+func TestTheSameInterestIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := make(chan []string, 9)
+		h := &hall{script: []func(context.Context, *websocket.Conn){func(ctx context.Context, c *websocket.Conn) {
+			say(ctx, c, joinedNew, snapshot3)
+			for {
+				_, data, err := c.Read(ctx)
+				var f api.Frame
+				var p api.Samples
+				if err != nil {
+					return
+				}
+				if json.Unmarshal(data, &f) == nil && f.Type == api.FrameSamples && json.Unmarshal(f.Payload, &p) == nil {
+					told <- p.Workspaces
+				}
+			}
+		}}}
+		c, _ := serve(t, h)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		i := NewInterest()
+		go func() {
+			for range c.Subscribe(ctx, SubscribeOptions{Samples: i}) {
+			}
+		}()
+		for _, ids := range [][]string{nil, {"w1"}, {"w1"}, {"w2", "w1"}, {"w2", "w1"}, nil, nil} {
+			i.Set(ids)
+			time.Sleep(time.Second)
+		}
+		var got []string
+		for len(told) > 0 {
+			got = append(got, strings.Join(<-told, " "))
+		}
+		if want := []string{"w1", "w2 w1", ""}; !slices.Equal(got, want) {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	})
+}
+
 func TestOnlyAPauseThatPeopleCanWaitForIsObeyed(t *testing.T) {
 	for given, want := range map[int64]time.Duration{
 		0: 0, 1500: 1500 * time.Millisecond, 3_600_000: time.Hour, 3_600_001: 0, -1: 0, 1 << 62: 0, 9_223_372_036_854_775_807: 0,
@@ -337,6 +393,31 @@ func TestAReaderWithAPaceIsNotWokenFrameByFrame(t *testing.T) {
 		want := map[uint64]time.Duration{4: 0, 5: pace, 6: pace, 7: pace, 8: pace, 9: pace, 10: pace, 11: pace, 12: 8 * every, 13: 8*every + pace}
 		if !maps.Equal(at, want) {
 			t.Errorf("told at %v, want %v", at, want)
+		}
+	})
+}
+
+// What a reader does not see keeps nothing from it that it does.
+func TestFramesOfTheProtocolAloneMakeNoPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const every = 20 * time.Millisecond
+		begun := time.Now()
+		h := &hall{script: []func(context.Context, *websocket.Conn){func(ctx context.Context, c *websocket.Conn) {
+			go func() { _, _, _ = c.Read(ctx) }() // the pong
+			for _, f := range []string{`{"v":1,"type":"hello"}`, joinedNew, `{"v":1,"type":"ping","payload":{"t":1}}`, snapshot3, `{"v":1,"type":"left","workspace":"w1","payload":{"reason":"deleted"}}`} {
+				time.Sleep(every)
+				say(ctx, c, f)
+			}
+		}}}
+		c, _ := serve(t, h)
+		var at time.Duration
+		for u := range c.Subscribe(t.Context(), SubscribeOptions{Workspace: "one", Pace: time.Second}) {
+			if u.Frame != nil && u.Frame.Type == api.FrameSnapshot {
+				at = time.Since(begun)
+			}
+		}
+		if at != 4*every {
+			t.Errorf("the snapshot was told after %v, want %v", at, 4*every)
 		}
 	})
 }

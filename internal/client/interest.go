@@ -25,12 +25,16 @@ type Interest struct {
 // NewInterest returns an interest in nothing.
 func NewInterest() *Interest { return &Interest{changed: make(chan struct{}, 1)} }
 
-// Set replaces the ids; of more than 128 the first. It never blocks, and may be called from
-// any goroutine at any time.
+// Set replaces the ids; of more than 128 the first. The same ids again are not told again.
+// It never blocks, and may be called from any goroutine at any time.
 func (i *Interest) Set(ids []string) {
+	ids = ids[:min(len(ids), maxSamples)]
 	i.mu.Lock()
-	i.ids = slices.Clone(ids[:min(len(ids), maxSamples)])
-	i.mu.Unlock()
+	defer i.mu.Unlock()
+	if slices.Equal(i.ids, ids) {
+		return
+	}
+	i.ids = slices.Clone(ids)
 	i.poke()
 }
 

@@ -215,11 +215,16 @@ func (m *Model) browse(command, done string, show func(ctx context.Context, id s
 
 // previewURL is the address of a workspace's preview page; "" where there is none.
 func (m *Model) previewURL(w *workspace.Workspace) string {
+	if w.Spec.Port == 0 {
+		return ""
+	}
 	return api.PreviewURL(m.link.Names, w.Name, nil)
 }
 
 // previewable says that the selected workspace has a preview page.
-func (m *Model) previewable() bool { return m.link.Names != "" && one()(m) }
+func (m *Model) previewable() bool {
+	return one()(m) && m.previewURL(&m.list.selected().w) != ""
+}
 
 func (m *Model) copyPreview() tea.Cmd { return m.copyText(m.previewURL(&m.list.selected().w)) }
 

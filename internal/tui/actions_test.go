@@ -172,6 +172,16 @@ func TestPagesAreOpenedAndTheirAddressesCopied(t *testing.T) {
 	d.keys(":", "preview").shows("preview in device frames").shows("copy its preview's address")
 }
 
+func TestAPreviewIsOfferedOnlyOfWhatHasAPort(t *testing.T) {
+	var out bytes.Buffer
+	portless := ws("api", workspace.Running, func(w *workspace.Workspace) { w.Port, w.Spec.Port = 0, 0 })
+	d := drive(t, 100, 24, func(o *Options) { o.Out = &out }).snapshot(portless).known()
+	d.keys("v").shows("not now: preview in device frames").keys("Y").shows("not now: copy its preview's address")
+	if strings.Contains(d.View(), "preview.api") || strings.Contains(d.footer(), "v preview") || out.Len() > 0 {
+		t.Errorf("it is offered: %q\n%s", out.String(), d.View())
+	}
+}
+
 func TestAPreviewIsOfferedOnlyWhereNamesAreServed(t *testing.T) {
 	d := drive(t, 100, 24).snapshot(some()...).known()
 	if !strings.Contains(d.footer(), "v preview") {
