@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -143,6 +144,10 @@ func TestATerminalIsGivenBackAsItWas(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("it does not quit")
+	}
+	stacks := make([]byte, 1<<20)
+	if stacks = stacks[:runtime.Stack(stacks, true)]; bytes.Contains(stacks, []byte("(*screen)")) {
+		t.Errorf("what draws goes on:\n%s", stacks)
 	}
 	c.writes(leaveMouse+leaveScreen, 2)
 	if c.modes() != c.before {
