@@ -260,13 +260,18 @@ func TestTheDashboardStartsACloneAgainWithTheSSHAgent(t *testing.T) {
 	p := newPerson(t)
 	g := serveOverSSH(t, p.docker, p.public).open()
 	p.knows(g, g.key)
-	if _, errs, status := wstest.Output(t, p.clone("", "late", g.url)); status != 6 {
-		t.Fatalf("without an agent: status %d: %s", status, errs)
+	for _, name := range []string{"late", "later"} {
+		if _, errs, status := wstest.Output(t, p.clone("", name, g.url)); status != 6 {
+			t.Fatalf("%s without an agent: status %d: %s", name, status, errs)
+		}
 	}
 	d := dash{p.terminal()}
 	d.types("SSH_AUTH_SOCK=" + p.agent + " wsctl dash")
-	d.sees("1 failed").keys("s").sees("1 running") // what is told meanwhile may be gone before anybody looks
-	if out := p.ok("exec", "late", "--", "make"); out != "built by make\n" {
-		t.Errorf("make wrote %q", out)
+	d.sees("2 failed").keys("s").sees("1 running") // what is told meanwhile may be gone before anybody looks
+	d.keys("Down", "r").sees("2 running")
+	for _, name := range []string{"late", "later"} {
+		if out := p.ok("exec", name, "--", "make"); out != "built by make\n" {
+			t.Errorf("in %s make wrote %q", name, out)
+		}
 	}
 }

@@ -103,7 +103,9 @@ func (m *Model) holdsHere() []activity.Hold {
 	return why.Holds
 }
 
-func (m *Model) heldHere() bool { return m.reachable() && len(m.holdsHere()) > 0 }
+func (m *Model) heldHere() bool {
+	return m.reachable() && m.list.marks() == 0 && len(m.holdsHere()) > 0
+}
 
 // unhold ends the newest hold.
 func (m *Model) unhold() tea.Cmd {

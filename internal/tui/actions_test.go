@@ -120,6 +120,9 @@ func TestAHoldIsEndedWhereItIsSeen(t *testing.T) {
 		t.Error("a hold is offered that nobody sees")
 	}
 	d.keys("1").shows("demo for the team").keys("H").shows("not held by that any more: api")
+	if d.keys("<esc>", "a").shows("6 marked").keys("1").shows("demo for the team").keys("H").shows("not now: end its newest hold, because it is for one workspace and 6 are"); len(d.world.orders) > 1 {
+		t.Errorf("with marks sent %+v", d.world.orders)
+	}
 	if len(d.world.orders) != 1 || d.world.orders[0].Verb != Release || d.world.orders[0].Text != "h1" {
 		t.Errorf("sent %+v", d.world.orders)
 	}
@@ -169,6 +172,9 @@ func TestPagesAreOpenedAndTheirAddressesCopied(t *testing.T) {
 			t.Errorf("%s writes %q, want %q", c.key, out.String(), c.out)
 		}
 	}
+	if !d.asked("open wapi")() || !d.asked("preview wapi")() {
+		t.Error("they are not opened")
+	}
 	d.keys(":", "preview").shows("preview in device frames").shows("copy its preview's address")
 }
 
@@ -189,7 +195,7 @@ func TestAPreviewIsOfferedOnlyWhereNamesAreServed(t *testing.T) {
 	}
 	d.world.tell(Change{Link: &Link{Daemon: true, Engine: true, Since: noon}})
 	d.until("the link is taken", func() bool { return d.link.Names == "" }).keys("v").shows("not now: preview in device frames, because workspaces are not served by name")
-	if strings.Contains(d.footer(), "preview") || len(d.world.asked) > 0 && strings.Contains(strings.Join(d.world.asked, " "), "preview") {
+	if strings.Contains(d.footer(), "preview") || d.asked("preview wapi")() {
 		t.Errorf("it is offered: %s", d.View())
 	}
 }

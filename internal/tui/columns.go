@@ -23,7 +23,7 @@ type column struct {
 	right bool
 	cell  func(m *Model, r *row) (string, ink)
 	less  func(a, b *row) int // nil: cannot be sorted by
-	// life says that the column is empty as long as nothing is known of the use.
+	// life says that the column is empty as long as nothing runs.
 	life bool
 	// instead names a column that this one makes superfluous.
 	instead string

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -40,7 +39,8 @@ type detail struct {
 	id     string
 	pane   Pane
 	scroll int
-	room   int // lines of the pane on the screen
+	room   int   // lines of the pane on the screen
+	drawn  []tab // the tabs on it
 	got    Details
 	err    error
 	loaded bool
@@ -158,49 +158,50 @@ func (d *detail) title(m *Model, r *row, width int) []string {
 	return []string{cut(head, width), cut(d.tabs(m, width), width)}
 }
 
+// tab is where the tab of a pane stands: the columns from one up to the other.
+type tab struct {
+	pane     Pane
+	from, to int
+}
+
 // tabs are all panes where they fit, else the active one and how many there are.
 func (d *detail) tabs(m *Model, width int) string {
-	draw := func(short bool) string {
-		var b strings.Builder
-		for i, p := range Panes() {
-			text := string(p)
-			if short && p != d.pane {
-				text = text[:3]
-			}
-			if p == d.pane {
-				b.WriteString(m.theme.title.paint("[" + text + "]"))
-			} else {
-				b.WriteString(m.theme.faint.paint(string(rune('1'+i))) + text + " ")
-			}
-			if p == d.pane {
-				b.WriteByte(' ')
-			}
+	for _, short := range []bool{false, true} {
+		if line := d.tabRow(m, short); plainWidth(line) <= width {
+			return line
 		}
-		return " " + b.String()
 	}
-	if full := draw(false); plainWidth(full) <= width {
-		return full
-	}
-	if short := draw(true); plainWidth(short) <= width {
-		return short
-	}
+	d.drawn = nil
 	i := slices.Index(Panes(), d.pane)
 	return " " + m.theme.faint.paint("‹ ") + m.theme.title.paint("["+string(d.pane)+"]") +
 		m.theme.faint.paint(" "+string(rune('1'+i))+" of 8 ›")
 }
 
-// tabAt is the pane whose tab is at column x of the full row of tabs; "" is none.
+// tabRow draws all tabs, with short names except of the active one.
+func (d *detail) tabRow(m *Model, short bool) string {
+	line := " "
+	d.drawn = d.drawn[:0]
+	for i, p := range Panes() {
+		text, from := string(p), plainWidth(line)
+		switch {
+		case p == d.pane:
+			line += m.theme.title.paint("["+text+"]") + " "
+		case short:
+			line += m.theme.faint.paint(string(rune('1'+i))) + text[:3] + " "
+		default:
+			line += m.theme.faint.paint(string(rune('1'+i))) + text + " "
+		}
+		d.drawn = append(d.drawn, tab{p, from, plainWidth(line)})
+	}
+	return line
+}
+
+// tabAt is the pane whose tab is at column x; "" is none.
 func (d *detail) tabAt(x int) Pane {
-	at := 1
-	for _, p := range Panes() {
-		w := len(p) + 2 // a number and a space, or brackets
-		if p == d.pane {
-			w++
+	for _, t := range d.drawn {
+		if x >= t.from && x < t.to {
+			return t.pane
 		}
-		if x >= at && x < at+w {
-			return p
-		}
-		at += w
 	}
 	return ""
 }

@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/wsctl/wsctl/internal/fault"
@@ -33,4 +35,27 @@ func TestAFetchThatFailsTakesNothingThatIsKnown(t *testing.T) {
 			d.shows("another reason")
 		})
 	}
+}
+
+func TestPanesSayThatMoreIsBelow(t *testing.T) {
+	d := drive(t, 40, 12).snapshot(some()...).known().keys("8")
+	var more int
+	if _, err := fmt.Sscanf(strings.TrimSpace(strings.Split(d.View(), "\n")[9]), "↓ %d lines more", &more); err != nil || more < 2 {
+		t.Fatalf("nothing is said (%v):\n%s", err, d.View())
+	}
+	d.keys("j")
+	if !strings.Contains(d.View(), fmt.Sprintf("↓ %d line", more-1)) {
+		t.Errorf("after %d:\n%s", more, d.View())
+	}
+	d.keys("G")
+	if s := d.View(); strings.Contains(s, "more") || !strings.Contains(s, "revision") {
+		t.Errorf("at its end:\n%s", s)
+	}
+}
+
+func TestPanesOfAWsdThatIsAwaySaySo(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	d.world.tell(Change{Link: &Link{Why: "gone", Since: noon}})
+	d.shows("wsd is away").keys("3").shows("wsd is away; this is asked for when it is back")
+	d.keys("2").shows("what was written is asked for when it is back").shows("0 lines · wsd is away")
 }

@@ -115,16 +115,23 @@ func (w *world) Folder(path string) (string, error) {
 	switch {
 	case path == ".":
 		return "/src/here", nil
-	case strings.HasPrefix(path, "/src/"):
+	case strings.HasPrefix(path, "/src/"), strings.HasPrefix(path, longFolder):
 		return path, nil
 	}
 	return "", fault.New(fault.NotFound, "folder_missing", "there is no folder %s", path)
 }
 
-// Folders are a few below /src and one below that.
+// longFolder has folders with longer paths than fit on a small terminal.
+const longFolder = "/srv/projects/of-the-team/with-a-long-name-that-goes-on/and-on/"
+
+// Folders are a few below /src, one below that, and some of longFolder.
 func (w *world) Folders(typed string) (found []string) {
 	w.note("folders %s", typed)
-	for _, path := range []string{"/src/api", "/src/app", "/src/app-漢字", "/src/web", "/src/web/public"} {
+	all := []string{"/src/api", "/src/app", "/src/app-漢字", "/src/web", "/src/web/public"}
+	for i := range 9 {
+		all = append(all, fmt.Sprintf("%sservice-%d", longFolder, i))
+	}
+	for _, path := range all {
 		if rest, ok := strings.CutPrefix(path, typed); ok && !strings.Contains(rest, "/") {
 			found = append(found, path)
 		}
@@ -152,10 +159,12 @@ func (w *world) Forward(ctx context.Context, id string, p PortPair, tell func(Fo
 }
 
 func (w *world) Open(_ context.Context, id string) (string, error) {
+	w.note("open %s", id)
 	return "http://" + strings.TrimPrefix(id, "w") + ".localhost:7070/", w.refuse
 }
 
 func (w *world) Preview(_ context.Context, id string) (string, error) {
+	w.note("preview %s", id)
 	return "http://preview." + strings.TrimPrefix(id, "w") + ".localhost:7070/", w.refuse
 }
 

@@ -254,3 +254,19 @@ func TestWhatWasMadeIsChosen(t *testing.T) {
 		})
 	}
 }
+
+// The field that is typed in is seen on every terminal, whatever is listed and said below it.
+func TestTheFieldThatIsTypedInIsSeen(t *testing.T) {
+	for _, size := range [][2]int{{40, 12}, {40, 8}, {30, 10}, {80, 12}} {
+		t.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(t *testing.T) {
+			d := drive(t, size[0], size[1]).snapshot(some()...).keys("n")
+			d.until("there are templates", func() bool { return d.form.chosen() != nil }).keys("<down>", "<down>", "<down>", "<right>", "<down>", "<ctrl+u>", longFolder, "<tab>")
+			d.until("folders are listed", func() bool { return d.form.completion != nil }).shows("▸ folder")
+			for range 5 {
+				d.keys("<tab>").shows("▸ folder")
+			}
+			fits(t, d.View(), size[0], size[1])
+			d.keys("<ctrl+u>", "/there/is/none/such").until("it is looked for", func() bool { return d.form.folder.err != nil }).shows("▸ folder")
+		})
+	}
+}

@@ -36,10 +36,15 @@ func (f *form) view(m *Model, width, height int) []string {
 		tail = tail[:min(len(tail), max(1, height/3))]
 	}
 	var rows []string
-	here := 0 // below the field that has the keys
+	begin, here := 0, 0 // of the field that has the keys, and below it
 	for i := range f.fields {
-		rows = append(rows, f.fields[i].view(m, width)...)
+		lines := f.fields[i].view(m, width)
+		if i == f.at && f.completion != nil && height < 12 {
+			lines = lines[:1] // what there is to choose from matters more than what it is for
+		}
+		rows = append(rows, lines...)
 		if i == f.at {
+			begin = len(rows) - len(lines)
 			if f.completion != nil {
 				rows = append(rows, f.completion.view(m, width, listed)...)
 			}
@@ -48,7 +53,7 @@ func (f *form) view(m *Model, width, height int) []string {
 	}
 	room := max(1, height-len(head)-len(tail))
 	if len(rows) > room {
-		top := max(0, min(here-room, len(rows)-room))
+		top := max(0, min(here-room, begin, len(rows)-room))
 		rows = rows[top : top+room]
 	}
 	return append(append(head, rows...), tail...)

@@ -44,7 +44,7 @@ func (m *Model) listening() int {
 
 func (m *Model) forwardsHere() bool {
 	r := m.list.selected()
-	return r != nil && len(m.forwardsOf(r.w.ID)) > 0
+	return r != nil && m.list.marks() == 0 && len(m.forwardsOf(r.w.ID)) > 0
 }
 
 func (m *Model) askForward() tea.Cmd {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // takeKeys takes what was typed. Characters that came together, as over a slow line, are
@@ -78,18 +80,21 @@ func (m *Model) do(a action) tea.Cmd {
 func (m *Model) hindrance(key string) string {
 	r := m.list.selected()
 	switch {
-	case !m.link.Daemon:
+	case !m.listShown() && (key == "space" || isOneOf(key, "/aoOC")):
+		return "it is for the list"
+	case !m.link.Daemon && isOneOf(key, "stxuvnhHderpPyYXFmL"):
 		return "wsd is away"
 	case !m.link.Engine && isOneOf(key, "strpPdn"):
 		return "the engine is away"
 	case r == nil:
 		return "no workspace is chosen"
-	case m.list.marks() > 0 && isOneOf(key, "xuvyYXFm"):
+	case m.list.marks() > 0 && isOneOf(key, "xuvyYXFUHm"):
 		return "it is for one workspace and " + strconv.Itoa(m.list.marks()) + " are marked"
 	case key == "H":
 		return "no hold of it is seen; 1 shows those that there are"
 	case m.link.Names == "" && isOneOf(key, "vY"):
 		return "workspaces are not served by name"
+	case r.w.State == workspace.Running && isOneOf(key, "eh"): // nothing is known of its use yet
 	case m.list.marks() == 0 && isOneOf(key, "strpPxXFeh"):
 		return r.w.Name + " is " + string(r.w.State)
 	}

@@ -141,10 +141,33 @@ func TestMouse(t *testing.T) {
 	if !d.inside {
 		t.Fatal("a click on what is chosen does not enter it")
 	}
-	click(strings.Index(d.detail.tabs(d.Model, 80), "6Jobs"), 2)
-	if d.detail.pane != Jobs {
-		t.Errorf("a click on a tab shows %s", d.detail.pane)
+	for _, cols := range []int{80, 60} { // long tabs, and short ones
+		d.width = cols
+		for i, pane := range Panes() {
+			x := strings.Index(strings.Split(d.View(), "\n")[2], fmt.Sprint(i+1))
+			if x < 0 {
+				continue // it is in brackets
+			}
+			for _, in := range []int{0, 2} {
+				d.keys("8", "1")
+				if i == 0 {
+					d.keys("8")
+				}
+				x = strings.Index(strings.Split(d.View(), "\n")[2], fmt.Sprint(i+1))
+				if click(x+in, 2); d.detail.pane != pane {
+					t.Errorf("on %d columns a click on the tab of %s shows %s", cols, pane, d.detail.pane)
+				}
+			}
+		}
 	}
+	if d.width = 30; !strings.Contains(d.View(), "of 8 ›") {
+		t.Fatalf("tabs fit 30 columns:\n%s", d.View())
+	}
+	before := d.detail.pane
+	if click(12, 2); d.detail.pane != before {
+		t.Errorf("a click where no tab is shows %s", d.detail.pane)
+	}
+	d.width = 80
 	d.keys("<esc>").send(tea.MouseMsg{X: 1, Y: 3, Button: tea.MouseButtonWheelDown, Action: tea.MouseActionPress})
 	if got := d.list.cursor; got != 5 {
 		t.Errorf("the wheel moved to %d", got)
@@ -155,4 +178,31 @@ func TestMouse(t *testing.T) {
 func TestAQuestionIsReadOnANarrowTerminal(t *testing.T) {
 	d := drive(t, 40, 12).snapshot(some()...).known().keys("d").shows("delete it with all files? type api:").keys("x", "<enter>")
 	d.shows("type api to delete, or press esc")
+}
+
+func TestAKeyThatDoesNothingNowSaysWhy(t *testing.T) {
+	for name, tt := range map[string]struct {
+		do   func(*driver)
+		want string
+	}{
+		"a state":       {func(d *driver) { d.keys("s") }, "not now: start, because api is running"},
+		"several":       {func(d *driver) { d.keys("  ", "x") }, "not now: open a shell, because it is for one workspace and 2 are marked"},
+		"no wsd":        {func(d *driver) { d.world.tell(Change{Link: &Link{Engine: true}}); d.shows("wsd is away").keys("t") }, "not now: stop, because wsd is away"},
+		"no engine":     {func(d *driver) { d.world.tell(Change{Link: &Link{Daemon: true}}); d.shows("engine is away").keys("n") }, "not now: create a workspace, because the engine is away"},
+		"no workspaces": {func(d *driver) { d.snapshot().keys("d") }, "not now: delete, with all files, because no workspace is chosen"},
+		"no hold":       {func(d *driver) { d.keys("H") }, "not now: end its newest hold, because no hold of it is seen; 1 shows those that there are"},
+		"no reason":     {func(d *driver) { d.keys("U") }, "not now: stop forwarding"},
+		"the detail":    {func(d *driver) { d.world.tell(Change{Link: &Link{}}); d.shows("wsd is away").keys("1", " ") }, "not now: mark, to act on several, because it is for the list"},
+		"its use":       {func(d *driver) { d.list.known["wapi"].act = nil; d.keys("h") }, "not now: hold: keep it running"},
+		"nothing older": {func(d *driver) { d.world.tell(Change{Link: &Link{}}); d.shows("wsd is away").keys("2", "N") }, "not now: search on towards older lines"},
+		"not forwarded": {func(d *driver) { d.world.tell(Change{Link: &Link{}}); d.shows("wsd is away").keys("U") }, "not now: stop forwarding"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, 100, 24).snapshot(some()...).known()
+			tt.do(d)
+			if got := strings.TrimRight(d.status()[0], " "); got != " · "+tt.want {
+				t.Errorf("told is %q", got)
+			}
+		})
+	}
 }

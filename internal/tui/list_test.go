@@ -190,3 +190,25 @@ func TestNewsLeaveTheListInOrder(t *testing.T) {
 		}
 	}
 }
+
+func TestAListThatDoesNotFitSaysWhereYouAre(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(many(200)...).keys("G").shows("200 of 200").keys("k").shows("199 of 200")
+	if d.snapshot(some()...).known(); strings.Contains(d.View(), " of 6") {
+		t.Errorf("all are seen:\n%s", d.View())
+	}
+}
+
+// The columns of use stand where they are while the first workspace begins.
+func TestColumnsStandStillWhileTheFirstOneBegins(t *testing.T) {
+	heading := func(d *driver) string { return strings.Split(d.View(), "\n")[1] }
+	d := drive(t, 80, 24).snapshot(ws("demo", workspace.Creating))
+	before := heading(d)
+	if d.known(); heading(d) != before || !strings.Contains(before, "STOPS IN") {
+		t.Errorf("%s\n%s", before, heading(d))
+	}
+	d.world.tell(Change{Put: []workspace.Workspace{ws("demo", workspace.Running)}})
+	d.shows("running")
+	if d.known(); heading(d) != before {
+		t.Errorf("%s\n%s", before, heading(d))
+	}
+}

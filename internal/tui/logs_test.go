@@ -100,3 +100,12 @@ func TestLogsGoOnWhenWsdIsBack(t *testing.T) {
 		}
 	}
 }
+
+func TestASearchThatFindsNothingSaysSo(t *testing.T) {
+	d := drive(t, 80, 24)
+	d.world.lines = output()
+	d.snapshot(some()...).keys("2").until("there is output", func() bool { return len(d.detail.logs.ring) == len(d.world.lines) })
+	d.keys("/", "zebra", "<enter>").shows(`no line above this one has "zebra"`)
+	d.keys("/").keys("<ctrl+u>", "GET", "<enter>").shows("▸")
+	d.keys("N").shows(`no older line has "GET"`).keys("n").shows(`no newer line has "GET"`)
+}

@@ -31,6 +31,7 @@ type Model struct {
 	blurred       bool // nobody looks: nothing is sampled
 	visiting      bool // the terminal is somebody else's, or about to be
 	quit          bool
+	lost          error // why the terminal cannot be used any more
 	ticking       time.Duration
 
 	list    list

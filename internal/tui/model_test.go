@@ -3,6 +3,7 @@ package tui
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,4 +121,33 @@ func TestTheEndOfTheWatchIsTold(t *testing.T) {
 	d := drive(t, 80, 24).snapshot(some()...)
 	d.send(parcel[news]{stream: d.watch, over: true, err: errors.New("x")})
 	d.shows("wsd is away")
+}
+
+// The keys are never for another workspace than the one that is looked at.
+func TestWhatIsDeletedUnderYouIsLeft(t *testing.T) {
+	for name, gone := range map[string]Change{
+		"it is told of":          {Gone: []string{"wdocs"}, Events: []event.Event{{Kind: event.WorkspaceDeleted, Workspace: "wdocs", Actor: "uid:7"}}},
+		"it is missed meanwhile": {Reset: true, Put: some()[:2]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, 80, 24).snapshot(some()...).known().keys("jj", "8").shows("docs  stopped")
+			d.world.tell(gone)
+			d.shows("docs was deleted").shows("enter look")
+			if d.inside {
+				t.Errorf("inside of %s", d.list.selected().w.Name)
+			}
+			if by := strings.Contains(d.View(), "by uid:7"); by != (len(gone.Events) > 0) {
+				t.Errorf("who did it is told: %v", by)
+			}
+		})
+	}
+}
+
+func TestAnotherOnesEndLeavesYouWhereYouAre(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...).known().keys("jj", "8").shows("docs  stopped")
+	d.world.tell(Change{Gone: []string{"wapi"}})
+	d.until("it is gone", func() bool { return d.list.known["wapi"] == nil })
+	if !d.inside || d.toast != nil {
+		t.Errorf("the detail is left:\n%s", d.View())
+	}
 }

@@ -86,8 +86,8 @@ func plural(n int, noun string) string {
 	return strconv.Itoa(n) + " " + noun
 }
 
-// table draws rows in columns that fit the page.
-func (p *page) table(header []string, rows [][]render.Cell, nothing string) {
+// table draws rows in columns that fit the page; loose ones give way first.
+func (p *page) table(header []string, rows [][]render.Cell, nothing string, loose ...string) {
 	if len(rows) == 0 {
 		p.line(p.m.theme.faint.paint(" " + nothing))
 		return
@@ -98,7 +98,7 @@ func (p *page) table(header []string, rows [][]render.Cell, nothing string) {
 			rows[i] = rows[i][:n]
 		}
 	}
-	t := render.Table{Header: header, Rows: rows, Width: max(20, p.width-2)}
+	t := render.Table{Header: header, Rows: rows, Width: max(20, p.width-2), Loose: loose}
 	var b strings.Builder
 	_ = t.Write(&b) // a Builder never fails
 	for i, line := range strings.Split(strings.TrimRight(b.String(), "\n"), "\n") {
@@ -117,7 +117,7 @@ func texts(words ...string) []render.Cell {
 	return out
 }
 
-// eventWidth is from how many columns details of facts are told.
+// eventWidth is from how many columns is told who brought a fact about.
 const eventWidth = 56
 
 // events are the fetched facts and those that came since, newest first.
@@ -138,13 +138,13 @@ func (p *page) events() {
 		rows = append(rows, texts(render.Ago(p.m.now, e.Time), string(e.Kind), eventText(e), e.Actor))
 	}
 	header := []string{"WHEN", "WHAT", "DETAIL", "WHO"}
-	if p.width < eventWidth { // what happened is read whole, and why only where there is room
+	if p.width < eventWidth { // what happened is read whole, and why as far as there is room
 		for i := range rows {
-			rows[i] = slices.Delete(rows[i], 2, 3)
+			rows[i] = rows[i][:3]
 		}
-		header = slices.Delete(header, 2, 3)
+		header = header[:3]
 	}
-	p.table(header, rows, "nothing has happened yet")
+	p.table(header, rows, "nothing has happened yet", "DETAIL")
 }
 
 // eventText is what of a fact people want to read.

@@ -3,7 +3,9 @@ package tui
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -143,6 +145,10 @@ func TestATerminalIsGivenBackAsItWas(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("it does not quit")
 	}
+	stacks := make([]byte, 1<<20)
+	if stacks = stacks[:runtime.Stack(stacks, true)]; bytes.Contains(stacks, []byte("(*screen)")) {
+		t.Errorf("what draws goes on:\n%s", stacks)
+	}
 	c.writes(leaveMouse+leaveScreen, 2)
 	if c.modes() != c.before {
 		t.Errorf("the terminal was %+v and is %+v", c.before, c.modes())
@@ -193,5 +199,46 @@ func TestTheNewestFrameIsDrawn(t *testing.T) {
 	<-ended
 	if n := bytes.Count(all, []byte("old")); n > 3 {
 		t.Errorf("%d frames were drawn that nobody could see", n)
+	}
+}
+
+// fading is a terminal that takes so many writes and no more.
+type fading struct{ left int }
+
+func (b *fading) Write(p []byte) (int, error) {
+	if b.left--; b.left < 0 {
+		return 0, errors.New("it is gone")
+	}
+	return len(p), nil
+}
+
+// A dashboard that cannot draw any more ends and says why, so that nobody types into nothing.
+func TestATerminalThatCannotBeTakenBackEndsIt(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...)
+	d.screen = newScreen(nil, &fading{2}, false)
+	if err := d.screen.enter(); err != nil {
+		t.Fatal(err)
+	}
+	err := suspended{func() error { return nil }, d.screen}.Run()
+	if d.send(visitMsg{what: "a shell", err: err}); !d.quit || d.lost == nil {
+		t.Errorf("after %v it goes on", err)
+	}
+}
+
+// A dashboard that cannot begin leaves the terminal as it was.
+func TestATerminalIsGivenBackThoughItCannotBegin(t *testing.T) {
+	master, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	defer tty.Close()
+	c := &console{t: t, tty: tty}
+	before := c.modes()
+	if err := Run(t.Context(), Options{Source: &world{}, In: tty, Out: &fading{}, Theme: "none"}); err == nil {
+		t.Fatal("it runs on nothing")
+	}
+	if c.modes() != before {
+		t.Errorf("the terminal was %+v and is %+v", before, c.modes())
 	}
 }

@@ -20,6 +20,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -44,8 +45,8 @@ type Options struct {
 	Columns []string // of ColumnNames; nil: as they fit
 	Mouse   bool
 	Now     func() time.Time // nil: the clock
-	// Frame is told how long each frame took, from the message to the drawn screen; nil:
-	// nobody measures.
+	// Frame is told how long each frame took, from the message until it was ready to be drawn;
+	// nil: nobody measures.
 	Frame func(time.Duration)
 
 	dimensions [2]int // columns and lines to begin with; zero: 80 x 24
@@ -59,10 +60,10 @@ func Run(ctx context.Context, o Options) error {
 		o.Out = &whole{File: f}
 	}
 	s := newScreen(o.In, o.Out, o.Mouse)
+	defer s.leave()
 	if err := s.enter(); err != nil {
 		return err
 	}
-	defer s.leave()
 	size, _ := s.size()
 	o.dimensions = [2]int{size.Width, size.Height}
 	m := New(ctx, o)
@@ -73,10 +74,13 @@ func Run(ctx context.Context, o Options) error {
 	}
 	p := tea.NewProgram(shown{model, s},
 		tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithoutRenderer(), tea.WithoutSignalHandler())
-	go s.run(ctx)
-	go s.watchSize(ctx, size, p.Send)
+	var children sync.WaitGroup
+	defer children.Wait()
+	defer cancel() // they end with ctx
+	children.Go(func() { s.run(ctx) })
+	children.Go(func() { s.watchSize(ctx, size, p.Send) })
 	_, err := p.Run()
-	return err
+	return cmp.Or(err, m.lost)
 }
 
 // timed measures the frames of a model: bubbletea calls View after each Update.
@@ -103,7 +107,7 @@ func (t *timed) View() string {
 }
 
 // whole is a terminal to which each Write goes as one, so that a sequence for the
-// clipboard never lands inside a frame. It stays a file, which bubbletea asks for its size.
+// clipboard never lands inside a frame. It stays a file, which screen asks for its size.
 type whole struct {
 	*os.File
 	mu sync.Mutex

@@ -30,8 +30,17 @@ type suspended struct {
 func (s suspended) Run() error {
 	s.screen.leave()
 	err := s.Visit()
-	return errors.Join(err, s.screen.enter())
+	if lost := s.screen.enter(); lost != nil {
+		return &lostError{lost}
+	}
+	return err
 }
+
+// lostError says why a terminal that was given to a visit cannot be taken back.
+type lostError struct{ cause error }
+
+func (e *lostError) Error() string { return "cannot take the terminal back: " + e.cause.Error() }
+func (e *lostError) Unwrap() error { return e.cause }
 
 // SetStdin implements tea.ExecCommand, as the two below do.
 func (suspended) SetStdin(io.Reader) {}
@@ -101,7 +110,10 @@ func (m *Model) takeVisit(v visitMsg) {
 	m.blurred, m.visiting = false, false
 	m.detail.stale = true
 	var exit *exec.ExitError
+	var lost *lostError
 	switch {
+	case errors.As(v.err, &lost):
+		m.quit, m.lost = true, lost
 	case v.err == nil:
 		m.say("✓", "back from "+v.what)
 	case !errors.As(v.err, &exit):
