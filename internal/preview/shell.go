@@ -17,7 +17,7 @@ import (
 // HostPrefix is the first name of the host of a workspace's preview page, before NAME and
 // api.NameSuffix: the page is of the same site as what it frames, so that logins work in
 // the frame, and of another origin, so that neither can reach into the other.
-const HostPrefix = "preview."
+const HostPrefix = api.PreviewLabel + "."
 
 // Paths of the preview page's host that are no file.
 const (
@@ -106,6 +106,16 @@ func Cleared(what string) (http.Header, bool) {
 	}
 	return h, true
 }
+
+// Stream begins the answer to a request for StatusPath.
+func Stream() http.Header {
+	h := headers()
+	h.Set("Content-Type", "text/event-stream")
+	return h
+}
+
+// Done answers a request for ActPath that was heeded. It has no body.
+func Done() http.Header { return headers() }
 
 // headers is how each answer of the page begins.
 func headers() http.Header {
