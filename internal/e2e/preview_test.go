@@ -90,9 +90,11 @@ func TestAnOpenPreviewPageKeepsNothingRunning(t *testing.T) {
 	if y := h.why(w.Name); y.Workspace.State != workspace.Stopped {
 		t.Fatalf("a preview page that was left open made it %s", y.Workspace.State)
 	}
+	tab.text(`new MutationObserver(() => (document.told += document.querySelector("#curtain ol").textContent)).observe(document.querySelector("#curtain"), { childList: true, subtree: true })`)
 	x, y := tab.middle("#curtain button")
 	tab.click(x, y)
 	tab.wait(shownState, "running")
+	tab.wait(`document.told.includes("starting it")`, "true")
 	tab.wait(shownCurtain, "")
 	tab.wait(`document.title`, "/still 1 lax=1 strict=1 again - preview")
 	h.every(t, w.Name, time.Second, background+2*time.Second, func() {

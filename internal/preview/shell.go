@@ -67,16 +67,21 @@ func Shell(name, at, file string) (http.Header, []byte, bool) {
 		h.Set("Content-Type", mime.TypeByExtension(path.Ext(file)))
 		return h, body, true
 	}
-	devices, err := json.Marshal(api.Devices())
 	var body bytes.Buffer
-	if err == nil {
-		err = shell().Execute(&body, struct{ Name, At, Devices string }{name, at, string(devices)})
-	}
-	if err != nil {
-		panic("preview: the page and its devices are ours: " + err.Error())
+	told := struct{ Name, At, Devices, Stages string }{name, at, asJSON(api.Devices()), asJSON(api.StageWords())}
+	if err := shell().Execute(&body, told); err != nil {
+		panic("preview: the page is ours: " + err.Error())
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	return h, body.Bytes(), true
+}
+
+func asJSON(ours any) string {
+	b, err := json.Marshal(ours)
+	if err != nil {
+		panic("preview: what the page is told is ours: " + err.Error())
+	}
+	return string(b)
 }
 
 // Helper is the script that Inject adds to a document.
