@@ -212,6 +212,7 @@ func TestAPreviewPageLeavesTheLoginsOfItsWorkspaceAlone(t *testing.T) {
 	tab.wait(`document.title`, "/still 2 lax=1 strict=1 again - preview")
 	tab.shows("3000")
 	tab.wait(`document.title`, "/still 3 anew - preview")
+	tab.wait(`[...document.querySelector("#port").options].map(o => o.value).join()`, "8080,3000") // its own first
 	tab.shows("8080")
 	tab.wait(`document.title`, "/still 4 lax=1 strict=1 again - preview")
 }

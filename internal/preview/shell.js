@@ -183,7 +183,7 @@ function notice() {
 let listed = "";
 function ports() {
   const numbers = new Set([status.own, current(), ...(status.ports ?? []).map((p) => p.port)].filter(Boolean));
-  const options = [...numbers].sort((a, b) => a - b).map((n) => {
+  const options = [...numbers].sort((a, b) => (b === status.own) - (a === status.own) || a - b).map((n) => {
     const p = status.ports?.find((p) => p.port === n);
     const about = p ? p.label || p.process || "" : status.ports ? "nothing listens" : "";
     return [String(n), `${n}${about ? ` ${about}` : ""}`];
