@@ -5,10 +5,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -196,6 +198,8 @@ func TestAPreviewPageKeepsWhatIsChosenInItsAddress(t *testing.T) {
 	tab.key("0")
 	tab.wait(search, "?path=/still&mirror=off")
 	tab.wait(sizes, " ")
+	tab.text(`location.search = "?device=" + "50x50,".repeat(9)`)
+	tab.wait(`document.querySelectorAll("iframe").length`, strconv.Itoa(api.MaxDevices))
 }
 
 // A login that was made in a tab, or on another port, is of this workspace: neither the first

@@ -68,7 +68,10 @@ func Shell(name, at, file string) (http.Header, []byte, bool) {
 		return h, body, true
 	}
 	var body bytes.Buffer
-	told := struct{ Name, At, Devices, Stages string }{name, at, asJSON(api.Devices()), asJSON(api.StageWords())}
+	told := struct {
+		Name, At, Devices, Stages string
+		Most                      int
+	}{name, at, asJSON(api.Devices()), asJSON(api.StageWords()), api.MaxDevices}
 	if err := shell().Execute(&body, told); err != nil {
 		panic("preview: the page is ours: " + err.Error())
 	}

@@ -11,7 +11,7 @@ const YOUNG = 20_000; // ms after a start for which wsd's own page in the frames
 const AGAIN = 2_000; // ms until wsd is asked again after it refused
 const LOOK = 4_000; // ms between two looks whether somebody is here; browsers remember for 5 s
 
-const { name, at, devices, stages } = document.body.dataset;
+const { name, at, devices, stages, most } = document.body.dataset;
 const presets = JSON.parse(devices);
 const params = new URL(location.href).searchParams;
 const $ = (id) => document.getElementById(id);
@@ -310,6 +310,6 @@ addEventListener("keydown", (e) => {
   does();
 });
 
-panes.show((params.get("device") ?? "").split(",").filter(Boolean).slice(0, 6));
+panes.show((params.get("device") ?? "").split(",").filter(Boolean).slice(0, Number(most)));
 draw();
 follow();

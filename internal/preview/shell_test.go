@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"strconv"
 	"testing"
 
 	htmltoken "golang.org/x/net/html"
@@ -18,6 +19,9 @@ func TestThePageIsToldDevicesAndStages(t *testing.T) {
 		t.Fatal("there is no page")
 	}
 	data := dataOf(t, page)
+	if most := data["data-most"]; most != strconv.Itoa(api.MaxDevices) {
+		t.Errorf("at most %s devices", most)
+	}
 	var devices []api.Device
 	var stages map[string]string
 	if err := json.Unmarshal([]byte(data["data-devices"]), &devices); err != nil || !reflect.DeepEqual(devices, api.Devices()) {
