@@ -34,6 +34,9 @@ func Devices() []Device {
 	}
 }
 
+// MaxDevices is how many of them the address of a preview page may name.
+const MaxDevices = 6
+
 // minDevice is the least side of a device that has no name, in CSS pixels; the most has four digits.
 const minDevice = 50
 

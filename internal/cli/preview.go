@@ -77,6 +77,9 @@ func (o *previewOptions) validate(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("path") && (!strings.HasPrefix(o.Path, "/") || strings.HasPrefix(o.Path, "//")) {
 		return usage(cmd, "--path: %.60q is no path of a page", o.Path).WithHint("a path begins with one /")
 	}
+	if len(o.Devices) > api.MaxDevices {
+		return usage(cmd, "--device: %d devices are more than a preview page begins with", len(o.Devices)).WithHint("give up to %d, and add others on the page", api.MaxDevices)
+	}
 	for _, id := range o.Devices {
 		if err := knownDevice(cmd, id); err != nil {
 			return err

@@ -1,5 +1,5 @@
-// Package csp reads the Content-Security-Policy of pages (W3C CSP level 3, 2.2 and 4.2). It
-// is pure: it says what a page's policies are, and its callers what follows from that.
+// Package csp reads the Content-Security-Policy of pages (W3C CSP level 3, 2.2). It is
+// pure: it says what a page's policies are, and its callers what follows from that.
 package csp
 
 import (
@@ -46,7 +46,7 @@ func parse(text string) (p Policy) {
 	return p
 }
 
-// isSpace reports whether r is ASCII white space (WHATWG Infra, 4.5).
+// isSpace reports whether r is ASCII white space (WHATWG Infra).
 func isSpace(r rune) bool { return strings.ContainsRune("\t\n\f\r ", r) }
 
 func isForeign(r rune) bool { return r > '\x7f' }

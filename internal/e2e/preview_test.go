@@ -5,10 +5,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/activity"
+	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -90,9 +92,11 @@ func TestAnOpenPreviewPageKeepsNothingRunning(t *testing.T) {
 	if y := h.why(w.Name); y.Workspace.State != workspace.Stopped {
 		t.Fatalf("a preview page that was left open made it %s", y.Workspace.State)
 	}
+	tab.text(`new MutationObserver(() => (document.told += document.querySelector("#curtain ol").textContent)).observe(document.querySelector("#curtain"), { childList: true, subtree: true })`)
 	x, y := tab.middle("#curtain button")
 	tab.click(x, y)
 	tab.wait(shownState, "running")
+	tab.wait(`document.told.includes("starting it")`, "true")
 	tab.wait(shownCurtain, "")
 	tab.wait(`document.title`, "/still 1 lax=1 strict=1 again - preview")
 	h.every(t, w.Name, time.Second, background+2*time.Second, func() {
@@ -194,6 +198,8 @@ func TestAPreviewPageKeepsWhatIsChosenInItsAddress(t *testing.T) {
 	tab.key("0")
 	tab.wait(search, "?path=/still&mirror=off")
 	tab.wait(sizes, " ")
+	tab.text(`location.search = "?device=" + "50x50,".repeat(9)`)
+	tab.wait(`document.querySelectorAll("iframe").length`, strconv.Itoa(api.MaxDevices))
 }
 
 // A login that was made in a tab, or on another port, is of this workspace: neither the first
@@ -210,6 +216,7 @@ func TestAPreviewPageLeavesTheLoginsOfItsWorkspaceAlone(t *testing.T) {
 	tab.wait(`document.title`, "/still 2 lax=1 strict=1 again - preview")
 	tab.shows("3000")
 	tab.wait(`document.title`, "/still 3 anew - preview")
+	tab.wait(`[...document.querySelector("#port").options].map(o => o.value).join()`, "8080,3000") // its own first
 	tab.shows("8080")
 	tab.wait(`document.title`, "/still 4 lax=1 strict=1 again - preview")
 }

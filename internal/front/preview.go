@@ -1,10 +1,12 @@
 package front
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -76,11 +78,8 @@ func (d *Door) isFramed(r *http.Request, id string) bool {
 // its ports, is host.
 func shellOf(host, name string) string {
 	_, number, _ := strings.Cut(host, ":")
-	origin := "http://" + preview.HostPrefix + name + api.NameSuffix
-	if number != "" {
-		origin += ":" + number
-	}
-	return origin
+	page := api.PreviewURL(net.JoinHostPort("", cmp.Or(number, "80")), name, nil)
+	return strings.TrimSuffix(page, "/")
 }
 
 // ownPath answers what the door itself has on the hosts of workspaces.
@@ -147,7 +146,7 @@ func (c *caller) act(r *http.Request, w workspace.Workspace) bool {
 		return c.show(r, refused("only the preview page itself says that"))
 	}
 	c.engage(w, activity.Visible)
-	return c.tell(r, http.StatusNoContent, http.Header{}, nil)
+	return c.tell(r, http.StatusNoContent, preview.Done(), nil)
 }
 
 // engage tells a workspace that runs that somebody uses its preview page.
@@ -167,9 +166,7 @@ func (c *caller) status(r *http.Request, w workspace.Workspace) bool {
 	c.watch()
 	c.begun.Store(true)
 	statusLine(c.out, r, http.StatusOK)
-	line(c.out, "Content-Type: text/event-stream")
-	line(c.out, "Cache-Control: no-store")
-	line(c.out, "X-Content-Type-Options: nosniff")
+	_ = preview.Stream().Write(c.out)
 	line(c.out, "Connection: close")
 	line(c.out)
 	line(c.out, "retry: 1000")

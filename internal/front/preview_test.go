@@ -19,8 +19,9 @@ import (
 
 // tab is a preview page that is open and follows its workspace.
 type tab struct {
-	t  *testing.T
-	in *bufio.Reader
+	t    *testing.T
+	in   *bufio.Reader
+	head http.Header
 	net.Conn
 }
 
@@ -34,11 +35,11 @@ func (n *named) preview() *tab {
 	n.t.Cleanup(func() { _ = c.Close() })
 	fmt.Fprint(c, "GET /status HTTP/1.1\r\nHost: preview.demo.localhost:7\r\nSec-Fetch-Site: same-origin\r\n\r\n")
 	p := &tab{t: n.t.(*testing.T), in: bufio.NewReader(c), Conn: c}
-	for line := ""; line != "\r\n"; {
-		if line, err = p.in.ReadString('\n'); err != nil {
-			n.t.Fatal(err)
-		}
+	res, err := http.ReadResponse(p.in, nil) //nolint:bodyclose // it is read from in, to the end of the connection
+	if err != nil {
+		n.t.Fatal(err)
 	}
+	p.head = res.Header
 	return p
 }
 
@@ -143,6 +144,23 @@ func TestOnlyThePreviewPageItselfSaysThatItIsUsed(t *testing.T) {
 	n.behind.wants(t, "what the page says", "http from 127.0.0.1: visible the preview page\n")
 }
 
+// What the door says by itself can be told from what a workspace says, and is for the
+// preview page alone.
+func TestEachAnswerToThePreviewPageIsMarkedAsTheDoors(t *testing.T) {
+	n := openNames(t, tell)
+	heads := map[string]http.Header{"GET /status": n.preview().head}
+	for _, asked := range []string{"GET /", "GET /shell.css", "POST /act"} {
+		method, path, _ := strings.Cut(asked, " ")
+		res, _ := n.ask(method, "preview.demo.localhost", path, "Origin: http://preview.demo.localhost")
+		heads[asked] = res.Header
+	}
+	for asked, h := range heads {
+		if h.Get("Wsd-Answer") != "front-door" || h.Get("Cache-Control") != "no-store" || h.Get("Cross-Origin-Resource-Policy") != "same-origin" || h.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %v", asked, h)
+		}
+	}
+}
+
 func TestAPreviewPageIsASessionThatShowsNothing(t *testing.T) {
 	n := openNames(t, tell)
 	n.guests.stayOn = time.Millisecond
@@ -215,6 +233,19 @@ func TestWithoutThePreviewPageADocumentIsLeftAsItIs(t *testing.T) {
 	_ = p.Close()
 	n.eventually("the page is closed", func() bool { return !n.previews.isOpen("wdemo") })
 	untouched("it was open", framed...)
+}
+
+func TestThePreviewPageOfAHostIsOnTheSamePort(t *testing.T) {
+	for host, want := range map[string]string{
+		"demo.localhost:7070":      "http://preview.demo.localhost:7070",
+		"3000.Demo.localhost:7070": "http://preview.demo.localhost:7070",
+		"demo.localhost":           "http://preview.demo.localhost",
+		"demo.localhost:80":        "http://preview.demo.localhost",
+	} {
+		if got := shellOf(host, "demo"); got != want {
+			t.Errorf("%s: %s, want %s", host, got, want)
+		}
+	}
 }
 
 func TestABrowserForgetsWhatAnOriginKeptWhenItsPagesAsk(t *testing.T) {

@@ -1,11 +1,6 @@
 // What stands in front of the frames while there is nothing to see in them: how far a start
 // is, or why there is none and what helps.
 
-const STAGES = { // as wsctl words them
-  image: "getting the image", source: "fetching its files", build: "building the image", container: "making the container",
-  start: "starting it", ready: "waiting until it answers", pre_stop: "running its pre-stop command", stop: "stopping it", remove: "removing it",
-};
-const STATES = { creating: "making the workspace", initializing: "starting it", stopping: "stopping it", deleting: "removing it" };
 const LONG = 15_000; // ms after which a start takes longer than usual
 const TOO_LONG = 40_000; // ms after which trying again is offered
 const UNDER_WAY = ["creating", "initializing", "stopping"];
@@ -15,9 +10,11 @@ export class Curtain {
   #timer = null;
   #last = null; // the arguments of the last draw
 
-  constructor(element, name) {
+  /** words are those that wsctl has for stages and states. */
+  constructor(element, name, words) {
     this.element = element;
     this.name = name;
+    this.words = words;
     [this.title, this.text, this.list, this.hint, this.actions] = element.querySelectorAll("h1, .text, ol, .hint, .actions");
   }
 
@@ -51,7 +48,7 @@ export class Curtain {
   // Keeps the stages of what is under way, by the clock of this page.
   #follow(status, port) {
     const waits = status.state === "running" && listens(status, port) === false;
-    const stage = waits ? `waiting for port ${port}` : status.stage ? (STAGES[status.stage] ?? status.stage) : STATES[status.state];
+    const stage = waits ? `waiting for port ${port}` : (this.words[status.stage || status.state] ?? status.stage);
     if (!UNDER_WAY.includes(status.state) && !waits) {
       this.#stages = [];
       return;

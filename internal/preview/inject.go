@@ -142,7 +142,7 @@ func widened(d csp.Directive, shell string) csp.Directive {
 }
 
 // forbidFraming reports whether a browser does what X-Frame-Options says, which it does of
-// these words alone (WHATWG HTML, 7.4.4).
+// these words alone (WHATWG HTML, 7.6).
 func forbidFraming(options []string) bool {
 	said := map[string]bool{}
 	for word := range strings.SplitSeq(strings.ToLower(strings.Join(options, ",")), ",") {

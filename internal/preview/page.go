@@ -1,8 +1,11 @@
-// Package preview makes the pages that a browser shows in place of a workspace's own:
-// the waiting page while it starts, and the one that says why there is nothing to see.
+// Package preview makes what a browser is shown that is not a workspace's own: the preview
+// page, which frames a workspace in the sizes of devices; what Inject adds to the documents
+// that it frames; and the pages in place of a workspace's, such as the one that waits for
+// its start, or says why there is nothing to see.
 //
-// Everything on them that came from a workspace or a request is text, never markup. They
-// run no script and load nothing, so they work in any origin and need none of their own.
+// Everything on them that came from a workspace or a request is text, never markup. A page
+// in place of a workspace's runs no script and loads nothing, so it works in any origin. The
+// preview page has an origin of its own, and runs only its own scripts.
 package preview
 
 import (

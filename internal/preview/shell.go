@@ -17,7 +17,7 @@ import (
 // HostPrefix is the first name of the host of a workspace's preview page, before NAME and
 // api.NameSuffix: the page is of the same site as what it frames, so that logins work in
 // the frame, and of another origin, so that neither can reach into the other.
-const HostPrefix = "preview."
+const HostPrefix = api.PreviewLabel + "."
 
 // Paths of the preview page's host that are no file.
 const (
@@ -67,16 +67,24 @@ func Shell(name, at, file string) (http.Header, []byte, bool) {
 		h.Set("Content-Type", mime.TypeByExtension(path.Ext(file)))
 		return h, body, true
 	}
-	devices, err := json.Marshal(api.Devices())
 	var body bytes.Buffer
-	if err == nil {
-		err = shell().Execute(&body, struct{ Name, At, Devices string }{name, at, string(devices)})
-	}
-	if err != nil {
-		panic("preview: the page and its devices are ours: " + err.Error())
+	told := struct {
+		Name, At, Devices, Stages string
+		Most                      int
+	}{name, at, asJSON(api.Devices()), asJSON(api.StageWords()), api.MaxDevices}
+	if err := shell().Execute(&body, told); err != nil {
+		panic("preview: the page is ours: " + err.Error())
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	return h, body.Bytes(), true
+}
+
+func asJSON(ours any) string {
+	b, err := json.Marshal(ours)
+	if err != nil {
+		panic("preview: what the page is told is ours: " + err.Error())
+	}
+	return string(b)
 }
 
 // Helper is the script that Inject adds to a document.
@@ -106,6 +114,16 @@ func Cleared(what string) (http.Header, bool) {
 	}
 	return h, true
 }
+
+// Stream begins the answer to a request for StatusPath.
+func Stream() http.Header {
+	h := headers()
+	h.Set("Content-Type", "text/event-stream")
+	return h
+}
+
+// Done answers a request for ActPath that was heeded. It has no body.
+func Done() http.Header { return headers() }
 
 // headers is how each answer of the page begins.
 func headers() http.Header {

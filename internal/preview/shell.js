@@ -11,7 +11,7 @@ const YOUNG = 20_000; // ms after a start for which wsd's own page in the frames
 const AGAIN = 2_000; // ms until wsd is asked again after it refused
 const LOOK = 4_000; // ms between two looks whether somebody is here; browsers remember for 5 s
 
-const { name, at, devices } = document.body.dataset;
+const { name, at, devices, stages, most } = document.body.dataset;
 const presets = JSON.parse(devices);
 const params = new URL(location.href).searchParams;
 const $ = (id) => document.getElementById(id);
@@ -26,7 +26,7 @@ let from = ""; // the run; "": of one that was to be woken
 
 const panes = new Panes($("panes"), $("stage"), presets, () => remember());
 const log = new Log($("log"), $("logs"), $("errors"));
-const curtain = new Curtain($("curtain"), name);
+const curtain = new Curtain($("curtain"), name, JSON.parse(stages));
 
 // Addresses.
 
@@ -183,7 +183,7 @@ function notice() {
 let listed = "";
 function ports() {
   const numbers = new Set([status.own, current(), ...(status.ports ?? []).map((p) => p.port)].filter(Boolean));
-  const options = [...numbers].sort((a, b) => a - b).map((n) => {
+  const options = [...numbers].sort((a, b) => (b === status.own) - (a === status.own) || a - b).map((n) => {
     const p = status.ports?.find((p) => p.port === n);
     const about = p ? p.label || p.process || "" : status.ports ? "nothing listens" : "";
     return [String(n), `${n}${about ? ` ${about}` : ""}`];
@@ -310,6 +310,6 @@ addEventListener("keydown", (e) => {
   does();
 });
 
-panes.show((params.get("device") ?? "").split(",").filter(Boolean).slice(0, 6));
+panes.show((params.get("device") ?? "").split(",").filter(Boolean).slice(0, Number(most)));
 draw();
 follow();

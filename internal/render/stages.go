@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -30,32 +31,12 @@ type Stages struct {
 // maxStages bounds what is kept of work that is tried again and again; the oldest go.
 const maxStages = 32
 
-// stateWords are the stages that states tell.
-var stateWords = map[workspace.State]string{
-	workspace.Creating:     "making the workspace",
-	workspace.Initializing: "starting it",
-	workspace.Stopping:     "stopping it",
-	workspace.Deleting:     "removing it",
-	workspace.Running:      "working",
-	workspace.Paused:       "working",
-}
-
-// signalWords are the stages that wsd's jobs signal; others are shown as they come.
-var signalWords = map[string]string{
-	"image":     "getting the image",
-	"source":    "fetching its files",
-	"build":     "building the image",
-	"container": "making the container",
-	"start":     "starting it",
-	"ready":     "waiting until it answers",
-	"pre_stop":  "running its pre-stop command",
-	"stop":      "stopping it",
-	"remove":    "removing it",
-}
+// stageWords are the stages that are known; others are shown as they come.
+var stageWords = api.StageWords()
 
 // State tells the stage by the state, as long as no signal has told it.
 func (s *Stages) State(now time.Time, state workspace.State) {
-	if name, ok := stateWords[state]; ok && !s.signalled {
+	if name, ok := stageWords[string(state)]; ok && !s.signalled {
 		s.Enter(now, name, "")
 	}
 }
@@ -67,7 +48,7 @@ func (s *Stages) Signal(now time.Time, sig event.Signal) {
 		return
 	}
 	s.signalled = true
-	name, ok := signalWords[word]
+	name, ok := stageWords[word]
 	if !ok {
 		name = Escape(word)
 	}
