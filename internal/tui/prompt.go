@@ -173,24 +173,36 @@ func parseLabels(s string) (map[string]*string, error) {
 	return labels, nil
 }
 
-// askHold takes how long, and then why.
+// heldFor is how long an answer holds that names no time.
+const heldFor = time.Hour
+
+// askHold takes how long and why, both of which may be left out.
 func (m *Model) askHold() tea.Cmd {
 	orders := m.ordersFor(Order{Verb: Hold}, verbStates[Extend])
 	with := func(s string) []Order {
-		span, reason, _ := strings.Cut(s, " ")
-		d, _ := time.ParseDuration(span)
-		return filled(orders, func(o *Order) { o.For, o.Text = d, strings.TrimSpace(reason) })
+		d, reason, _ := parseHold(s)
+		return filled(orders, func(o *Order) { o.For, o.Text = d, reason })
 	}
 	return m.ask(prompt{
-		title: "hold for how long, and why:",
+		title: "hold for how long (1h), and why:",
 		check: func(s string) error {
-			span, _, _ := strings.Cut(s, " ")
-			if d, err := time.ParseDuration(span); err != nil || d <= 0 {
-				return fault.New(fault.Usage, "duration_invalid", "begin with a time such as 30m or 2h")
-			}
-			return nil
+			_, _, err := parseHold(s)
+			return err
 		},
 		enter: func(m *Model, s string) tea.Cmd { return m.order(with(s)) },
 		line:  func(s string) string { return commandLine(with(s)) },
-	}, "1h ")
+	}, "")
+}
+
+// parseHold reads "2h a demo". What does not begin like a number is a reason alone.
+func parseHold(s string) (d time.Duration, reason string, err error) {
+	first, rest, _ := strings.Cut(s, " ")
+	d, err = time.ParseDuration(first)
+	switch {
+	case err == nil && d > 0:
+		return d, strings.TrimSpace(rest), nil
+	case err == nil, strings.ContainsAny(s[:min(1, len(s))], "0123456789+-."):
+		return 0, "", fault.New(fault.Usage, "duration_invalid", "%.20q is not a time such as 30m or 2h", first)
+	}
+	return heldFor, s, nil
 }
