@@ -66,6 +66,9 @@ func workActions() []action {
 // seldom are the keys that the footer names only where there is room after all others.
 const seldom = "verpyXF"
 
+// needsWsd are the keys that do nothing while wsd is away: of workActions all but U.
+const needsWsd = "stxuvnhHderpPyYXFmL"
+
 // screenActions change only what is seen.
 func screenActions() []action {
 	always := func(*Model) bool { return true }

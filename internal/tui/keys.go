@@ -82,7 +82,7 @@ func (m *Model) hindrance(key string) string {
 	switch {
 	case !m.listShown() && (key == "space" || isOneOf(key, "/aoOC")):
 		return "it is for the list"
-	case !m.link.Daemon && isOneOf(key, "stxuvnhHderpPyYXFmL"):
+	case !m.link.Daemon && isOneOf(key, needsWsd):
 		return "wsd is away"
 	case !m.link.Engine && isOneOf(key, "strpPdn"):
 		return "the engine is away"

@@ -180,6 +180,16 @@ func TestAQuestionIsReadOnANarrowTerminal(t *testing.T) {
 	d.shows("type api to delete, or press esc")
 }
 
+func TestWhatNeedsWsdIsNotDoneWithoutIt(t *testing.T) {
+	d := drive(t, 80, 24).snapshot(some()...).known()
+	d.link.Daemon = false
+	for _, a := range workActions() {
+		if needs := strings.Contains(needsWsd, a.key); needs == (a.key == "U") || needs && a.can(d.Model) {
+			t.Errorf("%s, %s: needs wsd %v, can be done %v", a.key, a.name, needs, a.can(d.Model))
+		}
+	}
+}
+
 func TestAKeyThatDoesNothingNowSaysWhy(t *testing.T) {
 	for name, tt := range map[string]struct {
 		do   func(*driver)
