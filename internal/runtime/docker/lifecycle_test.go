@@ -172,6 +172,12 @@ func TestStopKillsWhatDoesNotObey(t *testing.T) {
 	for _, grace := range []time.Duration{0, 300 * time.Millisecond} {
 		c := testContainer("deaf", "deaf")
 		up(t, d, c)
+		eventually(t, 30*time.Second, func() error {
+			if got := texts(readLogs(t, d, c.Ref, workspace.LogOptions{Tail: -1})); got != "deaf" {
+				return fmt.Errorf("it says %q, want that it is deaf", got)
+			}
+			return nil
+		})
 		if err := d.Stop(t.Context(), c.Ref, grace); err != nil {
 			t.Fatalf("Stop with a grace of %s: %v", grace, err)
 		}

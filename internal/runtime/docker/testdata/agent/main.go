@@ -81,6 +81,7 @@ func run(args []string) int {
 	case "wait":
 		wait()
 	case "deaf":
+		fmt.Println("deaf") // process 1 takes the signal by now
 		time.Sleep(time.Hour)
 	default:
 		return 127
