@@ -86,20 +86,22 @@ func placed(ctx context.Context, c *client.Client, ref string) (w workspace.Work
 	return w, s.Names, err
 }
 
-// opened prints an address and, unless that is all, opens it in a browser.
+// opened prints an address and, unless that is all, opens it in a browser. For people it is
+// printed first: whether a browser opens takes a moment to be known.
 func (f *Factory) opened(ctx context.Context, url string, printOnly bool) error {
-	opened := false
-	if !printOnly {
-		opened = f.browse(ctx, url)
+	if !f.JSON {
+		if err := f.print("%s\n", url); err != nil || printOnly {
+			return err
+		}
 	}
 	v := struct {
 		URL    string `json:"url"`
 		Opened bool   `json:"opened"`
-	}{url, opened}
+	}{url, !printOnly && f.browse(ctx, url)}
 	if f.JSON {
 		return f.result(v, nil)
 	}
-	return f.print("%s\n", url)
+	return nil
 }
 
 // addressOf is where port of w is served; names is the front door's address.

@@ -137,3 +137,17 @@ func TestAWorkspaceGetsNoCookiesOfAnotherByItsPort(t *testing.T) {
 		t.Errorf("it heard %s", heard)
 	}
 }
+
+// A page that waits for a workspace asks again, also where the address leads into a document.
+func TestATabWaitsForWhatItWakes(t *testing.T) {
+	t.Parallel()
+	h, door := doored(t)
+	_, port, _ := net.SplitHostPort(door)
+	h.site("demo")
+	for _, address := range []string{"/still", "/still#here"} {
+		h.ok("stop", "demo")
+		tab := attach(t, browse(t, "http://demo.localhost:"+port+address), "demo.localhost")
+		tab.wait(`document.title`, "/still 1 anew")
+		tab.wait(`location.hash`, strings.TrimPrefix(address, "/still"))
+	}
+}

@@ -83,7 +83,7 @@ func TestAnOpenPreviewPageKeepsNothingRunning(t *testing.T) {
 	t.Parallel() // it mostly waits
 	h, door := lived(t)
 	w := h.site("demo")
-	tab := previewed(t, door, w.Name, "?path=/still")
+	tab := previewed(t, door, w.Name, "?path=/still%23here")
 	tab.wait(`document.title`, "/still 1 anew - preview")
 	h.wantEnd(t, w.Name, background)
 	tab.wait(shownCurtain, "demo is stopped")

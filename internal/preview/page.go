@@ -4,13 +4,15 @@
 // its start, or says why there is nothing to see.
 //
 // Everything on them that came from a workspace or a request is text, never markup. A page
-// in place of a workspace's runs no script and loads nothing, so it works in any origin. The
-// preview page has an origin of its own, and runs only its own scripts.
+// in place of a workspace's loads nothing, so it works in any origin; where it waits, its one
+// script asks again. The preview page has an origin of its own, and runs only its own scripts.
 package preview
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"html/template"
 	"net/http"
 	"strconv"
@@ -67,6 +69,21 @@ func (p Page) Seconds() int {
 	return max(1, int((p.RetryAfter+time.Second-1)/time.Second))
 }
 
+// again asks again after data-seconds. To load an address that has a fragment, as a refresh
+// does, is a step within the document (HTML, 7.4.2.2): such a page would wait for ever. To reload
+// what came by POST a browser asks the person first.
+const again = `setTimeout(() => (location.hash ? location.reload() : location.replace(location.href)), document.currentScript.dataset.seconds * 1000)`
+
+// Again is that script as part of the page.
+func (p Page) Again() template.JS { return again }
+
+// pagePolicy lets a page run that script, have a style and no more.
+var pagePolicy = sync.OnceValue(func() string {
+	sum := sha256.Sum256([]byte(again))
+	return "default-src 'none'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+})
+
 // Answer is the page as a response: markup for a browser that shows it, else plain text.
 func (p Page) Answer(browser bool) (http.Header, []byte) {
 	h := http.Header{
@@ -82,7 +99,7 @@ func (p Page) Answer(browser bool) (http.Header, []byte) {
 		return h, []byte(p.plain())
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'")
+	h.Set("Content-Security-Policy", pagePolicy())
 	h.Set("Referrer-Policy", "no-referrer")
 	var body bytes.Buffer
 	if err := page().Execute(&body, p); err != nil { // the template is ours: this cannot happen with any Page

@@ -12,6 +12,7 @@ class Pane {
   canBack = false;
   canForward = false;
   helped = false; // the script of wsd runs in its document
+  next = ""; // address to load once the frame is empty
   overridden = "";
   expected = null; // where it was told to follow
 
@@ -68,8 +69,20 @@ class Pane {
   load(path) {
     this.path = path;
     this.meets(false, "");
-    if (this.frame.src) this.frame.contentWindow.location.replace(this.panes.origin + path); // no step back leads to what was there
-    else this.frame.src = this.panes.origin + path;
+    const to = this.panes.origin + path;
+    this.next = "";
+    if (!this.frame.src) {
+      this.frame.src = to;
+    } else if (path.includes("#")) {
+      this.next = to; // from the same address a fragment is a place within the document, which may be an old one
+      this.#replace("about:blank");
+    } else {
+      this.#replace(to);
+    }
+  }
+
+  #replace(url) {
+    this.frame.contentWindow.location.replace(url); // no step back leads to what was there
   }
 
   /** Takes whether wsd's script is in the document, and what that says of it. */
@@ -88,7 +101,10 @@ class Pane {
   // cannot tell while it is left: one that is there says so again.
   #loaded() {
     this.meets(false, "");
-    if (this.frame.src) this.send("hello");
+    const to = this.next;
+    this.next = "";
+    if (to) this.#replace(to);
+    else if (this.frame.src) this.send("hello");
   }
 
   #label() {
