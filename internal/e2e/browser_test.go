@@ -59,8 +59,10 @@ type site struct {
 	*httptest.Server
 	*script
 	words   chan string
-	refused atomic.Bool // sockets are answered with 404
-	down    atomic.Bool // everything of the API is answered with 502
+	refused atomic.Bool  // sockets are answered with 404
+	mute    atomic.Bool  // sockets are not answered
+	asked   atomic.Int64 // those
+	down    atomic.Bool  // everything of the API is answered with 502
 	lists   atomic.Int64
 	spared  atomic.Int64 // answers without a body
 
@@ -106,6 +108,10 @@ func newSite(t *testing.T, d *wstest.Daemon, page string) *site {
 		switch {
 		case s.down.Load():
 			w.WriteHeader(http.StatusBadGateway)
+			return
+		case r.URL.Path == "/v1/ws" && s.mute.Load():
+			s.asked.Add(1)
+			<-r.Context().Done()
 			return
 		case r.URL.Path == "/v1/ws" && s.refused.Load():
 			w.WriteHeader(http.StatusNotFound)
@@ -229,6 +235,29 @@ func TestAPageJoinsSeesOthersDropsAndResumes(t *testing.T) {
 	}
 	s.words <- "end"
 	watchEnd(t, d, w.Name)
+}
+
+// A socket to which nobody says anything is given up, long before a browser would.
+func TestAPageGivesUpASocketThatIsNotAnswered(t *testing.T) {
+	d := wstest.Start(t)
+	w, err := d.Create(t.Context(), api.Create{Name: "demo", Image: "wsd:base"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSite(t, d, filepath.Join("testdata", "gateway", "page.html"))
+	browse(t, s.URL+"/?workspace="+w.Name)
+	s.next("joined")
+	s.mute.Store(true)
+	s.cut()
+	for end := time.Now().Add(patience); s.asked.Load() == 0; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the page does not ask for a socket again")
+		}
+	}
+	s.mute.Store(false)
+	if again := s.next("joined"); again["recovered"] != true {
+		t.Errorf("it came back as %v", again)
+	}
 }
 
 // watchEnd waits until nobody is connected any more: the page has said goodbye.

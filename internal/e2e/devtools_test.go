@@ -132,7 +132,9 @@ func (d *devtools) wait(expression, want string) {
 			return
 		}
 	}
-	d.t.Fatalf("%s is %q, want %q", expression, got, want)
+	var frames json.RawMessage
+	d.try("Page.getFrameTree", nil, &frames)
+	d.t.Fatalf("%s is %q, want %q; the page says %.500q, its frames are %.1000s", expression, got, want, d.text("document.body.innerText"), frames)
 }
 
 // reload loads the page anew and returns once the document before is gone.

@@ -16,6 +16,7 @@ const PROTOCOL = "wsd.gateway.v1";
 const FIRST = 250; // ms, ceiling of the first delay; it doubles
 const MAX = 20_000; // ms, ceiling of every delay
 const HEALTHY = 30_000; // ms after which a connection counts as a good one
+const CONNECT = 10_000; // ms that a socket may take to be open
 const SILENCE = 45_000; // ms without a frame: wsd asks every 15 s
 const REFUSED = 3; // sockets in a row that never said hello: a page is not told why, so the list is asked for meanwhile
 const POLL = 5_000; // ms between two questions for it; an unchanged one is a 304
@@ -180,6 +181,7 @@ export class Gateway extends Emitter {
     const socket = new this.WebSocket(this.options.url, [PROTOCOL]);
     this.#socket = socket;
     let error = null;
+    this.#silence = setTimeout(() => socket.close(), CONNECT); // a browser waits for minutes
     socket.addEventListener("open", () => this.#heard(socket));
     socket.addEventListener("message", (m) => {
       this.#heard(socket);

@@ -10,6 +10,12 @@ import (
 	"testing"
 )
 
+// Ranges begin at firstPort, above the last port that browsers refuse (10080, Fetch standard).
+const (
+	firstPort = 10200
+	ranges    = 490
+)
+
 // rangeWidth is how many ports a daemon in a test may lease.
 const rangeWidth = 40
 
@@ -30,7 +36,7 @@ func freeRange(tb testing.TB) (first, last int) {
 		tb.Fatal(err)
 	}
 	for {
-		first = 10000 + rand.IntN(500)*rangeWidth
+		first = firstPort + rand.IntN(ranges)*rangeWidth
 		if reserved(tb, filepath.Join(dir, strconv.Itoa(first))) && allFree(first) {
 			return first, first + rangeWidth - 1
 		}
