@@ -240,13 +240,27 @@ func TestAWorkspaceDoesNotMeetWhatAnEarlierOneOfItsNameLeft(t *testing.T) {
 	h.ok("delete", w.Name, "--force", "--yes")
 	tab.wait(shownCurtain, "demo is gone")
 	h.site("demo")
+	tab.call("Page.enable", nil, nil)
+	tab.call("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": busyBrowser}, nil)
 	tab.reload()
+	tab.wait(`window.kept > 0`, "true")
+	tab.wait(shownCurtain, "")
+	tab.text(`window.busy = false`)
 	tab.wait(`document.title`, "/ 1 anew - preview")
 	tab.shows("3000")
 	tab.wait(`document.title`, "/ 2 anew - preview")
 	tab.shows("8080")
 	tab.wait(`document.title`, "/ 3 lax=1 strict=1 again - preview")
 }
+
+// busyBrowser is one that does not get round to forgetting: nothing is shown until it has.
+const busyBrowser = `{
+  const ask = window.fetch;
+  window.busy = true;
+  window.kept = 0;
+  window.fetch = (url, options) => !window.busy || !String(url).includes("/@wsd/clear") ? ask(url, options) : (window.kept++,
+    new Promise((_, refuse) => options.signal.addEventListener("abort", () => refuse(options.signal.reason))));
+}`
 
 // shows chooses a port in the list, once it is in it.
 func (d *devtools) shows(port string) {

@@ -9,6 +9,7 @@ import { Curtain, listens } from "./curtain.js";
 const SOON = 5 * 60_000; // ms before a stop at which the page says so
 const YOUNG = 20_000; // ms after a start for which wsd's own page in the frames asks again by itself
 const AGAIN = 2_000; // ms until wsd is asked again after it refused
+const CLEARED = 10_000; // ms that a browser may take to forget before it is asked again
 const LOOK = 4_000; // ms between two looks whether somebody is here; browsers remember for 5 s
 
 const { name, at, devices, stages, most } = document.body.dataset;
@@ -68,15 +69,16 @@ async function load() {
   const origin = originOf(current());
   shown = panes.origin = origin;
   from = status.state === "running" ? status.run : "";
-  await forget(origin);
+  const forgotten = await forget(origin);
   if (panes.origin !== origin) return; // another was asked for meanwhile
+  if (!forgotten) return void setTimeout(() => panes.origin === origin && load(), AGAIN);
   for (const p of panes.list) p.load(path);
 }
 
-/** Has the browser forget what an earlier workspace of this name has left: the name was given anew, the origins are the same. */
+/** Has the browser forget what an earlier workspace of this name has left: the name was given anew, the origins are the same. False: it has not yet. */
 async function forget(origin) {
-  await clear("the site", origin, "cookies"); // all its origins share them, so they go once
-  await clear(origin, origin, "storage");
+  const once = await clear("the site", origin, "cookies"); // all its origins share them, so they go once
+  return once && (await clear(origin, origin, "storage"));
 }
 
 /** Clears what was kept while this page showed whose with another workspace. What it never showed may be of this one, and stays. */
@@ -84,12 +86,13 @@ async function clear(whose, origin, what) {
   const key = `of ${whose}`;
   const id = status.id;
   const before = localStorage.getItem(key);
-  if (before === id) return;
+  if (before === id) return true;
   try {
-    if (before !== null) await fetch(`${origin}/@wsd/clear?${what}`, { mode: "no-cors", credentials: "include" });
+    if (before !== null) await fetch(`${origin}/@wsd/clear?${what}`, { mode: "no-cors", credentials: "include", signal: AbortSignal.timeout(CLEARED) });
     localStorage.setItem(key, id);
+    return true;
   } catch {
-    // wsd is not there; then there is nothing to load either
+    return false; // wsd is not there, or the browser is busy
   }
 }
 
