@@ -152,7 +152,7 @@ compare_commands() {
 }
 
 compare_engine() {
-	local list=$1 label i volumes sandboxes networks
+	local list=$1 label i volumes sandboxes networks leftovers
 	label="\"wsd.instance=$(cat "$WSD_STATE_DIR/instance")\""
 	same "containers and records agree" \
 		"$(jq -r '.workspaces[] | select(.container) | "\(.id) \(if .state == "running" then "running" else "exited" end)"' <<<"$list" | sort)" \
@@ -167,11 +167,12 @@ compare_engine() {
 	for ((i = 0; i < 30; i++)); do
 		sandboxes=$(engine "/containers/json?all=1&filters={\"label\":[$label,\"wsd.role=sandbox\"]}" | jq -r '.[].NetworkSettings.Networks[].NetworkID' | sort)
 		networks=$(engine "/networks?filters={\"label\":[$label,\"wsd.role=network\"]}" | jq -r '.[].Id' | sort)
-		[ "$sandboxes" != "$networks" ] || [ "$(wsctl gc --json | jq '.leftovers | length')" != 0 ] || break
+		leftovers=$(wsctl gc --json | jq -r '.leftovers[] | "\(.kind) \(.name): \(.reason)"') || leftovers="wsctl gc does not tell"
+		[ "$sandboxes" != "$networks" ] || [ -n "$leftovers" ] || break
 		sleep 1
 	done
 	same "each sandbox has a network, and each network a sandbox" "$sandboxes" "$networks"
-	same "wsd sees no leftovers after $i s" "" "$(wsctl gc --json | jq -r '.leftovers[] | "\(.kind) \(.name): \(.reason)"')"
+	same "wsd sees no leftovers after $i s" "" "$leftovers"
 }
 
 compare_ports() {

@@ -9,9 +9,13 @@ import (
 )
 
 // describe turns the engine's lists into objects. A sandbox is in use while a
-// workspace's container names it or while it is one of the wanted spares; a network
-// shares the fate of its sandbox, a volume that of its workspace's containers.
-func (d *Driver) describe(all []container.Summary, nets []network.Summary, vols []*volume.Volume) []runtime.Object {
+// workspace's container names it or while it is one of the wanted spares; a volume is while
+// its workspace has a container. A network is while a sandbox is on it and while it is worked
+// on, asked before the list of containers and after that of networks: no sandbox is made, or
+// removed with its network, in the time that the two take.
+func (d *Driver) describe(
+	all []container.Summary, nets []network.Summary, vols []*volume.Volume, worked map[string]bool,
+) []runtime.Object {
 	users := map[string]string{} // sandbox id -> workspace
 	exists := map[string]bool{}  // workspaces with a container
 	for _, c := range all {
@@ -35,10 +39,10 @@ func (d *Driver) describe(all []container.Summary, nets []network.Summary, vols 
 		out = append(out, o)
 	}
 	for _, n := range nets {
-		box := owners[n.ID]
+		box, on := owners[n.ID]
 		out = append(out, runtime.Object{
 			Kind: kindNetwork, ID: n.ID, Name: n.Name, Workspace: box.Workspace,
-			CreatedAt: n.Created, InUse: box.InUse || d.pool.isMaking(n.Name),
+			CreatedAt: n.Created, InUse: on || worked[n.Name],
 		})
 	}
 	for _, v := range vols {

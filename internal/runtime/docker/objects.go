@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -101,6 +102,7 @@ func (d *Driver) removeVolume(ctx context.Context, name, workspaceID string) err
 // Objects lists what carries our instance label. Sizes are known of images alone: of other
 // things this engine tells them only after reading every file.
 func (d *Driver) Objects(ctx context.Context) ([]runtime.Object, error) {
+	worked := d.pool.worked()
 	all, err := d.containers(ctx)
 	if err != nil {
 		return nil, err
@@ -109,6 +111,7 @@ func (d *Driver) Objects(ctx context.Context) ([]runtime.Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(worked, d.pool.worked())
 	vols, err := d.volumes(ctx)
 	if err != nil {
 		return nil, err
@@ -117,7 +120,7 @@ func (d *Driver) Objects(ctx context.Context) ([]runtime.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(d.describe(all, nets, vols), images...), nil
+	return append(d.describe(all, nets, vols, worked), images...), nil
 }
 
 // RemoveObject removes one object of ours. A sandbox takes its network along, and

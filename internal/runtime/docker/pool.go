@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -26,7 +27,7 @@ type pool struct {
 	held    map[string]time.Time // claimed; zero: until released, else until then
 	changed map[string]uint64    // seq of the last claim or release
 	used    map[string]time.Time // last start or stop of the workspace, for Keep
-	names   map[string]bool      // networks being made
+	names   map[string]bool      // networks being made or removed
 	busy    int                  // calls of people that use the engine
 	calls   uint64               // how many of them have begun
 	idle    chan struct{}        // closed when busy is 0
@@ -97,9 +98,9 @@ func (p *pool) activity() (idle <-chan struct{}, calls uint64) {
 	return p.idle, p.calls
 }
 
-// making marks a network's name as under construction until the returned func is
+// working marks a network, by its name, as being made or removed until the returned func is
 // called; ok is false, and nothing to be done, where somebody is at it already.
-func (p *pool) making(name string) (made func(), ok bool) {
+func (p *pool) working(name string) (done func(), ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.names[name] {
@@ -113,10 +114,17 @@ func (p *pool) making(name string) (made func(), ok bool) {
 	}, true
 }
 
-func (p *pool) isMaking(name string) bool {
+func (p *pool) isWorking(name string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.names[name]
+}
+
+// worked returns the networks that are being made or removed.
+func (p *pool) worked() map[string]bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.names)
 }
 
 // pop claims a free sandbox; "" if there is none.
@@ -217,7 +225,7 @@ type unnamed struct {
 }
 
 // fold takes over what a list begun at seq has found, by id. It returns those it
-// may decide on, which leaves out what is held, being made, or has changed since;
+// may decide on, which leaves out what is held, worked on, or has changed since;
 // the running ones are free from now on.
 func (p *pool) fold(seq uint64, found map[string]unnamed) (running, stopped []string) {
 	p.mu.Lock()

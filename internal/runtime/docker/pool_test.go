@@ -28,7 +28,7 @@ func TestAListDoesNotGiveAwayWhatWasClaimedMeanwhile(t *testing.T) {
 		"claimed while the list was made":        {during: func(p *pool) { p.claim("a") }, free: []string{"b"}},
 		"claimed and used while it was made":     {during: func(p *pool) { p.claim("a"); p.release("a", false) }, free: []string{"b"}},
 		"removed while it was made":              {during: func(p *pool) { p.forget("b") }, free: []string{"a"}},
-		"still being made":                       {before: func(p *pool) { p.making("nb") }, free: []string{"a"}},
+		"still being made":                       {before: func(p *pool) { p.working("nb") }, free: []string{"a"}},
 		"a lost request may use it":              {before: func(p *pool) { p.doubt("b") }, free: []string{"a"}},
 		"freed while it was made":                {during: func(p *pool) { p.claim("d"); p.release("d", true) }, free: []string{"a", "b", "d"}},
 		"thought free before, not on the list":   {before: func(p *pool) { p.claim("x"); p.release("x", true) }, free: []string{"a", "b"}},

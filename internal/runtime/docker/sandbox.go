@@ -28,13 +28,13 @@ func (d *Driver) makeSandbox(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if n, made, ok := d.takeOrphan(ctx); ok {
-		defer made()
+	if n, done, ok := d.takeOrphan(ctx); ok {
+		defer done()
 		return d.sandboxOn(ctx, img.id, n.Name, n.ID)
 	}
 	name := "wsd-net-" + randomHex(6)
-	made, _ := d.pool.making(name)
-	defer made()
+	done, _ := d.pool.working(name)
+	defer done()
 	netID, err := d.makeNetwork(ctx, name)
 	if err != nil {
 		return "", err
@@ -44,7 +44,7 @@ func (d *Driver) makeSandbox(ctx context.Context) (string, error) {
 
 // takeOrphan takes a network that an earlier life has left without a sandbox: one
 // that is killed again and again must not leave more and more of them.
-func (d *Driver) takeOrphan(ctx context.Context) (n network.Summary, made func(), ok bool) {
+func (d *Driver) takeOrphan(ctx context.Context) (n network.Summary, done func(), ok bool) {
 	all, err := d.containers(ctx)
 	if err != nil {
 		return n, nil, false
@@ -54,8 +54,8 @@ func (d *Driver) takeOrphan(ctx context.Context) (n network.Summary, made func()
 		return n, nil, false
 	}
 	for _, n := range nets {
-		if made, ok := d.pool.making(n.Name); ok {
-			return n, made, true
+		if done, ok := d.pool.working(n.Name); ok {
+			return n, done, true
 		}
 	}
 	return n, nil, false
@@ -88,7 +88,7 @@ func (d *Driver) sandboxOn(ctx context.Context, image, name, netID string) (id s
 	if err := d.startSandbox(ctx, created.ID); err != nil {
 		return created.ID, err
 	}
-	d.pool.claim(created.ID) // before its name is no longer marked as being made
+	d.pool.claim(created.ID) // before its name is no longer marked as worked on
 	return created.ID, nil
 }
 
@@ -242,6 +242,9 @@ func (d *Driver) removeSandbox(ctx context.Context, id string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if done, ok := d.pool.working(strings.TrimPrefix(in.Name, "/")); ok {
+		defer done()
 	}
 	if err := d.removeContainer(ctx, in.ID); err != nil {
 		return err

@@ -201,7 +201,7 @@ func (d *Driver) orphanNetworks(ctx context.Context, all []container.Summary) ([
 	return slices.DeleteFunc(nets, func(n network.Summary) bool {
 		on := func(c container.Summary) bool { return c.HostConfig.NetworkMode == n.ID }
 		young := n.Created.After(d.born) && time.Since(n.Created) < orphanAfter // an earlier life makes nothing more
-		return young || d.pool.isMaking(n.Name) || slices.ContainsFunc(all, on)
+		return young || d.pool.isWorking(n.Name) || slices.ContainsFunc(all, on)
 	}), err
 }
 
@@ -215,9 +215,9 @@ func (d *Driver) clearOrphans(ctx context.Context, all []container.Summary) erro
 	var group errgroup.Group
 	group.SetLimit(orphansAtOnce)
 	for _, n := range nets[min(keep, len(nets)):] {
-		if made, ok := d.pool.making(n.Name); ok {
+		if done, ok := d.pool.working(n.Name); ok {
 			group.Go(func() error {
-				defer made()
+				defer done()
 				return d.removeNetwork(ctx, n.ID)
 			})
 		}

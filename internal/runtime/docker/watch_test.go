@@ -104,6 +104,39 @@ func TestAnEngineThatComesBackInAnotherVersionIsAskedAgain(t *testing.T) {
 	}
 }
 
+// TestNoNetworkIsCalledLeftOverWhileSparesComeAndGo asks again and again while one sandbox after
+// the other is made and removed: whoever looks just then must not be told of a fault.
+func TestNoNetworkIsCalledLeftOverWhileSparesComeAndGo(t *testing.T) {
+	d := newDriver(t)
+	ended := make(chan error, 1)
+	go func() {
+		var err error
+		for range 3 {
+			err = errors.Join(err, d.makeSpare(t.Context()), d.removeSpare(t.Context()))
+		}
+		ended <- err
+	}()
+	for looks := 0; ; looks++ {
+		select {
+		case err := <-ended:
+			if err != nil || looks == 0 {
+				t.Errorf("after %d looks: %v", looks, err)
+			}
+			return
+		default:
+		}
+		objects, err := d.Objects(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		for _, o := range objects {
+			if o.Kind == kindNetwork && !o.InUse {
+				t.Errorf("look %d: network %s counts as left over", looks, o.Name)
+			}
+		}
+	}
+}
+
 func TestWarmKeepsSparesReady(t *testing.T) {
 	d := newDriver(t, func(c *Config) { c.Spare = 1 })
 	ctx, cancel := context.WithCancel(t.Context())
