@@ -151,6 +151,14 @@ func TestStatsAreFollowedOfMoreThanOneSubscriptionMeasures(t *testing.T) {
 		}
 		s := onTerminal(t, h, 120, 150, nil, "stats", "-f")
 		s.shows("2 that run are not measured now: too many clients")
+		for _, args := range [][]string{{"stats", "-f", "--json"}, {"top", "-n", "99", "--every", "1s", "--json"}} {
+			s := h.stream(t, args...)
+			for told := false; !told; told = strings.Contains(s.lines.Text(), `"unmeasured":`) {
+				if !s.lines.Scan() {
+					t.Fatalf("%s ends without a word of those that are not measured", args[0])
+				}
+			}
+		}
 	})
 }
 

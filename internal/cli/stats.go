@@ -11,6 +11,7 @@ import (
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
+	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/render"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -63,9 +64,12 @@ for as long as somebody looks; while it is away, what was last known is shown as
 
 // statsResult is what stats --json prints.
 type statsResult struct {
-	Samples []sample `json:"samples"`
-	Stale   bool     `json:"stale,omitempty"` // wsd is away: they are as old as their times say
+	Samples    []sample `json:"samples"`
+	Unmeasured int      `json:"unmeasured,omitempty"` // further workspaces that run
+	Stale      bool     `json:"stale,omitempty"`      // wsd is away: they are as old as their times say
 }
+
+func statsOf(r reading) statsResult { return statsResult{r.samples, r.skipped + r.refused, r.lost()} }
 
 func runStats(ctx context.Context, f *Factory, o *statsOptions) error {
 	for _, name := range o.Names {
@@ -84,22 +88,22 @@ func runStats(ctx context.Context, f *Factory, o *statsOptions) error {
 	if o.Follow {
 		return f.followStats(ctx, c, o, now)
 	}
-	return f.result(statsResult{Samples: now}, func(out io.Writer) error { return f.writeStats(out, reading{samples: now}) })
+	return f.result(statsOf(now), func(out io.Writer) error { return f.writeStats(out, now) })
 }
 
 // followStats shows a first round and then, as often as wsd measures, what it has pushed.
-func (f *Factory) followStats(ctx context.Context, c *client.Client, o *statsOptions, first []sample) error {
+func (f *Factory) followStats(ctx context.Context, c *client.Client, o *statsOptions, first reading) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	g := newGauge(c, first, len(o.Names) > 0)
+	g := newGauge(c, first.samples, len(o.Names) > 0)
 	ended := g.start(ctx)
 	w := &watched{f: f}
 	next := time.NewTimer(statsEvery + statsLag)
 	defer next.Stop()
-	now := reading{samples: first}
+	now := first
 	for {
 		r := now
-		p := picture{statsResult{r.samples, r.lost()}, func(out io.Writer) error { return f.writeStats(out, r) }}
+		p := picture{statsOf(r), func(out io.Writer) error { return f.writeStats(out, r) }}
 		if err := w.draw(p); err != nil {
 			return err
 		}
@@ -113,36 +117,38 @@ func (f *Factory) followStats(ctx context.Context, c *client.Client, o *statsOpt
 	}
 }
 
-// take takes one sample of each workspace. One that stopped meanwhile is left out,
-// unless it was named.
-func (o *statsOptions) take(ctx context.Context, c *client.Client, before []sample) ([]sample, error) {
+// take takes one sample of each workspace. One that stopped meanwhile is left out, and one
+// that cannot be measured is counted, unless it was named.
+func (o *statsOptions) take(ctx context.Context, c *client.Client, before []sample) (reading, error) {
+	r := reading{samples: []sample{}}
 	var ws []workspace.Workspace
 	for _, name := range o.Names {
 		w, err := c.Workspace(ctx, name)
 		if err != nil {
-			return nil, err
+			return r, err
 		}
 		ws = append(ws, w)
 	}
 	if len(o.Names) == 0 {
 		list, err := c.Workspaces(ctx, api.Filter{States: []workspace.State{workspace.Running, workspace.Paused}})
 		if err != nil {
-			return nil, err
+			return r, err
 		}
 		ws = list.Workspaces
 	}
-	samples := []sample{}
 	for _, w := range ws {
 		u, err := c.Usage(ctx, w.ID)
-		if err != nil {
-			if len(o.Names) > 0 {
-				return nil, err
-			}
-			continue
+		why := fault.From(err)
+		switch {
+		case err == nil:
+			r.samples = append(r.samples, sample{w.Name, w.ID, u, cores(w.ID, u, before)})
+		case len(o.Names) > 0, why.Kind == fault.Unavailable, ctx.Err() != nil:
+			return r, err
+		case why.Kind != fault.Conflict && why.Kind != fault.NotFound && why.Kind != fault.Gone:
+			r.refused, r.why = r.refused+1, why
 		}
-		samples = append(samples, sample{w.Name, w.ID, u, cores(w.ID, u, before)})
 	}
-	return samples, nil
+	return r, nil
 }
 
 // cores is the CPU use between the sample before and this one.

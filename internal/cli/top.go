@@ -44,6 +44,7 @@ type topResult struct {
 	Time       time.Time               `json:"time"`
 	Counts     map[workspace.State]int `json:"counts"`
 	Workspaces []topRow                `json:"workspaces"`
+	Unmeasured int                     `json:"unmeasured,omitempty"` // that run and are not among them
 	Stale      bool                    `json:"stale,omitempty"` // wsd is away: this is how it was
 }
 
@@ -101,7 +102,7 @@ func runTop(ctx context.Context, f *Factory, o *topOptions) error {
 	if err := rest(ctx, topBetween); err != nil {
 		return err
 	}
-	samples, err := stats.take(ctx, c, before)
+	now, err := stats.take(ctx, c, before.samples)
 	if err != nil {
 		return err
 	}
@@ -109,10 +110,10 @@ func runTop(ctx context.Context, f *Factory, o *topOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := o.show(f, list.Workspaces, reading{samples: samples}, false); err != nil || o.Rounds == 1 {
+	if err := o.show(f, list.Workspaces, now, false); err != nil || o.Rounds == 1 {
 		return err
 	}
-	return o.follow(ctx, f, c, samples)
+	return o.follow(ctx, f, c, now.samples)
 }
 
 // follow shows the rounds after the first, of what wsd pushes.
@@ -169,7 +170,7 @@ func (o *topOptions) show(f *Factory, all []api.Brief, r reading, again bool) er
 // result joins the list with the samples and sorts what uses most to the front.
 func (o *topOptions) result(now time.Time, all []api.Brief, from reading) topResult {
 	samples := from.samples
-	r := topResult{Stale: from.lost(), Time: now.UTC(), Counts: map[workspace.State]int{}, Workspaces: []topRow{}}
+	r := topResult{Time: now.UTC(), Counts: map[workspace.State]int{}, Workspaces: []topRow{}, Unmeasured: from.skipped + from.refused, Stale: from.lost()}
 	for _, w := range all {
 		r.Counts[w.State]++
 		i := slices.IndexFunc(samples, func(s sample) bool { return s.ID == w.ID })

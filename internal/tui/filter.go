@@ -17,7 +17,6 @@ type filter struct {
 type clause struct {
 	field, value string
 	not          bool
-	label        workspace.Selector
 }
 
 // filterFields are the words that may stand before a colon.
@@ -35,10 +34,6 @@ func parseFilter(text string) filter {
 				t.field, t.value = name, v
 				break
 			}
-		}
-		if t.field == "label" {
-			k, v, exact := strings.Cut(t.value, "=")
-			t.label = workspace.Selector{Key: k, Value: v, Exact: exact && v != ""} // half typed is not refused
 		}
 		if t.value != "" {
 			f.terms = append(f.terms, t)
@@ -62,9 +57,9 @@ func (t clause) match(r *row) bool {
 	case "state":
 		return strings.HasPrefix(string(w.State), t.value)
 	case "label":
-		return t.label.Match(w.Labels)
+		return hasLabel(w.Labels, t.value)
 	case "owner":
-		return strings.Contains(w.Owner, t.value)
+		return strings.Contains(strings.ToLower(w.Owner), t.value)
 	case "level":
 		return r.act != nil && w.State == workspace.Running && strings.HasPrefix(string(r.act.Level), t.value)
 	case "template":
@@ -77,6 +72,17 @@ func (t clause) match(r *row) bool {
 	}
 	for k, v := range w.Labels {
 		if strings.Contains(strings.ToLower(k+"="+v), t.value) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasLabel reports whether there is a label KEY, or KEY=VALUE; one half typed is KEY alone.
+func hasLabel(labels map[string]string, want string) bool {
+	key, value, _ := strings.Cut(want, "=")
+	for k, v := range labels {
+		if strings.EqualFold(k, key) && (value == "" || strings.EqualFold(v, value)) {
 			return true
 		}
 	}

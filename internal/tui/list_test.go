@@ -30,6 +30,8 @@ func TestFilter(t *testing.T) {
 		"-state:run":                "billing-next docs new night-build",
 		"label:team=web":            "api shop",
 		"label:team=web label:tier": "api",
+		"label:stage=PROD":          "api",
+		"label:tea":                 "",
 		"-label:team":               "billing-next docs new night-build",
 		"ne":                        "billing-next new",
 		"NE state:failed":           "billing-next",
