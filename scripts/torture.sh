@@ -158,6 +158,8 @@ compare_engine() {
 		"$(jq -r '.workspaces[] | select(.container) | "\(.id) \(if .state == "running" then "running" else "exited" end)"' <<<"$list" | sort)" \
 		"$(engine "/containers/json?all=1&filters={\"label\":[$label,\"wsd.role=workspace\"]}" |
 			jq -r '.[] | "\(.Labels["wsd.workspace"]) \(if .State == "running" then "running" else "exited" end)"' | sort)"
+	same "no two workspaces share a sandbox" "" \
+		"$(engine "/containers/json?all=1&filters={\"label\":[$label,\"wsd.role=workspace\"]}" | jq -r '.[].HostConfig.NetworkMode' | sort | uniq -d)"
 	volumes=$(engine "/volumes?filters={\"label\":[$label,\"wsd.role=volume\"]}" | jq -r '.Volumes[]?.Labels["wsd.workspace"]' | sort)
 	same "no volume with a name of wsd's is without its labels" "" \
 		"$(engine '/volumes?filters={"name":["^wsd-w"]}' | jq -r '.Volumes[]? | select((.Labels // {}) == {}) | .Name')"

@@ -286,6 +286,24 @@ func TestLostRepliesMakeNothingTwice(t *testing.T) {
 	}
 }
 
+func TestAnAttemptThatTheEndOfWsdCutOffCostsNone(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.box.SetFaults(memory.Faults{Script: []memory.Fault{{Op: memory.OpEnsure, Hang: true}}})
+		r.begin("demo")
+		for range 4 { // one more than may fail
+			synctest.Wait()
+			r.restart()
+		}
+		if n := r.box.Calls(memory.OpEnsure); n != 5 {
+			t.Fatalf("%d attempts have begun", n)
+		}
+		r.box.SetFaults(memory.Faults{Script: []memory.Fault{{Op: memory.OpEnsure, Call: 1, Err: errors.New("it is busy")}}})
+		r.restart()
+		r.settle()
+		r.want("demo", workspace.Running)
+	})
+}
+
 func TestJobIsRetriedThenKeptAsFailed(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		broken := errors.New("no space left on device")

@@ -107,7 +107,8 @@ func (t *Tx) NextJobDue(after time.Time) (time.Time, bool) {
 }
 
 // ResetActive makes every active job waiting again and returns how many there
-// were. It is for the start of the daemon, when no worker can be alive.
+// were. It is for the start of the daemon, when no worker can be alive: the attempt
+// that was cut off has not failed, and is given back.
 func (t *Tx) ResetActive() (int, error) {
 	n := 0
 	for j, err := range each[workspace.Job](t, bJob) {
@@ -119,7 +120,7 @@ func (t *Tx) ResetActive() (int, error) {
 		case j.State != workspace.JobActive:
 			continue
 		}
-		j.State = workspace.JobWaiting
+		j.State, j.Attempt = workspace.JobWaiting, max(0, j.Attempt-1)
 		if err := t.PutJob(j); err != nil {
 			return n, err
 		}

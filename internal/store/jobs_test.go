@@ -153,7 +153,7 @@ func TestActiveJobsWaitAgainAfterAStart(t *testing.T) {
 		for i := 1; i <= 6; i++ {
 			j := sampleJob(i, sample(i))
 			if i%2 == 0 {
-				j.State = workspace.JobActive
+				j.State, j.Attempt = workspace.JobActive, 3
 			}
 			if err := tx.PutJob(j); err != nil {
 				return err
@@ -169,6 +169,9 @@ func TestActiveJobsWaitAgainAfterAStart(t *testing.T) {
 		jobs, errDue := tx.DueJobs(epoch.Add(time.Hour), 0)
 		if len(jobs) != 6 {
 			t.Errorf("%d are due", len(jobs))
+		}
+		if n := slices.IndexFunc(jobs, func(j workspace.Job) bool { return j.Attempt > 2 }); n >= 0 {
+			t.Errorf("an attempt that was cut off counts: %+v", jobs[n])
 		}
 		again, errAgain := tx.ResetActive()
 		if again != 0 {

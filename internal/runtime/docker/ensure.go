@@ -102,8 +102,12 @@ func (d *Driver) Examine(s workspace.Spec) error {
 func (d *Driver) keep(ctx context.Context, c runtime.Container, img imageFacts, who identity, in container.InspectResponse) (runtime.Status, bool, error) {
 	fresh := observed(in.State) == runtime.ObservedCreated
 	same := in.Config.Labels[labelSpec] == specHash(c, img.id)
-	box, err := d.inspectSandbox(ctx, sandboxOf(string(in.HostConfig.NetworkMode)))
+	sandbox := sandboxOf(string(in.HostConfig.NetworkMode))
+	box, err := d.inspectSandbox(ctx, sandbox)
 	whole := err == nil && !cutOff(box)
+	if whole && fresh {
+		whole, err = d.settleIn(ctx, in.ID, sandbox)
+	}
 	if ignoreMissing(err) != nil {
 		return runtime.Status{}, false, err
 	}
@@ -119,6 +123,20 @@ func (d *Driver) keep(ctx context.Context, c runtime.Container, img imageFacts, 
 			"the container of this workspace was made from another spec").WithHint("it needs a new generation")
 	}
 	return runtime.Status{}, false, lost("the container's network sandbox was removed")
+}
+
+// settleIn takes the sandbox of a container that has never run from the free ones, and reports
+// whether it is that container's alone. It may not be: the engine may carry out the request of a
+// wsd that was killed after the next one has found the sandbox free.
+func (d *Driver) settleIn(ctx context.Context, id, sandbox string) (bool, error) {
+	if !d.pool.claimFree(sandbox) {
+		return false, nil
+	}
+	defer d.pool.release(sandbox, false)
+	all, err := d.containers(ctx, labelRole+"="+roleWorkspace)
+	return !slices.ContainsFunc(all, func(c container.Summary) bool {
+		return c.ID != id && sandboxOf(c.HostConfig.NetworkMode) == sandbox
+	}), err
 }
 
 // refresh brings a kept container in line: its volumes may be gone, or not filled yet; its

@@ -144,8 +144,24 @@ func (p *pool) pop() string {
 func (p *pool) claim(id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.take(id)
+}
+
+func (p *pool) take(id string) {
 	p.free = slices.DeleteFunc(p.free, func(f string) bool { return f == id })
 	p.hold(id, time.Time{})
+}
+
+// claimFree is claim, unless somebody has claimed it already. What is kept aside in doubt is
+// nobody's.
+func (p *pool) claimFree(id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if until, held := p.held[id]; held && until.IsZero() {
+		return false
+	}
+	p.take(id)
+	return true
 }
 
 // release ends a claim; the sandbox is free again if nothing names it.

@@ -52,6 +52,48 @@ func TestAListDoesNotGiveAwayWhatWasClaimedMeanwhile(t *testing.T) {
 	}
 }
 
+// TestALateContainerSharesNoSandbox is of a wsd that was killed while the engine made a
+// container for it: the next one, which has found the sandbox free, may know of it late.
+func TestALateContainerSharesNoSandbox(t *testing.T) {
+	for name, after := range map[string]func(t *testing.T, d *Driver, late, other runtime.Container){
+		"the other is there already": func(t *testing.T, d *Driver, late, other runtime.Container) { up(t, d, other); up(t, d, late) },
+		"the other comes after it":   func(t *testing.T, d *Driver, late, other runtime.Container) { up(t, d, late); up(t, d, other) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			earlier := newDriver(t)
+			if err := earlier.makeSpare(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			d, err := New(earlier.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = d.Close() })
+			if running, _, _, err := d.discover(t.Context()); err != nil || len(running) != 1 {
+				t.Fatalf("it finds the sandboxes %v free: %v", running, err)
+			}
+			late, other := testContainer("late", "serve", "8080"), testContainer("other", "serve", "8080")
+			if _, err := earlier.Ensure(t.Context(), late); err != nil {
+				t.Fatal(err)
+			}
+			after(t, d, late, other)
+			boxes := map[string]bool{}
+			for _, c := range []runtime.Container{late, other} {
+				in, err := d.inspect(t.Context(), c.Ref)
+				if err != nil {
+					t.Fatal(err)
+				}
+				boxes[sandboxOf(string(in.HostConfig.NetworkMode))] = true
+			}
+			if len(boxes) != 2 {
+				t.Errorf("both are in %v", boxes)
+			}
+			answers(t, d, late)
+			answers(t, d, other)
+		})
+	}
+}
+
 func TestParallelEnsuresGetASandboxEach(t *testing.T) {
 	d := newDriver(t, func(c *Config) { c.Spare = 3 })
 	if err := d.warmOnce(t.Context()); err != nil {
