@@ -136,9 +136,7 @@ func (c *conn) join(f api.Frame) error {
 	if err != nil {
 		return err
 	}
-	if old := c.part(id); old != nil { // to join again is to begin anew
-		old.leave()
-	}
+	c.quit(c.sits(id)) // to join again is to begin anew
 	c.mu.Lock()
 	full := len(c.seats) >= c.hub.limits.Rooms
 	c.mu.Unlock()
@@ -180,11 +178,9 @@ func (c *conn) leave(f api.Frame, now time.Time) error {
 	if w, err := c.hub.engine.Workspace(c.ctx, c.actor, id); id != api.AllRooms && err == nil {
 		id = w.ID
 	}
-	s := c.part(id)
-	if s == nil {
+	if !c.quit(c.sits(id)) {
 		return fault.New(fault.Conflict, "not_joined", "this connection is not in that room")
 	}
-	s.leave()
 	c.queue.push(own(api.FrameLeft, id, "", now, api.Left{Reason: "asked"}))
 	return nil
 }

@@ -40,6 +40,7 @@ type seat struct {
 	queue   *queue
 	actor   workspace.Actor
 	lease   activity.Lease // nil: it observes
+	over    chan struct{}  // closed when the lease is given up; nil without one
 	sampler *sampler       // nil: nothing was ever measured for it; the reader's of the connection
 	types   map[string]bool
 	shown   api.Member // ID "": not shown to others
