@@ -20,8 +20,8 @@ type frame struct {
 // news is what is to become a frame of a room.
 type news struct {
 	typ    string
-	key    string // not numbered; the newest of the key is kept for who comes later
-	forget string // key whose newest frame no longer holds
+	key    string   // not numbered; the newest of the key is kept for who comes later
+	forget []string // keys whose newest frames no longer hold
 	time   time.Time
 	body   json.RawMessage
 }
