@@ -303,3 +303,23 @@ func TestARunThatLastsTooLongIsStoppedForThat(t *testing.T) {
 		}
 	})
 }
+
+func TestNothingIsRememberedOfTheUseOfWhatIsDeleted(t *testing.T) {
+	inUseBubble(t, nil, func(r *rig) {
+		r.create("demo")
+		r.vouched("demo").Close()
+		r.vouched("demo")
+		r.pass(29*time.Minute + 30*time.Second)
+		if len(r.attendance.rooms) != 1 || len(r.checks.samples) != 1 {
+			r.t.Fatalf("before: %d rooms, %d samples", len(r.attendance.rooms), len(r.checks.samples))
+		}
+		if _, err := r.Delete(r.t.Context(), alice, "demo", 0, true); err != nil {
+			r.t.Fatal(err)
+		}
+		r.settle()
+		if len(r.attendance.rooms)+len(r.attendance.dirty)+len(r.checks.samples)+r.attendance.total != 0 {
+			r.t.Errorf("after: %d rooms, %d marks, %d samples, %d sessions",
+				len(r.attendance.rooms), len(r.attendance.dirty), len(r.checks.samples), r.attendance.total)
+		}
+	})
+}
