@@ -27,6 +27,7 @@ type Record struct {
 	Warned     time.Time     `json:"warned,omitzero"`
 	WarnedLeft time.Duration `json:"warned_left,omitempty"`
 	Step       Step          `json:"step,omitempty"`      // of the ladder
+	Cores      float64       `json:"cores,omitempty"`     // that its container was given by the ladder; 0: its own
 	Postponed  int           `json:"postponed,omitempty"` // stops that the idle probe has put off in a row
 	Check      *Check        `json:"check,omitempty"`     // before the stop, if it has failed
 }
@@ -34,7 +35,8 @@ type Record struct {
 // Check is the last look at a workspace before its stop, when it failed: then the stop
 // waits.
 type Check struct {
-	Failures int       `json:"failures"` // in a row
+	Failures int       `json:"failures"`         // in a row
+	Silent   int       `json:"silent,omitempty"` // those of them for which the container engine was there
 	Error    string    `json:"error"`
 	Again    time.Time `json:"again"`
 }

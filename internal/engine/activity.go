@@ -109,7 +109,7 @@ func (e *Engine) recordOf(t *turn, w workspace.Workspace) (activity.Record, erro
 // freshRecord begins the record of a run. Holds last until their end. Who asked for the
 // start is a person who uses it.
 func (e *Engine) freshRecord(t *turn, w workspace.Workspace, before activity.Record) activity.Record {
-	r := activity.Record{Workspace: w.ID, Run: w.Run, Facts: activity.Facts{StartedAt: w.StartedAt}, Holds: before.Holds}
+	r := activity.Record{Workspace: w.ID, Run: w.Run, Facts: activity.Facts{StartedAt: w.StartedAt}, Holds: before.Holds, Cores: before.Cores}
 	j, open, err := openJob(t, w.ID)
 	who := j.Actor
 	if w.Stop != nil && w.Stop.Detail == detailRestart && w.Stop.Actor != "" {
@@ -123,12 +123,19 @@ func (e *Engine) freshRecord(t *turn, w workspace.Workspace, before activity.Rec
 }
 
 // rest is what becomes of the record when w does not run: what is known of the last run
-// stays, for those who ask why it stopped.
+// stays, for those who ask why it stopped. A container keeps what it was given: its next
+// start gives it back its cores.
 func (e *Engine) rest(t *turn, w workspace.Workspace, r activity.Record) error {
 	e.fold(&r, w)
 	r.Level, r.StopAt, r.Cause, r.Warned, r.WarnedLeft, r.Check = "", time.Time{}, "", time.Time{}, 0, nil
 	if w.State != workspace.Paused {
-		r.Step = ""
+		if r.Cores != 0 {
+			pendLimits(t, &w, limitsFailed)
+			if err := t.put(&w); err != nil {
+				return err
+			}
+		}
+		r.Step, r.Cores = "", 0
 	}
 	if err := t.PutActivity(r); err != nil {
 		return err
@@ -187,6 +194,9 @@ func (e *Engine) judge(t *turn, w *workspace.Workspace, r activity.Record, force
 	r.StopAt, r.Cause = v.StopAt, v.Cause
 	if err := e.relevel(t, w, &r, v); err != nil {
 		return err
+	}
+	if !v.Due(t.now) && e.stepDown(*w, r) == "" {
+		r.Check = nil // nothing is to be looked for any more
 	}
 	warned, err := e.warn(t, w, &r)
 	if err != nil {
@@ -264,7 +274,7 @@ const movedEnough = 20
 // all the time; a crash may lose a twentieth of that, which recoverActivity gives back.
 func worthWriting(row, r activity.Record, now time.Time) bool {
 	switch moved := r.StopAt.Sub(row.StopAt); {
-	case row.Level != r.Level, row.Cause != r.Cause, row.StopAt.IsZero() != r.StopAt.IsZero(), row.Step != r.Step,
+	case row.Level != r.Level, row.Cause != r.Cause, row.StopAt.IsZero() != r.StopAt.IsZero(), row.Step != r.Step, (row.Check == nil) != (r.Check == nil),
 		(row.Facts.Sessions == 0) != (r.Facts.Sessions == 0), row.Facts.Disconnected.IsZero() != r.Facts.Disconnected.IsZero():
 		return true
 	case moved < 0, moved > 0 && moved >= r.StopAt.Sub(now)/movedEnough:

@@ -68,6 +68,28 @@ func TestAHoldEndsWhenAskedOrWithItsSession(t *testing.T) {
 	})
 }
 
+// A session may be kicked that is lost, while others are connected.
+func TestAHoldEndsWithALostSessionThatIsKicked(t *testing.T) {
+	inUseBubble(t, nil, func(r *rig) {
+		r.create("demo")
+		r.vouched("demo")
+		l := r.vouched("demo")
+		if _, err := r.Hold(r.t.Context(), alice, "demo", api.HoldRequest{For: 5 * hour, Session: l.ID()}); err != nil {
+			r.t.Fatal(err)
+		}
+		r.pass(15 * time.Minute)
+		l.Close()
+		r.pass(time.Second)
+		if err := r.Kick(r.t.Context(), alice, "demo", l.ID()); err != nil {
+			r.t.Fatal(err)
+		}
+		r.pass(time.Second)
+		if y := r.why("demo"); len(y.Holds) != 0 || y.Cause != activity.ByEngagement {
+			r.t.Errorf("why: %s, %+v", y.Cause, y.Holds)
+		}
+	})
+}
+
 func TestHoldsAreBounded(t *testing.T) {
 	inUseBubble(t, func(c *Config) { c.Activity.Ceiling.Hold = time.Hour }, func(r *rig) {
 		r.create("demo")

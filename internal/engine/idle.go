@@ -326,17 +326,21 @@ func (e *Engine) conclude(t *turn, seen workspace.Workspace, why purpose, f find
 }
 
 // giveUpCheck notes a failed check. It reports whether there were so many that the rule
-// alone decides; while the container engine is away nothing is decided.
+// alone decides; while the container engine is away nothing is decided, and none counts.
 func (e *Engine) giveUpCheck(r *activity.Record, cause error, now time.Time) bool {
 	c := activity.Check{}
 	if r.Check != nil {
 		c = *r.Check
 	}
+	engineAway := e.Stale()
 	c.Failures++
+	if !engineAway {
+		c.Silent++
+	}
 	c.Error = clip(cause.Error())
 	c.Again = now.Add(min(checkPause<<min(c.Failures-1, 10), checkBound))
 	r.Check = &c
-	return c.Failures >= checkTries && !e.Stale()
+	return !engineAway && c.Silent >= checkTries
 }
 
 // believe folds what a look has shown.
@@ -376,9 +380,6 @@ func (e *Engine) stopIdle(t *turn, w *workspace.Workspace, r activity.Record, p 
 	}
 	w.Desired = workspace.WantStopped
 	w.Stop = &workspace.Stop{Reason: reason, Detail: evidenceOf(p, r), Actor: workspace.Daemon, Run: w.Run, Time: t.now}
-	if r.Step != "" && e.throttles(*w) { // the container keeps what it was given
-		pendLimits(t, w, limitsFailed)
-	}
 	if err := t.PutActivity(r); err != nil {
 		return err
 	}

@@ -100,16 +100,17 @@ func (e *Engine) stepUp(t *turn, w *workspace.Workspace, r *activity.Record, bus
 // unthrottle gives w its cores back, if they were taken.
 func (e *Engine) unthrottle(t *turn, w *workspace.Workspace, r *activity.Record) error {
 	r.Step = ""
-	if !e.throttles(*w) {
+	if r.Cores == 0 {
 		return nil
 	}
+	r.Cores = 0
 	pendLimits(t, w, limitsResized)
 	return e.assign(t, w, workspace.JobResize, workspace.Daemon)
 }
 
 // throttle takes cores from w, which nobody uses and where nothing works.
 func (e *Engine) throttle(t *turn, w *workspace.Workspace, r *activity.Record) error {
-	r.Step = activity.Throttled
+	r.Step, r.Cores = activity.Throttled, e.cfg.Activity.Throttle
 	pendLimits(t, w, limitsResized)
 	return e.assign(t, w, workspace.JobResize, workspace.Daemon)
 }
@@ -132,12 +133,9 @@ func (e *Engine) ladderAt(w workspace.Workspace, r activity.Record, p activity.P
 // limitsOf is what w may use now.
 func (e *Engine) limitsOf(w workspace.Workspace) workspace.Limits {
 	l := w.Spec.Limits
-	if !e.throttles(w) {
-		return l
-	}
 	_ = e.cfg.Store.View(func(tx *store.Tx) error {
-		if r, ok, err := tx.Activity(w.ID); ok && err == nil && r.Run == w.Run && r.Step == activity.Throttled {
-			l.CPUs = e.cfg.Activity.Throttle
+		if r, ok, err := tx.Activity(w.ID); ok && err == nil && r.Run == w.Run && r.Cores != 0 {
+			l.CPUs = min(l.CPUs, r.Cores)
 		}
 		return nil
 	})

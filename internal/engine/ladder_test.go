@@ -1,14 +1,107 @@
 package engine
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/agentapi"
 	"github.com/wsctl/wsctl/internal/api"
+	rt "github.com/wsctl/wsctl/internal/runtime"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
+
+// scale is a driver that notes the cores which containers were given last.
+type scale struct {
+	rt.Driver
+	mu    sync.Mutex
+	cores float64
+}
+
+// Update implements rt.Driver.
+func (s *scale) Update(ctx context.Context, r rt.Ref, l workspace.Limits) ([]string, error) {
+	soft, err := s.Driver.Update(ctx, r, l)
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.cores = l.CPUs
+	}
+	return soft, err
+}
+
+func (s *scale) given() float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cores
+}
+
+// A container keeps the cores that it was given, however its run ends and whatever the
+// settings say later: who uses it next gets its own back.
+func TestCoresThatWereTakenComeBack(t *testing.T) {
+	again := func(r *rig) {
+		r.command("demo", api.Start)
+		r.settle()
+	}
+	for _, tt := range []struct {
+		name string
+		back func(r *rig, l activity.Lease, c *Activity)
+	}{
+		{"somebody uses it", func(_ *rig, l activity.Lease, _ *Activity) { l.Engage(activity.Input, "x") }},
+		{"a person stops and starts it", func(r *rig, _ activity.Lease, _ *Activity) {
+			r.command("demo", api.Stop)
+			r.settle()
+			again(r)
+		}},
+		{"a person restarts it", func(r *rig, _ activity.Lease, _ *Activity) { r.command("demo", api.Restart) }},
+		{"it stops by itself and is started", func(r *rig, _ activity.Lease, _ *Activity) {
+			r.pass(31 * time.Minute)
+			r.want("demo", workspace.Stopped)
+			again(r)
+		}},
+		{"it crashes and is started", func(r *rig, _ activity.Lease, _ *Activity) {
+			if err := r.box.Kill(ref(r.get("demo")), 1, false); err != nil {
+				r.t.Fatal(err)
+			}
+			r.pass(time.Second)
+			r.want("demo", workspace.Failed)
+			again(r)
+		}},
+		{"the machine is restarted", func(r *rig, _ activity.Lease, _ *Activity) {
+			r.box.Restart()
+			r.pass(20 * time.Second)
+			r.want("demo", workspace.Running)
+		}},
+		{"nobody is throttled any more", func(r *rig, _ activity.Lease, c *Activity) {
+			c.Throttle = 0
+			r.restart()
+			r.vouched("demo").Engage(activity.Input, "x")
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var s scale
+			now := Activity{Policy: activity.DefaultPolicy, Throttle: 0.25}
+			inUseBubble(t, func(c *Config) {
+				s.Driver, c.Driver, c.Activity = c.Driver, &s, now
+			}, func(r *rig) {
+				r.create("demo")
+				l := r.vouched("demo")
+				r.pass(2*time.Minute + 5*time.Second)
+				if r.record("demo").Step != activity.Throttled || s.given() != 0.25 {
+					r.t.Fatalf("idle: it was given %g cores, %+v", s.given(), r.record("demo"))
+				}
+				tt.back(r, l, &now)
+				r.pass(2 * time.Second)
+				r.settle()
+				w := r.want("demo", workspace.Running)
+				if _, pending := w.Condition(workspace.LimitsPending); s.given() != 1 || pending {
+					r.t.Errorf("it has %g cores, %+v", s.given(), w.Conditions)
+				}
+			})
+		})
+	}
+}
 
 func (r *rig) cpus(name string) float64 {
 	r.t.Helper()

@@ -47,7 +47,13 @@ func (e *Engine) buried(t *turn, w *workspace.Workspace, actor string) error {
 		return err
 	}
 	port, id := w.Port, w.ID
-	t.after(func() { e.giveBack(port); e.credentials.drop(id); e.lenders.drop(id) })
+	t.after(func() {
+		e.giveBack(port)
+		e.credentials.drop(id)
+		e.lenders.drop(id)
+		e.attendance.drop(id, true)
+		e.checks.forget(id)
+	})
 	return t.tell(w, actor, event.WorkspaceDeleted, nil)
 }
 

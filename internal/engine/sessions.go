@@ -146,5 +146,7 @@ func (e *Engine) expel(l *lease, now time.Time) {
 	ro.all.mu.Unlock()
 	if live {
 		e.left(l, now)
+	} else if there {
+		e.attendance.mark(ro.id, now) // a hold may have ended with it
 	}
 }

@@ -175,6 +175,50 @@ func TestAFailedLookIsTriedAgainAndSeen(t *testing.T) {
 	})
 }
 
+// The looks that failed while the container engine was away say nothing of the agent: it is
+// asked as often as ever before the rule alone decides.
+func TestAnOutageOfTheEngineIsNoAgentThatDoesNotAnswer(t *testing.T) {
+	inWatchedBubble(t, func(r *rig, a *fakeAgent) {
+		r.create("demo")
+		a.tell(func(a *fakeAgent) { a.report.Execs = 1 }) // it works
+		r.pass(29 * time.Minute)
+		r.box.Down()
+		r.pass(10 * time.Minute)
+		if c := r.record("demo").Check; c == nil || c.Failures < checkTries {
+			r.t.Fatalf("seen: %+v", c)
+		}
+		a.tell(func(a *fakeAgent) { a.drips = true }) // the machine is busy with all that starts again
+		r.box.Up()
+		r.pass(30 * time.Second)
+		a.tell(func(a *fakeAgent) { a.drips = false })
+		r.pass(2 * time.Minute)
+		r.want("demo", workspace.Running)
+		if y := r.why("demo"); y.Cause != activity.ByWork {
+			r.t.Errorf("why: %s, %+v", y.Cause, y.Next)
+		}
+	})
+}
+
+// Once nothing is to be looked for, looks that failed are history.
+func TestAFailedLookIsForgottenOnceSomebodyUsesIt(t *testing.T) {
+	inWatchedBubble(t, func(r *rig, _ *fakeAgent) {
+		r.create("demo")
+		l := r.vouched("demo")
+		r.box.Down()
+		r.pass(31 * time.Minute)
+		if r.record("demo").Check == nil {
+			r.t.Fatal("no look has failed")
+		}
+		r.box.Up()
+		l.Engage(activity.Input, "x")
+		r.pass(5 * time.Second)
+		y := r.why("demo")
+		if c, stop := r.record("demo").Check, y.Next[len(y.Next)-1]; c != nil || strings.Contains(stop.Why, "failed") {
+			r.t.Errorf("seen: %+v, %+v", c, stop)
+		}
+	})
+}
+
 func TestAnAgentThatDoesNotAnswerDelaysAStopABoundedNumberOfTimes(t *testing.T) {
 	inWatchedBubble(t, func(r *rig, a *fakeAgent) {
 		r.createWith("demo", func(s *workspace.Spec) { s.IdleProbe = []string{"probe"} })
@@ -256,6 +300,26 @@ func TestARunThatLastsTooLongIsStoppedForThat(t *testing.T) {
 		}
 		if got := r.facts(event.ActivityWarning); len(got) != 2 {
 			r.t.Errorf("warned: %+v", got)
+		}
+	})
+}
+
+func TestNothingIsRememberedOfTheUseOfWhatIsDeleted(t *testing.T) {
+	inUseBubble(t, nil, func(r *rig) {
+		r.create("demo")
+		r.vouched("demo").Close()
+		r.vouched("demo")
+		r.pass(29*time.Minute + 30*time.Second)
+		if len(r.attendance.rooms) != 1 || len(r.checks.samples) != 1 {
+			r.t.Fatalf("before: %d rooms, %d samples", len(r.attendance.rooms), len(r.checks.samples))
+		}
+		if _, err := r.Delete(r.t.Context(), alice, "demo", 0, true); err != nil {
+			r.t.Fatal(err)
+		}
+		r.settle()
+		if len(r.attendance.rooms)+len(r.attendance.dirty)+len(r.checks.samples)+r.attendance.total != 0 {
+			r.t.Errorf("after: %d rooms, %d marks, %d samples, %d sessions",
+				len(r.attendance.rooms), len(r.attendance.dirty), len(r.checks.samples), r.attendance.total)
 		}
 	})
 }

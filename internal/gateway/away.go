@@ -66,7 +66,14 @@ func (r *room) welcome(s *seat) bool {
 	return false
 }
 
-// members are those who are shown.
+// member is as whom a seat is shown; "": it is not. Another connection may go on as it.
+func (r *room) member(s *seat) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return s.shown.ID
+}
+
+// members are those who are shown; the lock is held.
 func (r *room) members() []api.Member {
 	var list []api.Member
 	for s := range r.seats {

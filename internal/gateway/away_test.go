@@ -183,3 +183,36 @@ func TestPingsComeFasterWhileAConnectionIsUnstableAndSeen(t *testing.T) {
 		})
 	}
 }
+
+// What a connection sends while another takes over its session is refused or told as its
+// member's, never as half of each; the race detector judges.
+func TestASessionIsTakenOverFromAConnectionThatStillTalks(t *testing.T) {
+	r := newRig(t, Limits{PerSecond: 10_000, Burst: 10_000})
+	r.fake.add("one", alice)
+	watcher, p := r.dial(alice), r.dial(alice)
+	watcher.join("one", api.Join{})
+	first, _ := p.join("one", api.Join{})
+	talked := make(chan struct{})
+	go func() {
+		defer close(talked)
+		for i := range 200 {
+			if p.conn.Write(p.ctx, websocket.MessageText, body(api.Frame{Type: api.FrameCursor, Workspace: "one", Payload: body(api.Cursor{Line: i})})) != nil {
+				return
+			}
+		}
+	}()
+	watcher.until(api.FrameCursor)
+	back := r.dial(alice)
+	back.join("one", api.Join{Session: first.Session})
+	<-talked
+	back.send(api.FrameCursor, "one", api.Cursor{File: "last"})
+	for {
+		c := of[api.Cursor](t, watcher.until(api.FrameCursor))
+		if c.Member != first.Member {
+			t.Fatalf("told of member %q, want %q", c.Member, first.Member)
+		}
+		if c.File == "last" {
+			return
+		}
+	}
+}

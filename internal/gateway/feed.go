@@ -151,9 +151,7 @@ func (h *Hub) fact(m api.Message) {
 	if n.typ == api.FrameActivity {
 		n.key, n.body = activityKey(ev.Workspace), useOf(ev.Workspace, ev.Detail, "to")
 	}
-	if n.typ == api.FrameJob || n.typ == api.FrameDeleted {
-		n.forget = progressKey(ev.Workspace)
-	}
+	n.forget = ended(ev)
 	for _, r := range rooms {
 		r.publish(n, nil)
 		if m.Workspace != nil && r.id == m.Workspace.ID {
@@ -216,6 +214,21 @@ func useOf(id string, detail map[string]string, level string) json.RawMessage {
 		u.StopAt = at
 	}
 	return body(u)
+}
+
+// ended are the keys of what a fact ends, and nobody is to be told any more who comes later.
+func ended(ev event.Event) []string {
+	switch ev.Kind {
+	case event.JobRetried, event.JobEnded:
+		return []string{progressKey(ev.Workspace)}
+	case event.WorkspaceDeleted:
+		return []string{progressKey(ev.Workspace), activityKey(ev.Workspace)}
+	case event.WorkspaceState:
+		if to := workspace.State(ev.Detail["to"]); to != workspace.Running && to != workspace.Paused {
+			return []string{activityKey(ev.Workspace)}
+		}
+	}
+	return nil
 }
 
 func progressKey(id string) string { return api.FrameProgress + "/" + id }

@@ -10,6 +10,7 @@ import (
 // frame is one message as every receiver gets it: encoded once, shared, never changed.
 type frame struct {
 	typ  string
+	room string // id of its workspace, or api.AllRooms; "": it is about the connection
 	key  string // a newer frame with the same key takes its place in a queue; "": each one counts
 	seq  uint64 // 0: not numbered
 	id   string // EPOCH-SEQ, for server-sent events; "": not numbered
@@ -19,8 +20,8 @@ type frame struct {
 // news is what is to become a frame of a room.
 type news struct {
 	typ    string
-	key    string // not numbered; the newest of the key is kept for who comes later
-	forget string // key whose newest frame no longer holds
+	key    string   // not numbered; the newest of the key is kept for who comes later
+	forget []string // keys whose newest frames no longer hold
 	time   time.Time
 	body   json.RawMessage
 }
@@ -36,7 +37,7 @@ func body(v any) json.RawMessage {
 
 func encode(f api.Frame) *frame {
 	f.V = 1
-	return &frame{typ: f.Type, seq: f.Seq, data: body(f)}
+	return &frame{typ: f.Type, room: f.Workspace, seq: f.Seq, data: body(f)}
 }
 
 // own makes a frame for one receiver alone.

@@ -202,7 +202,7 @@ func (h *Hub) attend(ctx context.Context, s *seat, id string, e entry) error {
 		return err
 	}
 	if err == nil {
-		s.lease = lease
+		s.lease, s.over = lease, make(chan struct{})
 	}
 	s.shown = api.Member{
 		ID: "m" + strconv.FormatUint(h.ids.Add(1), 36), User: e.actor.ID, Since: time.Now(), Visible: true, Quality: activity.Stable,
@@ -263,9 +263,7 @@ func (h *Hub) know(list ...workspace.Workspace) {
 func (s *seat) lose() {
 	s.sampler.look(s, nil)
 	s.room.lose(s, time.Now())
-	if s.lease != nil {
-		s.lease.Close()
-	}
+	s.giveUp()
 }
 
 // leave gives up the seat and its lease for good. Nothing is measured for it any more.
@@ -274,8 +272,14 @@ func (s *seat) leave() {
 	if s.room != nil {
 		s.room.stand(s, time.Now())
 	}
+	s.giveUp()
+}
+
+// giveUp ends the lease, once.
+func (s *seat) giveUp() {
 	if s.lease != nil {
 		s.lease.Close()
+		close(s.over)
 	}
 }
 

@@ -309,3 +309,37 @@ func TestHowItIsUsedIsToldAsItIsNowAlsoToWhoComesLater(t *testing.T) {
 		t.Errorf("who comes later is told %v %s", typesOf(told), told[0].Payload)
 	}
 }
+
+// What comes later is told nothing of a use that is over, and the room of all, which never
+// ends, keeps nothing of what was deleted.
+func TestTheUseOfARunIsForgottenWithItsEnd(t *testing.T) {
+	for name, end := range map[string]func(r *rig, id string){
+		"stopped": func(r *rig, id string) { r.fake.commit(id, event.WorkspaceState, nil, "from", "running", "to", "stopping") },
+		"deleted": func(r *rig, id string) { r.fake.commit(id, event.WorkspaceDeleted, nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Limits{})
+			w := r.fake.add("one", alice)
+			p := r.dial(alice)
+			p.join(api.AllRooms, api.Join{Observe: true})
+			r.fill(w.ID, 1) // so that its owner is known
+			r.fake.signal(event.Signal{Kind: event.StopMoved, Workspace: w.ID, Detail: map[string]string{"level": "idle"}})
+			r.fake.commit(w.ID, event.WorkspaceState, nil, "from", "running", "to", "paused") // it may be resumed
+			p.until(api.FrameActivity)
+			p.until(api.FrameState)
+			room := r.hub.room(lobbyKey(alice), api.AllRooms)
+			if n := room.remembered(); n != 1 {
+				t.Fatalf("while it runs %d frames are kept", n)
+			}
+			end(r, w.ID)
+			eventually(t, "it is forgotten", func() bool { return room.remembered() == 0 })
+		})
+	}
+}
+
+// remembered is how many frames are kept for who comes later.
+func (r *room) remembered() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.latest)
+}

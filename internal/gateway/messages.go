@@ -136,9 +136,7 @@ func (c *conn) join(f api.Frame) error {
 	if err != nil {
 		return err
 	}
-	if old := c.part(id); old != nil { // to join again is to begin anew
-		old.leave()
-	}
+	c.quit(c.sits(id)) // to join again is to begin anew
 	c.mu.Lock()
 	full := len(c.seats) >= c.hub.limits.Rooms
 	c.mu.Unlock()
@@ -180,11 +178,9 @@ func (c *conn) leave(f api.Frame, now time.Time) error {
 	if w, err := c.hub.engine.Workspace(c.ctx, c.actor, id); id != api.AllRooms && err == nil {
 		id = w.ID
 	}
-	s := c.part(id)
-	if s == nil {
+	if !c.quit(c.sits(id)) {
 		return fault.New(fault.Conflict, "not_joined", "this connection is not in that room")
 	}
-	s.leave()
 	c.queue.push(own(api.FrameLeft, id, "", now, api.Left{Reason: "asked"}))
 	return nil
 }
@@ -215,20 +211,22 @@ func (c *conn) subscribe(s *seat, f api.Frame, _ time.Time) error {
 	return err
 }
 
-// evidence reads the payload of a frame that only those may send who have a session.
-func (c *conn) evidence(s *seat, f api.Frame, v any) error {
+// evidence reads the payload of a frame that only those may send who have a session, and
+// returns the member that they are.
+func (c *conn) evidence(s *seat, f api.Frame, v any) (member string, err error) {
+	member = s.room.member(s)
 	switch {
-	case s.shown.ID == "":
-		return fault.New(fault.Conflict, "observer", "who observes gives no evidence of use").WithHint("join without observe")
+	case member == "":
+		return "", fault.New(fault.Conflict, "observer", "who observes gives no evidence of use").WithHint("join without observe")
 	case s.lease == nil:
-		return fault.New(fault.Conflict, "no_session", "the workspace did not run when its room was joined").WithHint("join again once it runs")
+		return "", fault.New(fault.Conflict, "no_session", "the workspace did not run when its room was joined").WithHint("join again once it runs")
 	}
-	return c.payload(f, v)
+	return member, c.payload(f, v)
 }
 
 func (c *conn) interaction(s *seat, f api.Frame, _ time.Time) error {
 	var p api.Interaction
-	if err := c.evidence(s, f, &p); err != nil {
+	if _, err := c.evidence(s, f, &p); err != nil {
 		return err
 	}
 	s.lease.Engage(activity.Visible, tame(p.What, maxWhat))
@@ -237,7 +235,7 @@ func (c *conn) interaction(s *seat, f api.Frame, _ time.Time) error {
 
 func (c *conn) navigation(s *seat, f api.Frame, _ time.Time) error {
 	var p api.Navigation
-	if err := c.evidence(s, f, &p); err != nil {
+	if _, err := c.evidence(s, f, &p); err != nil {
 		return err
 	}
 	s.lease.Engage(activity.Navigation, tame(p.Path, maxPath))
@@ -247,7 +245,8 @@ func (c *conn) navigation(s *seat, f api.Frame, _ time.Time) error {
 // fileChange is evidence only where files were saved; the room is told in any case.
 func (c *conn) fileChange(s *seat, f api.Frame, now time.Time) error {
 	var p api.FileChange
-	if err := c.evidence(s, f, &p); err != nil {
+	member, err := c.evidence(s, f, &p)
+	if err != nil {
 		return err
 	}
 	kinds := []string{"", "saved", "created", "deleted", "renamed"}
@@ -257,7 +256,7 @@ func (c *conn) fileChange(s *seat, f api.Frame, now time.Time) error {
 	for i := range p.Paths {
 		p.Paths[i] = tame(p.Paths[i], maxPath)
 	}
-	p.By = s.shown.ID
+	p.By = member
 	if p.Kind == "" || p.Kind == "saved" {
 		s.lease.Engage(activity.FileSaved, p.Paths[0])
 	}
@@ -269,7 +268,7 @@ func (c *conn) fileChange(s *seat, f api.Frame, now time.Time) error {
 // is shown and nobody touches it tells nothing.
 func (c *conn) visibility(s *seat, f api.Frame, now time.Time) error {
 	var p api.Visibility
-	if err := c.evidence(s, f, &p); err != nil {
+	if _, err := c.evidence(s, f, &p); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -286,11 +285,12 @@ func (c *conn) visibility(s *seat, f api.Frame, now time.Time) error {
 // cursor tells the others where somebody is. The newest counts.
 func (c *conn) cursor(s *seat, f api.Frame, now time.Time) error {
 	var p api.Cursor
-	if err := c.evidence(s, f, &p); err != nil {
+	member, err := c.evidence(s, f, &p)
+	if err != nil {
 		return err
 	}
 	p = api.Cursor{
-		Member: s.shown.ID, File: tame(p.File, maxFile), Note: tame(p.Note, maxWhat),
+		Member: member, File: tame(p.File, maxFile), Note: tame(p.Note, maxWhat),
 		Line: min(max(p.Line, 0), 1<<30), Column: min(max(p.Column, 0), 1<<30),
 	}
 	s.room.publish(news{typ: api.FrameCursor, key: cursorKey(p.Member), time: now, body: body(p)}, s)

@@ -283,10 +283,7 @@ func FuzzFrame(f *testing.F) {
 	go h.Run(ctx)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		now := time.Now()
-		c := &conn{hub: h, ctx: t.Context(), cancel: func(error) {}, actor: alice, seats: map[string]*seat{}, rate: newBucket(1, 1, now)}
-		c.queue = newQueue(h.limits, c.tooSlow)
-		c.beat, c.idle = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
-		c.ended = true // nobody comes back
+		c := deaf(t.Context(), h)
 		defer c.leaveAll()
 		if err := c.join(api.Frame{Workspace: "one"}); err != nil {
 			t.Fatal(err)
@@ -305,6 +302,15 @@ func FuzzFrame(f *testing.F) {
 			}
 		}
 	})
+}
+
+// deaf is a connection whose client reads nothing: what it sends is handled by the test.
+func deaf(ctx context.Context, h *Hub) *conn {
+	c := &conn{hub: h, ctx: ctx, cancel: func(error) {}, actor: alice, seats: map[string]*seat{}, rate: newBucket(1, 1, time.Now())}
+	c.queue = newQueue(h.limits, c.tooSlow)
+	c.beat, c.idle = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
+	c.ended = true // nobody comes back
+	return c
 }
 
 func TestTameTextHasNothingThatATerminalActsOn(t *testing.T) {

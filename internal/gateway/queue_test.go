@@ -110,3 +110,43 @@ func TestAnEndedQueueStillGivesWhatWaited(t *testing.T) {
 		t.Errorf("%d %s", code, reason)
 	}
 }
+
+// What was given waits among what counts: each is counted by itself, however often.
+func TestTheLimitsOfAQueueStayWhatTheyAre(t *testing.T) {
+	for name, tt := range map[string]struct{ pushed, given int }{"long ones count": {100, 1}, "long ones were missed": {1, 500}} {
+		t.Run(name, func(t *testing.T) {
+			q := small(100, 1000)
+			for range 100 {
+				q.push(text("", strings.Repeat("x", tt.pushed)))
+				q.give(text("", strings.Repeat("y", tt.given)))
+				if got := rest(q); len(got) != 2 {
+					t.Fatalf("took %v", got)
+				}
+			}
+			for i := range 10 {
+				if !q.push(text("", strings.Repeat("x", 100))) {
+					t.Fatalf("frame %d does not fit", i)
+				}
+			}
+			if q.push(text("", "x")) {
+				t.Error("more than its limits fit")
+			}
+		})
+	}
+}
+
+func TestAQueueForgetsARoomButNoAnswer(t *testing.T) {
+	q := small(3, 100)
+	in := func(room, typ, s string) *frame { return &frame{typ: typ, room: room, data: []byte(s)} }
+	q.give(in("a", api.FrameSnapshot, "a1"), in("b", api.FrameSnapshot, "b1"))
+	q.push(in("a", api.FrameState, "a2"))
+	q.push(in("a", api.FrameError, "refused"))
+	q.push(in("a", api.FrameLeft, "left"))
+	q.forget("a")
+	if !q.push(in("b", api.FrameState, "b2")) {
+		t.Error("what was forgotten still counts")
+	}
+	if got := rest(q); !slices.Equal(got, []string{"b1", "refused", "left", "b2"}) {
+		t.Errorf("took %v", got)
+	}
+}

@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/event"
@@ -102,4 +104,59 @@ func TestWhenTheEnginesNumbersBeginAnewEverybodyJoinsAgain(t *testing.T) {
 		return r.seq(w.ID) > 0
 	})
 	p.until(api.FrameUpdated)
+}
+
+// A client may join as often as it likes and read nothing: what it was given before and has
+// not taken is not given twice.
+func TestWhoJoinsARoomAgainAndAgainIsGivenItOnce(t *testing.T) {
+	r := newRig(t, Limits{})
+	w := r.fake.add("one", alice)
+	r.dial(alice).join("one", api.Join{}) // the room remembers what comes
+	c := deaf(t.Context(), r.hub)
+	defer c.leaveAll()
+	room := r.hub.room(w.ID, w.ID)
+	r.fill(w.ID, 50)
+	eventually(t, "the facts are told", func() bool { return r.seq(w.ID) == 50 })
+	join := api.Join{Epoch: room.epoch}
+	enter := func(after string) (frames, bytes int) {
+		t.Helper()
+		if err := c.join(api.Frame{Workspace: "one", Payload: body(join)}); err != nil {
+			t.Fatal(after, err)
+		}
+		return c.queue.size()
+	}
+	frames, bytes := enter("at first")
+	if frames < 50 {
+		t.Fatalf("it was given %d frames", frames)
+	}
+	for range 20 {
+		if n, b := enter("again"); n != frames || b > bytes+100 { // times and numbers differ in length
+			t.Fatalf("joined again it has %d frames, %d bytes; at first %d, %d", n, b, frames, bytes)
+		}
+	}
+	for range 20 {
+		if err := c.leave(api.Frame{Workspace: "one"}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		enter("after it has left")
+	}
+	if n, _ := c.queue.size(); n != frames+20 { // and that it has left, each time
+		t.Errorf("in the end it has %d frames, at first %d", n, frames)
+	}
+}
+
+func TestWhoLeavesARoomLeavesNothingRunning(t *testing.T) {
+	r := newRig(t, Limits{})
+	r.fake.add("one", alice)
+	r.dial(alice).join("one", api.Join{})
+	c := deaf(t.Context(), r.hub)
+	defer c.leaveAll()
+	const times = 100
+	before := runtime.NumGoroutine()
+	for range times {
+		if err := c.join(api.Frame{Workspace: "one"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "only one lease is watched", func() bool { return runtime.NumGoroutine() < before+times/2 })
 }

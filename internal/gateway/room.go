@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto/rand"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -40,6 +41,7 @@ type seat struct {
 	queue   *queue
 	actor   workspace.Actor
 	lease   activity.Lease // nil: it observes
+	over    chan struct{}  // closed when the lease is given up; nil without one
 	sampler *sampler       // nil: nothing was ever measured for it; the reader's of the connection
 	types   map[string]bool
 	shown   api.Member // ID "": not shown to others
@@ -119,13 +121,13 @@ func (r *room) remember(f *frame) {
 
 // keep holds the newest frame of each key for those who come later. Presence is told to
 // them as a list, so its changes are not kept.
-func (r *room) keep(f *frame, forget string) {
-	if f.key == "" && forget == "" {
+func (r *room) keep(f *frame, forget []string) {
+	if f.key == "" && len(forget) == 0 {
 		return
 	}
 	list := r.latest[:0:0]
 	for _, old := range r.latest {
-		if old.key != f.key && old.key != forget {
+		if old.key != f.key && !slices.Contains(forget, old.key) {
 			list = append(list, old)
 		}
 	}
@@ -234,7 +236,7 @@ func (r *room) tell(s *seat, what string, now time.Time) { r.tellOf(s.shown, s, 
 func (r *room) tellOf(m api.Member, except *seat, what string, now time.Time) {
 	n := news{typ: api.FramePresence, key: "presence/" + m.ID, time: now, body: body(api.Presence{Event: what, Member: &m})}
 	if what == "leave" {
-		n.forget = cursorKey(m.ID)
+		n.forget = []string{cursorKey(m.ID)}
 	}
 	r.spread(n, except)
 }

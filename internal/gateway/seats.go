@@ -57,11 +57,11 @@ func (c *conn) alive(now time.Time) {
 func (c *conn) watch(s *seat) {
 	select {
 	case <-s.lease.Kicked():
-	case <-c.ctx.Done():
+	case <-s.over:
 		return
 	}
 	if !c.holds(s) {
-		return // it was given up before
+		return
 	}
 	c.mu.Lock()
 	silent := time.Since(c.pulse.heard) > activity.LeaseLife*9/10
@@ -74,19 +74,16 @@ func (c *conn) watch(s *seat) {
 	if _, err := c.hub.engine.Workspace(c.ctx, c.actor, s.room.id); err != nil {
 		why = "deleted"
 	}
-	c.part(s.room.id)
-	s.leave()
+	if !c.quit(s) {
+		return
+	}
 	c.queue.push(own(api.FrameLeft, s.room.id, "", time.Now(), api.Left{Reason: why}))
 	if why == "kicked" && len(c.present(nil)) == 0 {
 		c.bye(api.CloseKicked, "the session was ended", 0)
 	}
 }
 
-func (c *conn) holds(s *seat) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.seats[s.room.id] == s
-}
+func (c *conn) holds(s *seat) bool { return c.sits(s.room.id) == s }
 
 // keep adds a seat. It reports false when the connection has ended meanwhile.
 func (c *conn) keep(s *seat) bool {
@@ -103,14 +100,34 @@ func (c *conn) keep(s *seat) bool {
 	return true
 }
 
-// part takes a seat off the list and returns it, or nil.
-func (c *conn) part(id string) *seat {
+// sits is the seat in a room, or nil.
+func (c *conn) sits(id string) *seat {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.seats[id]
-	delete(c.seats, id)
+	return c.seats[id]
+}
+
+// quit gives up a seat for good, and what waits of its room. It reports false where it was
+// given up before, or is nil.
+func (c *conn) quit(s *seat) bool {
+	if s == nil || !c.part(s) {
+		return false
+	}
+	s.leave()
+	c.queue.forget(s.room.id)
+	return true
+}
+
+// part takes a seat off the list. It reports false where it is not on it.
+func (c *conn) part(s *seat) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seats[s.room.id] != s {
+		return false
+	}
+	delete(c.seats, s.room.id)
 	if len(c.seats) == 0 && c.idle == nil && !c.over {
 		c.idle = time.AfterFunc(c.hub.limits.Idle, func() { c.bye(api.CloseIdle, "no room was joined", 0) })
 	}
-	return s
+	return true
 }
