@@ -23,6 +23,7 @@ const EnsureTimeout = 15 * time.Second
 type DaemonOptions struct {
 	Socket   string
 	StateDir string        // given to wsd as WSD_STATE_DIR; "": wsd decides
+	Config   string        // absolute path, given to wsd as WSD_CONFIG; "": wsd finds its file
 	Binary   string        // path of wsd; "": FindDaemon
 	LogFile  string        // where wsd's output is appended; "": StateDir/wsd.log, else beside the socket
 	Timeout  time.Duration // 0: EnsureTimeout
@@ -167,6 +168,9 @@ func startDaemon(ctx context.Context, o DaemonOptions) error {
 	cmd.Env = append(os.Environ(), "WSD_SOCKET="+o.Socket)
 	if o.StateDir != "" {
 		cmd.Env = append(cmd.Env, "WSD_STATE_DIR="+o.StateDir)
+	}
+	if o.Config != "" {
+		cmd.Env = append(cmd.Env, "WSD_CONFIG="+o.Config)
 	}
 	cmd.Dir = "/" // it must not keep a file system busy
 	cmd.Stdout, cmd.Stderr = log, log

@@ -158,3 +158,32 @@ func TestCommandRightAfterAKillSucceeds(t *testing.T) {
 		group.Wait()
 	}
 }
+
+// wsd is started in another folder than wsctl, and has no flag of wsctl's.
+func TestTheStartedDaemonReadsTheFileThatWsctlReads(t *testing.T) {
+	for name, said := range map[string]struct {
+		args []string
+		env  string
+	}{
+		"by a flag":     {[]string{"--config", "own.toml"}, ""},
+		"by a variable": {nil, "WSD_CONFIG=own.toml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := memoryProcess(t)
+			killLater(t, p)
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "own.toml"), []byte("[log]\nformat = \"json\"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := p.Command("wsctl", append(said.args, "daemon", "start")...)
+			cmd.Dir, cmd.Env = dir, append(cmd.Env, said.env)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("it ends with %v: %s", err, out)
+			}
+			log, err := os.ReadFile(filepath.Join(p.StateDir, "wsd.log"))
+			if err != nil || !bytes.HasPrefix(log, []byte("{")) {
+				t.Errorf("the daemon logs %.200s, %v", log, err)
+			}
+		})
+	}
+}
