@@ -244,7 +244,7 @@ func (s *Server) putTree(c *call) error {
 	done := make(chan struct{})
 	defer close(done)
 	go untilKicked(c.w, lease, done)
-	if err := s.backend.PutTree(c.ctx, c.actor, ref, path, carrying{c.r.Body, lease, "copy files"}); err != nil {
+	if err := s.backend.PutTree(c.ctx, c.actor, ref, path, carrying{incoming{c.r.Body}, lease, "copy files"}); err != nil {
 		return err
 	}
 	c.w.WriteHeader(http.StatusNoContent)
@@ -252,7 +252,7 @@ func (s *Server) putTree(c *call) error {
 }
 
 func (s *Server) putUpload(c *call) error {
-	if err := s.backend.PutUpload(c.ctx, c.actor, c.r.PathValue("digest"), c.r.Body); err != nil {
+	if err := s.backend.PutUpload(c.ctx, c.actor, c.r.PathValue("digest"), incoming{c.r.Body}); err != nil {
 		return err
 	}
 	c.w.WriteHeader(http.StatusNoContent)
