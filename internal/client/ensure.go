@@ -183,9 +183,15 @@ func startDaemon(ctx context.Context, o DaemonOptions) (started bool, err error)
 	return awaitDaemon(ctx, o, ended, begin)
 }
 
+// maxLog is the size in bytes from which a start begins a new log; the one before is kept.
+const maxLog = 16 << 20
+
 func openLog(path string) (f *os.File, begin int64, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, 0, folderFault("state_dir", filepath.Dir(path), err)
+	}
+	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
+		_ = os.Rename(path, path+".1") // else the log grows on
 	}
 	f, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
