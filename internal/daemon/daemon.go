@@ -161,10 +161,6 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	archives := uploads.New(filepath.Join(cfg.StateDir, "uploads"))
-	if err := archives.Sweep(time.Now()); err != nil {
-		o.Log.Warn("cannot remove old archives", "err", err)
-	}
 	use, err := usage(cfg.Activity)
 	if err != nil {
 		return nil, err
@@ -186,7 +182,7 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 		},
 		HostKeys: auth.NewHostKeys(filepath.Join(cfg.StateDir, "ssh_seed")),
 		Vault:    auth.NewVault(filepath.Join(cfg.StateDir, "secret_key")),
-		Uploads:  archives,
+		Uploads:  uploads.New(filepath.Join(cfg.StateDir, "uploads")),
 		Names:    p.names,
 	})
 	p.server = server.New(server.Options{

@@ -86,7 +86,7 @@ func insideRoutes() []route {
 		},
 		{
 			method: "PUT", path: "/v1/uploads/{digest}", access: anyone, id: "put-upload", summary: "Send an archive ahead of the create that needs it", stream: true,
-			body: body{media: tar, raw: true}, answers: []answer{{status: http.StatusNoContent, doc: "It is kept for a day after its last use"}},
+			body: body{media: tar, raw: true}, answers: []answer{{status: http.StatusNoContent, doc: "It is kept for a day after its last use, and for as long as a workspace waits for it"}},
 			errors: []int{413, 507}, handle: (*Server).putUpload,
 		},
 	}
