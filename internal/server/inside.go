@@ -208,6 +208,9 @@ func (s *Server) listening(c *call) error {
 		}
 		return s.reply(c, http.StatusOK, noTag, list)
 	}
+	if c.r.Method == http.MethodHead {
+		return s.seen(c, ref)
+	}
 	st := s.newStream(c, nil)
 	defer st.stop()
 	return st.end(s.backend.FollowListening(st.ctx, c.actor, ref, func(l api.ListeningList) error { return st.send(l) }))
@@ -217,6 +220,9 @@ func (s *Server) getTree(c *call) error {
 	ref, path, err := treeOf(c)
 	if err != nil {
 		return err
+	}
+	if c.r.Method == http.MethodHead {
+		return s.seen(c, ref)
 	}
 	archive, err := s.backend.Tree(c.ctx, c.actor, ref, path)
 	if err != nil {
