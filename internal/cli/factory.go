@@ -81,7 +81,7 @@ func (f *Factory) Client(ctx context.Context) (*client.Client, error) {
 	}
 	ensure := func(ctx context.Context) error {
 		_, err := client.EnsureDaemon(ctx, client.DaemonOptions{
-			Socket: s.Socket, StateDir: s.StateDir, Binary: s.Binary, LogFile: s.LogFile(),
+			Socket: s.Socket, StateDir: s.StateDir, Config: s.Config, Binary: s.Binary, LogFile: s.LogFile(),
 			OnStart: func(string) {
 				if f.Streams.ErrTTY {
 					f.note("starting wsd in the background (see `wsctl daemon status`)")

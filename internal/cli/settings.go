@@ -13,6 +13,7 @@ import (
 type Settings struct {
 	Socket   string
 	StateDir string
+	Config   string // absolute path of the file that was read; "": there is none
 	Binary   string // "": found beside wsctl, else in PATH
 }
 
@@ -36,6 +37,11 @@ func (f *Factory) Settings() (Settings, error) {
 		return Settings{}, err
 	}
 	s := Settings{Socket: found.Text("socket"), StateDir: found.Text("state_dir"), Binary: f.Streams.Env("WSCTL_WSD")}
+	if found.Origins.Found { // wsd is started in another folder
+		if s.Config, err = filepath.Abs(found.Origins.File); err != nil {
+			return Settings{}, err
+		}
+	}
 	f.settings = &s
 	return s, nil
 }

@@ -23,6 +23,7 @@ const EnsureTimeout = 15 * time.Second
 type DaemonOptions struct {
 	Socket   string
 	StateDir string        // given to wsd as WSD_STATE_DIR; "": wsd decides
+	Config   string        // absolute path, given to wsd as WSD_CONFIG; "": wsd finds its file
 	Binary   string        // path of wsd; "": FindDaemon
 	LogFile  string        // where wsd's output is appended; "": StateDir/wsd.log, else beside the socket
 	Timeout  time.Duration // 0: EnsureTimeout
@@ -58,7 +59,7 @@ func EnsureDaemon(ctx context.Context, o DaemonOptions) (started bool, err error
 	case !absent(err):
 		return false, unreachable(o.Socket, err)
 	}
-	return true, startDaemon(ctx, o)
+	return startDaemon(ctx, o)
 }
 
 // listening returns nil if somebody accepts connections on the socket.
@@ -147,17 +148,17 @@ func (o DaemonOptions) logPath() string {
 	return filepath.Join(filepath.Dir(o.Socket), "wsd.log")
 }
 
-func startDaemon(ctx context.Context, o DaemonOptions) error {
+func startDaemon(ctx context.Context, o DaemonOptions) (started bool, err error) {
 	if o.Binary == "" {
 		path, err := FindDaemon()
 		if err != nil {
-			return err
+			return false, err
 		}
 		o.Binary = path
 	}
 	log, begin, err := openLog(o.logPath())
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer log.Close()
 	if o.OnStart != nil {
@@ -168,20 +169,29 @@ func startDaemon(ctx context.Context, o DaemonOptions) error {
 	if o.StateDir != "" {
 		cmd.Env = append(cmd.Env, "WSD_STATE_DIR="+o.StateDir)
 	}
+	if o.Config != "" {
+		cmd.Env = append(cmd.Env, "WSD_CONFIG="+o.Config)
+	}
 	cmd.Dir = "/" // it must not keep a file system busy
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return fault.New(fault.Unavailable, "daemon_start_failed", "the program %s cannot be started", o.Binary).WithCause(err)
+		return false, fault.New(fault.Unavailable, "daemon_start_failed", "the program %s cannot be started", o.Binary).WithCause(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	return awaitDaemon(ctx, o, ended, begin)
 }
 
+// maxLog is the size in bytes from which a start begins a new log; the one before is kept.
+const maxLog = 16 << 20
+
 func openLog(path string) (f *os.File, begin int64, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, 0, folderFault("state_dir", filepath.Dir(path), err)
+	}
+	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
+		_ = os.Rename(path, path+".1") // else the log grows on
 	}
 	f, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -193,8 +203,9 @@ func openLog(path string) (f *os.File, begin int64, err error) {
 	return f, begin, nil
 }
 
-// awaitDaemon waits until wsd answers or ends.
-func awaitDaemon(ctx context.Context, o DaemonOptions, ended <-chan error, begin int64) error {
+// awaitDaemon waits until wsd answers or ends. One that ends because another answers on its
+// socket by now is no failure, and was not started by us.
+func awaitDaemon(ctx context.Context, o DaemonOptions, ended <-chan error, begin int64) (ours bool, err error) {
 	probe := New(Options{
 		Dial:   func(ctx context.Context) (net.Conn, error) { return dialSocket(ctx, o.Socket) },
 		Socket: o.Socket, Retry: RetryPolicy{Attempts: 1},
@@ -203,16 +214,19 @@ func awaitDaemon(ctx context.Context, o DaemonOptions, ended <-chan error, begin
 	for delay := 5 * time.Millisecond; ; delay = min(delay*2, 100*time.Millisecond) {
 		select {
 		case err := <-ended:
-			return startFailed(o, err, begin)
+			if listening(ctx, o.Socket) != nil {
+				return false, startFailed(o, err, begin)
+			}
+			ended = nil
 		case <-ctx.Done():
-			return withLog(fault.From(context.Cause(ctx)), o, begin)
+			return false, withLog(fault.From(context.Cause(ctx)), o, begin)
 		case <-time.After(delay):
 		}
 		if listening(ctx, o.Socket) != nil {
 			continue
 		}
 		if _, err := probe.Status(ctx); err == nil || answered(err) {
-			return nil
+			return ended != nil, nil
 		}
 	}
 }

@@ -210,3 +210,25 @@ func TestEnsureDaemonStopsWaitingWithItsContext(t *testing.T) {
 		t.Errorf("got %v, want interrupted", err)
 	}
 }
+
+func TestALongLogIsPutAsideAtAStart(t *testing.T) {
+	_, state := place(t)
+	path := filepath.Join(state, "wsd.log")
+	for _, size := range []int64{maxLog, maxLog + 1} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, size); err != nil {
+			t.Fatal(err)
+		}
+		f, begin, err := openLog(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Close()
+		kept, err := os.Stat(path + ".1")
+		if long := size > maxLog; long != (begin == 0) || long != (err == nil && kept.Size() == size) {
+			t.Errorf("after %d bytes it begins at %d, and %v, %v is kept", size, begin, kept, err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -84,16 +85,25 @@ func TestAnswerThatIsNoJSON(t *testing.T) {
 		if _, err := c.Status(t.Context()); !fault.HasCode(err, "answer_invalid") {
 			t.Errorf("got %v", err)
 		}
+		if _, err := c.SetSecret(t.Context(), "TOKEN", []byte("value")); !fault.HasCode(err, "answer_invalid") {
+			t.Errorf("got %v of a secret", err)
+		}
 	})
 }
 
 func TestHungDaemonIsATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+		c, _ := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // only then is it seen that the client has gone
+			<-r.Context().Done()
+		}))
 		begin := time.Now()
 		_, err := c.Status(t.Context())
 		if !fault.Is(err, fault.Timeout) || !fault.HasCode(err, "daemon_silent") || time.Since(begin) != CallTimeout {
 			t.Errorf("got %v after %s, want a time-out after %s", err, time.Since(begin), CallTimeout)
+		}
+		if _, err := c.SetSecret(t.Context(), "TOKEN", []byte("value")); !fault.HasCode(err, "daemon_silent") {
+			t.Errorf("got %v of a secret", err)
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(context.Canceled) })

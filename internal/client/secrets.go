@@ -1,9 +1,7 @@
 package client
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 
@@ -18,14 +16,10 @@ func (c *Client) Secrets(ctx context.Context) (list api.SecretList, err error) {
 
 // SetSecret keeps a value.
 func (c *Client) SetSecret(ctx context.Context, name string, value []byte) (s api.Secret, err error) {
-	resp, err := c.open(ctx, call{
-		method: http.MethodPut, path: "/v1/secrets/" + url.PathEscape(name), body: bytes.NewReader(value), mediaType: "application/octet-stream",
-	})
-	if err != nil {
-		return s, err
-	}
-	defer resp.Body.Close()
-	return s, json.NewDecoder(resp.Body).Decode(&s)
+	err = c.do(ctx, call{
+		method: http.MethodPut, path: "/v1/secrets/" + url.PathEscape(name), body: value, mediaType: "application/octet-stream",
+	}, &s)
+	return s, err
 }
 
 // DeleteSecret forgets one.

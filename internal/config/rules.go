@@ -16,7 +16,7 @@ import (
 // rule says which values one key takes. accepts is false for a value outside;
 // allowed then ends the sentence "must be ...". form writes an accepted value as
 // Key.Of writes the decoded one. problem, if set, says what is wrong with one that is
-// not accepted.
+// not accepted, or nothing.
 type rule struct {
 	allowed string
 	accepts func(given) bool
@@ -139,7 +139,17 @@ func absolutePath(emptyToo bool) rule {
 	if emptyToo {
 		allowed = "an absolute path, or empty for none"
 	}
-	return textRule(allowed, func(s string) bool { return plainPath(s) || emptyToo && s == "" })
+	r := textRule(allowed, func(s string) bool { return plainPath(s) || emptyToo && s == "" })
+	r.problem = detour
+	return r
+}
+
+// detour tells how a path is written that ends with a slash, or has dots in it.
+func detour(g given) string {
+	if s, clean := asText(g), filepath.Clean(asText(g)); clean != s && plainPath(clean) {
+		return "write " + clean
+	}
+	return ""
 }
 
 // maxSocketPath is what fits into sun_path with its NUL (unix(7)).
@@ -149,10 +159,12 @@ const maxSocketPath = 107
 var publicFolders = []string{"/tmp", "/var/tmp", "/dev/shm"}
 
 func socketPath() rule {
-	return textRule(fmt.Sprintf("an absolute path of at most %d bytes, not directly in /tmp, /var/tmp or /dev/shm", maxSocketPath),
+	r := textRule(fmt.Sprintf("an absolute path of at most %d bytes, not directly in /tmp, /var/tmp or /dev/shm", maxSocketPath),
 		func(s string) bool {
 			return plainPath(s) && len(s) <= maxSocketPath && !slices.Contains(publicFolders, filepath.Dir(s))
 		})
+	r.problem = detour
+	return r
 }
 
 func unixURL() rule {

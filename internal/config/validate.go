@@ -13,7 +13,9 @@ import (
 func (l *loader) refuse(k Key, o Origin, value given) {
 	detail := fmt.Sprintf("%s = %.80q%s must be %s", k.Name, o.Value, place(o), k.Allowed())
 	if k.rule.problem != nil {
-		detail += ": " + k.rule.problem(value)
+		if problem := k.rule.problem(value); problem != "" {
+			detail += ": " + problem
+		}
 	}
 	if o.Value == "" && o.Source == FromDefault {
 		detail = fmt.Sprintf("%s has no default without a home folder: set it, or set HOME", k.Name)

@@ -42,7 +42,7 @@ func claim(ctx context.Context, o Options, db *store.Store) error {
 	}
 	if last != "" && db.Fresh() && !o.NewInstance {
 		if err := nothingLeft(ctx, o, last); err != nil {
-			// The empty file must not pass for the store at the next start.
+			// A restore would take the empty file for a store that somebody may want back.
 			return errors.Join(err, os.Remove(filepath.Join(o.Config.StateDir, StoreFile)))
 		}
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/wsctl/wsctl/internal/auth"
 	"github.com/wsctl/wsctl/internal/config"
 	"github.com/wsctl/wsctl/internal/engine"
+	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/front"
 	"github.com/wsctl/wsctl/internal/host"
 	"github.com/wsctl/wsctl/internal/previewcheck"
@@ -63,7 +64,7 @@ type Options struct {
 // when it cannot start, and nil after an orderly end.
 func Run(ctx context.Context, o Options) (err error) {
 	cfg := o.Config
-	lock, err := store.Lock(cfg.StateDir, fmt.Sprintf("wsd (socket %s)", cfg.Socket))
+	lock, err := lockState(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -92,6 +93,24 @@ func Run(ctx context.Context, o Options) (err error) {
 		return errors.Join(err, p.listen.Close())
 	}
 	return p.run(ctx, o)
+}
+
+// endingTime is longer than a wsd that ends holds the lock after nobody can reach it
+// (server.Times.Shutdown), and shorter than wsctl waits for one that it has started.
+const endingTime = 12 * time.Second
+
+// lockState takes the lock of the state directory. A wsd of the same socket that holds it
+// while nobody listens there is about to end, or to begin: it is waited for.
+func lockState(ctx context.Context, cfg config.Config) (*store.LockFile, error) {
+	name := fmt.Sprintf("wsd (socket %s)", cfg.Socket)
+	ctx, cancel := context.WithTimeout(ctx, endingTime)
+	defer cancel()
+	for {
+		lock, err := store.Lock(cfg.StateDir, name) // takes its time to fail
+		if !fault.HasCode(err, "already_running") || ctx.Err() != nil || store.Holder(cfg.StateDir) != name || server.Listening(cfg.Socket) {
+			return lock, err
+		}
+	}
 }
 
 func listen(o Options) (net.Listener, error) {
@@ -142,10 +161,6 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	archives := uploads.New(filepath.Join(cfg.StateDir, "uploads"))
-	if err := archives.Sweep(time.Now()); err != nil {
-		o.Log.Warn("cannot remove old archives", "err", err)
-	}
 	use, err := usage(cfg.Activity)
 	if err != nil {
 		return nil, err
@@ -167,7 +182,7 @@ func wire(o Options, db *store.Store, driver rt.Driver) (*parts, error) {
 		},
 		HostKeys: auth.NewHostKeys(filepath.Join(cfg.StateDir, "ssh_seed")),
 		Vault:    auth.NewVault(filepath.Join(cfg.StateDir, "secret_key")),
-		Uploads:  archives,
+		Uploads:  uploads.New(filepath.Join(cfg.StateDir, "uploads")),
 		Names:    p.names,
 	})
 	p.server = server.New(server.Options{

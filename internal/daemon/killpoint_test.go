@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -110,7 +111,7 @@ func TestKilledAtASystemCallInAStart(t *testing.T) {
 		for _, n := range k.at {
 			t.Run(fmt.Sprintf("%s %d", k.call, n), func(t *testing.T) {
 				wantWsctl(t, p, "stop", "demo")
-				trace := attach(t, p, k.call, n)
+				trace := attach(t, p, k.call, fmt.Sprintf("signal=KILL:when=%d", n))
 				ctx, cancel := p.WhileAlive(t.Context())
 				_, err := p.Client.Command(ctx, "demo", api.Start)
 				cancel()
@@ -137,11 +138,29 @@ func TestKilledAtASystemCallInAStart(t *testing.T) {
 	}
 }
 
-// attach has the process killed at the Nth call from now on.
-func attach(t *testing.T, p *wstest.Process, call string, n int) *exec.Cmd {
+// A value that is encrypted with a key that a power cut takes away is lost.
+func TestASecretIsRefusedWhereItsKeyDoesNotGetToTheDisk(t *testing.T) {
+	p := onMemory(t)
+	needs(t, "strace")
+	trace := attach(t, p, "fsync", "error=EIO")
+	if _, err := p.SetSecret(t.Context(), "TOKEN", []byte("value")); !fault.Is(err, fault.Internal) {
+		t.Errorf("got %v", err)
+	}
+	if list, err := p.Secrets(t.Context()); err != nil || len(list.Secrets) != 0 {
+		t.Errorf("%v is kept, %v", list, err)
+	}
+	_ = trace.Process.Signal(os.Interrupt) // it detaches
+	_ = trace.Wait()
+	if _, err := p.SetSecret(t.Context(), "TOKEN", []byte("value")); err != nil {
+		t.Errorf("once the disk is well: %v", err)
+	}
+}
+
+// attach has something happen to a call of the process from now on; see inject of strace(1).
+func attach(t *testing.T, p *wstest.Process, call, happens string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("strace", "-f", "-o", "/dev/null", "-p", fmt.Sprint(p.PID()), "-e", "trace="+call,
-		"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, n))
+		"-e", fmt.Sprintf("inject=%s:%s", call, happens))
 	says, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package daemon_test
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -156,5 +157,87 @@ func TestCommandRightAfterAKillSucceeds(t *testing.T) {
 			})
 		}
 		group.Wait()
+	}
+}
+
+// wsd is started in another folder than wsctl, and has no flag of wsctl's.
+func TestTheStartedDaemonReadsTheFileThatWsctlReads(t *testing.T) {
+	for name, said := range map[string]struct {
+		args []string
+		env  string
+	}{
+		"by a flag":     {[]string{"--config", "own.toml"}, ""},
+		"by a variable": {nil, "WSD_CONFIG=own.toml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := memoryProcess(t)
+			killLater(t, p)
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "own.toml"), []byte("[log]\nformat = \"json\"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := p.Command("wsctl", append(said.args, "daemon", "start")...)
+			cmd.Dir, cmd.Env = dir, append(cmd.Env, said.env)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("it ends with %v: %s", err, out)
+			}
+			log, err := os.ReadFile(filepath.Join(p.StateDir, "wsd.log"))
+			if err != nil || !bytes.HasPrefix(log, []byte("{")) {
+				t.Errorf("the daemon logs %.200s, %v", log, err)
+			}
+		})
+	}
+}
+
+// A wsd that ends lets what is asked of it come to its end, and holds its state meanwhile.
+func TestCommandWhileTheDaemonEndsIsAnsweredByTheNext(t *testing.T) {
+	p := memoryProcess(t)
+	killLater(t, p)
+	wantWsctl(t, p, "daemon", "start")
+	before, err := p.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("unix", p.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	stalled := "PUT /v1/uploads/" + strings.Repeat("a", 64) + " HTTP/1.1\r\nHost: wsd\r\nContent-Type: application/x-tar\r\nContent-Length: 2\r\n\r\na"
+	if _, err := c.Write([]byte(stalled)); err != nil {
+		t.Fatal(err)
+	}
+	wstest.Until(t, 10*time.Second, "wsd takes the archive", func(context.Context) bool {
+		parts, _ := filepath.Glob(filepath.Join(p.StateDir, "uploads", ".new-*"))
+		return len(parts) == 1
+	})
+	if err := syscall.Kill(before.PID, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	wstest.Until(t, 10*time.Second, "the socket is gone", func(context.Context) bool {
+		_, err := os.Lstat(p.Socket)
+		return os.IsNotExist(err)
+	})
+	wantWsctl(t, p, "list")
+	if now, err := p.Status(t.Context()); err != nil || now.PID == before.PID {
+		t.Errorf("process %d answers, %v", now.PID, err)
+	}
+}
+
+func TestCommandWhileTheSocketIsRemovedReachesTheDaemon(t *testing.T) {
+	p := memoryProcess(t)
+	killLater(t, p)
+	wantWsctl(t, p, "daemon", "start")
+	before, err := p.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Close()
+	if err := os.Remove(p.Socket); err != nil {
+		t.Fatal(err)
+	}
+	wantWsctl(t, p, "list")
+	if now, err := p.Status(t.Context()); err != nil || now.PID != before.PID {
+		t.Errorf("process %d answers in place of %d, %v", now.PID, before.PID, err)
 	}
 }

@@ -32,9 +32,8 @@ func memoryProcess(t *testing.T, env ...string) *wstest.Process {
 
 // contender is one of several daemons that are started at once.
 type contender struct {
-	cmd  *exec.Cmd
-	out  bytes.Buffer
-	took time.Duration
+	cmd *exec.Cmd
+	out bytes.Buffer
 }
 
 // contend starts n daemons at once and returns those that have ended once only one is
@@ -47,14 +46,12 @@ func contend(t *testing.T, p *wstest.Process, n int) (losers []*contender, winne
 	for range n {
 		c := &contender{cmd: p.Command("wsd", "serve")}
 		c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
-		begin := time.Now()
 		if err := c.cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		alive[c.cmd.Process.Pid] = true
 		group.Go(func() {
 			_ = c.cmd.Wait()
-			c.took = time.Since(begin)
 			ended <- c
 		})
 	}
@@ -86,9 +83,6 @@ func TestOfSixDaemonsAtOnceOneWins(t *testing.T) {
 				if status := l.cmd.ProcessState.ExitCode(); status != fault.ClassOf(fault.Conflict).Exit ||
 					!strings.Contains(l.out.String(), fmt.Sprintf("pid %d", winner)) {
 					t.Errorf("a loser against %d ends with %d: %s", winner, status, &l.out)
-				}
-				if l.took > 5*time.Second { // 2 s, on a machine that does nothing else
-					t.Errorf("a loser needs %s", l.took)
 				}
 			}
 			wstest.Until(t, 20*time.Second, "the winner answers", func(ctx context.Context) bool {

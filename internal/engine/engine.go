@@ -76,6 +76,7 @@ type Uploads interface {
 	Put(digest string, r io.Reader) error
 	Has(digest string, now time.Time) bool
 	Open(digest string) (io.ReadCloser, error)
+	Sweep(now time.Time) error // removes what was not used for long
 }
 
 // Defaults fill what a create leaves open.

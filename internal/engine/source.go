@@ -12,6 +12,7 @@ import (
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/host"
+	"github.com/wsctl/wsctl/internal/store"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -75,12 +76,32 @@ func archiveMissing(digest string) error {
 		WithHint("send it first: PUT /v1/uploads/{digest}")
 }
 
-// PutUpload keeps an archive for a later create.
+// PutUpload keeps an archive for a later create, and removes those that nobody has used for
+// long.
 func (e *Engine) PutUpload(_ context.Context, _ workspace.Actor, digest string, r io.Reader) error {
 	if err := e.cfg.Store.Room(); err != nil {
 		return err
 	}
+	if err := e.sweepUploads(time.Now()); err != nil {
+		e.log.Warn("cannot remove old archives", "err", err)
+	}
 	return e.cfg.Uploads.Put(digest, r)
+}
+
+// sweepUploads leaves what a workspace waits for that was made and not started yet.
+func (e *Engine) sweepUploads(now time.Time) error {
+	err := e.cfg.Store.View(func(tx *store.Tx) error {
+		for w, err := range tx.SharedWorkspaces() {
+			if err == nil && w.Fetches() && w.Spec.Source.Kind == workspace.SourceUpload {
+				e.cfg.Uploads.Has(w.Spec.Source.Digest, now) // which is a use
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return e.cfg.Uploads.Sweep(now)
 }
 
 // shareFolder checks that a may share the folder of spec and lets the workspace run as the

@@ -53,7 +53,7 @@ type Backend interface {
 	Status(ctx context.Context, a workspace.Actor) (api.Status, error)
 	Doctor(ctx context.Context, a workspace.Actor) ([]api.Check, error)
 	GC(ctx context.Context, a workspace.Actor, dryRun bool) (api.GC, error)
-	// Backup writes a verified copy of the store. Admins only.
+	// Backup writes a consistent copy of the store as it is, damage included; see store.Verify. Admins only.
 	Backup(ctx context.Context, a workspace.Actor, w io.Writer) error
 	// Stale reports whether the engine cannot be reached, so answers are the last known.
 	Stale() bool

@@ -181,6 +181,9 @@ func TestHarmlessOddities(t *testing.T) {
 		{"28 HEAD of a watch ends", "HEAD", "/v1/watch", "", nil, 200},
 		{"28 HEAD of followed logs ends", "HEAD", "/v1/workspaces/one/logs?follow=true", "", nil, 200},
 		{"28 HEAD of a backup ends", "HEAD", "/v1/backup", "", nil, 200},
+		{"28 HEAD of followed ports ends", "HEAD", "/v1/workspaces/one/listening?follow=true", "", nil, 200},
+		{"28 HEAD of files reads none", "HEAD", "/v1/workspaces/one/tree?path=.", "", nil, 200},
+		{"28 HEAD of files of nobody", "HEAD", "/v1/workspaces/two/tree?path=.", "", nil, 404},
 		{"28 OPTIONS", "OPTIONS", "/v1/workspaces", "", nil, 204},
 		{
 			"37 forwarding headers mean nothing", "GET", "/v1/status", "",

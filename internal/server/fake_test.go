@@ -46,6 +46,12 @@ func newFake() *fake {
 	return &fake{keys: map[string]string{}, watchers: map[int]chan api.Message{}, commands: map[string]func(*fakeProcess) int{}}
 }
 
+// PutUpload takes an archive and keeps nothing.
+func (f *fake) PutUpload(_ context.Context, _ workspace.Actor, _ string, archive io.Reader) error {
+	_, err := io.Copy(io.Discard, archive)
+	return err
+}
+
 // write makes lines the whole output.
 func (f *fake) write(lines ...workspace.LogLine) {
 	f.mu.Lock()

@@ -181,10 +181,27 @@ func (s *Server) readBody(c *call, want body) ([]byte, error) {
 			http.StatusRequestTimeout,
 			fault.New(fault.Timeout, "body_timeout", "the body did not come within %v", s.times.Body),
 		}
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, fault.New(fault.Invalid, "body_incomplete", "the body ended early")
 	}
-	return nil, fault.New(fault.Invalid, "body_unreadable", "the body cannot be read").WithCause(err)
+	return nil, bodyFault(err)
+}
+
+// bodyFault words why a body could not be read to its end, which is the client's doing.
+func bodyFault(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fault.New(fault.Invalid, "body_incomplete", "the body ended early")
+	}
+	return fault.New(fault.Invalid, "body_unreadable", "the body cannot be read").WithCause(err)
+}
+
+// incoming is a body that the backend reads.
+type incoming struct{ io.Reader }
+
+func (b incoming) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = bodyFault(err)
+	}
+	return n, err
 }
 
 // checkMedia wants exactly one Content-Type, and that one: a form in a web page can

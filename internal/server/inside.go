@@ -86,7 +86,7 @@ func insideRoutes() []route {
 		},
 		{
 			method: "PUT", path: "/v1/uploads/{digest}", access: anyone, id: "put-upload", summary: "Send an archive ahead of the create that needs it", stream: true,
-			body: body{media: tar, raw: true}, answers: []answer{{status: http.StatusNoContent, doc: "It is kept for a day after its last use"}},
+			body: body{media: tar, raw: true}, answers: []answer{{status: http.StatusNoContent, doc: "It is kept for a day after its last use, and for as long as a workspace waits for it"}},
 			errors: []int{413, 507}, handle: (*Server).putUpload,
 		},
 	}
@@ -208,6 +208,9 @@ func (s *Server) listening(c *call) error {
 		}
 		return s.reply(c, http.StatusOK, noTag, list)
 	}
+	if c.r.Method == http.MethodHead {
+		return s.seen(c, ref)
+	}
 	st := s.newStream(c, nil)
 	defer st.stop()
 	return st.end(s.backend.FollowListening(st.ctx, c.actor, ref, func(l api.ListeningList) error { return st.send(l) }))
@@ -217,6 +220,9 @@ func (s *Server) getTree(c *call) error {
 	ref, path, err := treeOf(c)
 	if err != nil {
 		return err
+	}
+	if c.r.Method == http.MethodHead {
+		return s.seen(c, ref)
 	}
 	archive, err := s.backend.Tree(c.ctx, c.actor, ref, path)
 	if err != nil {
@@ -244,7 +250,7 @@ func (s *Server) putTree(c *call) error {
 	done := make(chan struct{})
 	defer close(done)
 	go untilKicked(c.w, lease, done)
-	if err := s.backend.PutTree(c.ctx, c.actor, ref, path, carrying{c.r.Body, lease, "copy files"}); err != nil {
+	if err := s.backend.PutTree(c.ctx, c.actor, ref, path, carrying{incoming{c.r.Body}, lease, "copy files"}); err != nil {
 		return err
 	}
 	c.w.WriteHeader(http.StatusNoContent)
@@ -252,7 +258,7 @@ func (s *Server) putTree(c *call) error {
 }
 
 func (s *Server) putUpload(c *call) error {
-	if err := s.backend.PutUpload(c.ctx, c.actor, c.r.PathValue("digest"), c.r.Body); err != nil {
+	if err := s.backend.PutUpload(c.ctx, c.actor, c.r.PathValue("digest"), incoming{c.r.Body}); err != nil {
 		return err
 	}
 	c.w.WriteHeader(http.StatusNoContent)

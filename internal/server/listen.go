@@ -151,7 +151,7 @@ func clearSocket(path string) error {
 		return socketFault("socket_taken", "%s exists and is not a socket", path).WithHint("move it away, or set socket to another path")
 	case ownerOf(info) != os.Geteuid():
 		return socketFault("socket_taken", "the socket %s belongs to user %d", path, ownerOf(info)).WithHint("set socket to another path")
-	case alive(path):
+	case Listening(path):
 		return fault.New(fault.Conflict, "socket_in_use", "a program answers on %s already", path).
 			WithHint("it may be a daemon with another state folder; stop it, or set socket to another path")
 	}
@@ -161,9 +161,9 @@ func clearSocket(path string) error {
 	return nil
 }
 
-// alive reports whether somebody listens on path. Only a refusal proves that nobody
-// does; a queue that is full proves that somebody did.
-func alive(path string) bool {
+// Listening reports whether somebody listens on the socket at path. Only a refusal proves
+// that nobody does; a queue that is full proves that somebody did.
+func Listening(path string) bool {
 	c, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {
 		_ = c.Close()

@@ -72,7 +72,7 @@ func daemonRoutes() []route {
 			body: jsonBody[gcRequest](true), answers: ok[api.GC]("Leftovers"), handle: (*Server).gc,
 		},
 		{
-			method: "GET", path: "/v1/backup", access: admin, id: "backup", summary: "A verified copy of the store", stream: true,
+			method: "GET", path: "/v1/backup", access: admin, id: "backup", summary: "A copy of the store as it is now; wsctl admin verify checks it", stream: true,
 			answers: []answer{{status: 200, doc: "The store", media: "application/octet-stream"}}, handle: (*Server).backup,
 		},
 		{

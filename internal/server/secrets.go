@@ -1,8 +1,6 @@
 package server
 
 import (
-	"errors"
-	"io"
 	"net/http"
 
 	"github.com/wsctl/wsctl/internal/api"
@@ -18,7 +16,7 @@ func secretRoutes() []route {
 		},
 		{
 			method: "PUT", path: "/v1/secrets/{name}", access: owner, id: "set-secret", summary: "Set a secret; workspaces get it at their next start",
-			body: body{media: "application/octet-stream", raw: true}, answers: ok[api.Secret]("It is kept"), errors: []int{400, 413, 429}, handle: (*Server).setSecret,
+			body: body{media: "application/octet-stream"}, answers: ok[api.Secret]("It is kept"), errors: []int{400, 413, 429}, handle: (*Server).setSecret,
 		},
 		{
 			method: "DELETE", path: "/v1/secrets/{name}", access: owner, id: "delete-secret", summary: "Forget a secret",
@@ -36,20 +34,11 @@ func (s *Server) secrets(c *call) error {
 }
 
 func (s *Server) setSecret(c *call) error {
-	value, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, workspace.MaxSecret+1))
-	var large *http.MaxBytesError
-	if err != nil && !errors.As(err, &large) {
-		return err
-	}
-	size := len(value)
-	if large != nil {
-		size = workspace.MaxSecret + 1
-	}
 	name := c.r.PathValue("name")
-	if err := workspace.ValidateSecret(name, size); err != nil {
+	if err := workspace.ValidateSecret(name, len(c.body)); err != nil {
 		return err
 	}
-	secret, err := s.backend.SetSecret(c.ctx, c.actor, name, value)
+	secret, err := s.backend.SetSecret(c.ctx, c.actor, name, c.body)
 	if err != nil {
 		return err
 	}

@@ -177,8 +177,7 @@ func (s *Server) logs(c *call) error {
 	}
 	o := workspace.LogOptions{Follow: c.query.bool("follow"), Since: c.query.time("since"), Tail: int(c.query.number("tail", -1))}
 	if c.r.Method == http.MethodHead {
-		_, err := s.backend.Workspace(c.ctx, c.actor, ref)
-		return err
+		return s.seen(c, ref)
 	}
 	st := s.newStream(c, nil)
 	defer st.stop()
@@ -192,6 +191,12 @@ func (s *Server) logs(c *call) error {
 	}
 	err = s.backend.Logs(st.ctx, c.actor, ref, o, func(l workspace.LogLine) error { return st.send(l) })
 	return st.end(err)
+}
+
+// seen is the answer to HEAD of a stream: whether the caller may see the workspace.
+func (s *Server) seen(c *call, ref string) error {
+	_, err := s.backend.Workspace(c.ctx, c.actor, ref)
+	return err
 }
 
 func (s *Server) events(c *call) error {

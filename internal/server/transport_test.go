@@ -131,36 +131,70 @@ func TestSlowHeadIsCut(t *testing.T) {
 }
 
 func TestSlowBodyIsCut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, root)
-		conn, err := r.pipes.dial(t.Context(), "", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		begun := time.Now()
-		gone := make(chan struct{})
-		go func() {
-			defer close(gone)
-			_, _ = io.WriteString(conn, "POST /v1/gc HTTP/1.1\r\nHost: wsd\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n")
-			for {
-				if _, err := conn.Write([]byte(" ")); err != nil {
-					return
-				}
-				time.Sleep(time.Second)
+	for _, line := range []string{
+		"POST /v1/gc HTTP/1.1\r\nContent-Type: application/json\r\n",
+		"PUT /v1/secrets/TOKEN HTTP/1.1\r\nContent-Type: application/octet-stream\r\n",
+	} {
+		t.Run(line[:15], func(t *testing.T) { synctest.Test(t, func(t *testing.T) { cutSlowBody(t, line) }) })
+	}
+}
+
+func cutSlowBody(t *testing.T, line string) {
+	t.Helper()
+	r := newRig(t, root)
+	conn, err := r.pipes.dial(t.Context(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	begun := time.Now()
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_, _ = io.WriteString(conn, line+"Host: wsd\r\nContent-Length: 1000\r\n\r\n")
+		for {
+			if _, err := conn.Write([]byte(" ")); err != nil {
+				return
 			}
-		}()
-		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
+			time.Sleep(time.Second)
 		}
-		defer resp.Body.Close()
-		if took := time.Since(begun); resp.StatusCode != 408 || took != DefaultTimes().Body {
-			t.Errorf("got %d after %v", resp.StatusCode, took)
-		}
-		conn.Close()
-		<-gone
-	})
+	}()
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if took := time.Since(begun); resp.StatusCode != 408 || took != DefaultTimes().Body {
+		t.Errorf("got %d after %v", resp.StatusCode, took)
+	}
+	conn.Close()
+	<-gone
+}
+
+// A client that goes away in the middle of what it sends is no error of wsd's.
+func TestAbandonedBodyIsNotLoggedAsAnError(t *testing.T) {
+	for name, line := range map[string]string{
+		"a secret":   "PUT /v1/secrets/TOKEN HTTP/1.1\r\nContent-Type: application/octet-stream\r\n",
+		"an archive": "PUT /v1/uploads/abc HTTP/1.1\r\nContent-Type: application/x-tar\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, root)
+				conn, err := r.pipes.dial(t.Context(), "", "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.WriteString(conn, line+"Host: wsd\r\nContent-Length: 1000\r\n\r\nbegun"); err != nil {
+					t.Fatal(err)
+				}
+				conn.Close()
+				synctest.Wait()
+				if log := r.log.String(); !strings.Contains(log, "status=400") || strings.Contains(log, "level=ERROR") {
+					t.Errorf("the log says %s", log)
+				}
+			})
+		})
+	}
 }
 
 func TestIdleConnectionIsClosed(t *testing.T) {

@@ -105,6 +105,18 @@ func alreadyRunning(f *os.File, dir string) error {
 	return e
 }
 
+// Holder is the word for whoever holds the lock of dir, as it was given to Lock. It tells
+// something only right after Lock has failed with "already_running".
+func Holder(dir string) string {
+	f, err := os.Open(filepath.Join(dir, LockName))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	_, holder := readHolder(f)
+	return holder
+}
+
 func readHolder(f *os.File) (pid int, holder string) {
 	buf := make([]byte, 256)
 	n, _ := f.ReadAt(buf, 0)

@@ -25,6 +25,9 @@ func TestTheSecondHolderIsToldWhoTheFirstIs(t *testing.T) {
 	if want := fmt.Sprintf("wsd serve is already running on %s with pid %d", dir, os.Getpid()); f.Text != want {
 		t.Errorf("text is %q, want %q", f.Text, want)
 	}
+	if got := Holder(dir); got != "wsd serve" {
+		t.Errorf("the holder is %q", got)
+	}
 	if err := l.Release(); err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,6 @@ func open(path string, o bbolt.Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.fresh = fresh
 	if err := s.prepare(schema); err != nil {
 		_ = s.Close()
 		return nil, err
@@ -205,6 +204,8 @@ func (s *Store) prepare(schema int) error {
 			return storeDamaged(s.path, errors.Join(errors.New("the instance cannot be read"), err))
 		}
 		s.instance = id
+		first, _ := t.bucket(bWorkspace).Cursor().First()
+		s.fresh = first == nil && t.LastSeq() == 0
 		return nil
 	})
 }

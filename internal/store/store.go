@@ -50,7 +50,8 @@ type Store struct {
 	reserved int64 // size of the file when space was last allocated beyond it
 }
 
-// Fresh reports whether this Open made the file.
+// Fresh reports whether the file held no fact and no workspace when it was opened: it was
+// made by this Open, or by one whose process was killed before it came to any use.
 func (s *Store) Fresh() bool { return s.fresh }
 
 // Instance is the random id that was made with the file and is kept for its life.

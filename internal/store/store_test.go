@@ -131,6 +131,12 @@ func TestAStoreKeepsItsInstanceAndItsRowsWhenOpenedAgain(t *testing.T) {
 	if !first.Fresh() {
 		t.Error("the first Open is not fresh")
 	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if first = openStore(t, path); !first.Fresh() {
+		t.Error("what was never used is not fresh")
+	}
 	fill(t, first, 3)
 	mustUpdate(t, first, func(tx *Tx) error { return tx.SetMeta("engine", "abc") })
 	if err := first.Close(); err != nil {
