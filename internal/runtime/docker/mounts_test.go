@@ -19,7 +19,7 @@ func TestOnlyFreePlacesOfTheHostAreBound(t *testing.T) {
 		"/home/ann/project": true, "/srv/data": true, "/var/data": true, "/etcetera": true, "/runner/x": true, "/root/project": true,
 		"/home/ann/states": true, "/usr/src/project": true, "/usr/local/src/project": true,
 		"/usr": false, "/usr/bin": false, "/usr/lib/x": false, "/usr/local": false, "/bin": false, "/lib64": false,
-		"":                 false, "project": false, "/": false, "//": false, "/home/": false, "/home/../etc": false, "/home/./x": false,
+		"": false, "project": false, "/": false, "//": false, "/home/": false, "/home/../etc": false, "/home/./x": false,
 		"/proc": false, "/proc/1/root": false, "/sys/fs": false, "/dev": false, "/run": false, "/run/user/1000": false,
 		"/var/run": false, "/var/run/docker.sock": false, "/etc": false, "/etc/ssl": false, "/var": false, "/var/lib": false,
 		"/var/lib/docker": false, "/var/lib/docker/volumes/x/_data": false, "/home/x/docker.sock": false, "/home/docker.sock/x": false,
