@@ -377,3 +377,57 @@ func TestAFileWithoutItsHolesIsRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// meddler changes the files while they are packed: once, when it sees word.
+type meddler struct {
+	bytes.Buffer
+	word   string
+	change func()
+}
+
+func (m *meddler) Write(p []byte) (int, error) {
+	if m.change != nil && bytes.Contains(p, []byte(m.word)) {
+		m.change()
+		m.change = nil
+	}
+	return m.Buffer.Write(p)
+}
+
+func TestALinkThatComesWhileItIsPackedLeadsNowhere(t *testing.T) {
+	outside, from := t.TempDir(), t.TempDir()
+	folder := filepath.Join(from, "folder")
+	for _, err := range []error{
+		os.WriteFile(filepath.Join(outside, "key"), []byte("secret"), 0o600), os.Mkdir(folder, 0o755),
+		os.WriteFile(filepath.Join(folder, "key"), []byte("public"), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := &meddler{word: "folder/", change: func() {
+		if err := errors.Join(os.Rename(folder, folder+".old"), os.Symlink(outside, folder)); err != nil {
+			t.Error(err)
+		}
+	}}
+	err := Pack(m, from, "top")
+	if m.change != nil {
+		t.Fatal("nothing was changed")
+	}
+	if bytes.Contains(m.Bytes(), []byte("secret")) {
+		t.Errorf("what is outside was packed (%v)", err)
+	}
+}
+
+func TestWhatIsNoFileIsNotPackedSilently(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err1, err2 := Pack(io.Discard, pipe, "pipe"), Readable(pipe); err1 == nil || err2 == nil {
+		t.Errorf("a pipe: %v, %v", err1, err2)
+	}
+	if err := errors.Join(Pack(io.Discard, dir, "dir"), Readable(dir)); err != nil {
+		t.Errorf("a folder with a pipe: %v", err)
+	}
+}
