@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -140,7 +141,7 @@ func quoted(command []string) string {
 type command struct {
 	*proc.Process
 	pty         *os.File // master; nil without a terminal
-	stdin       *os.File // nil: none, or closed
+	stdin       *os.File // nil: none
 	out, errOut *os.File // reading ends; nil with a terminal
 }
 
@@ -260,39 +261,57 @@ func (c *command) openPipes(stdin bool) (theirs []*os.File, err error) {
 func (c *command) input(l *link) {
 	for {
 		kind, p, err := l.frames.Next()
-		if err != nil {
+		if err != nil || !c.take(l, kind, p) {
 			return
 		}
-		switch kind {
-		case agentapi.Stdin:
-			c.feed(p)
-		case agentapi.Ctl:
-			var ctl agentapi.Control
-			if json.Unmarshal(p, &ctl) == nil {
-				c.control(ctl)
-			}
+	}
+}
+
+// take takes one frame of a client. It returns false once the client has gone.
+func (c *command) take(l *link, kind byte, p []byte) bool {
+	switch kind {
+	case agentapi.Stdin:
+		return c.feed(l, p)
+	case agentapi.Ctl:
+		var ctl agentapi.Control
+		if json.Unmarshal(p, &ctl) == nil {
+			return c.control(l, ctl)
+		}
+	}
+	return true
+}
+
+// goneEvery is how often it is looked whether a client whose input nobody reads is still
+// there: its end would be read behind that input.
+const goneEvery = time.Second
+
+// feed writes input; what a command does not want is dropped, as a closed pipe does. It
+// returns false where the client goes while the command does not read.
+func (c *command) feed(l *link, p []byte) bool {
+	in := cmp.Or(c.pty, c.stdin)
+	if in == nil {
+		return true
+	}
+	for {
+		_ = in.SetWriteDeadline(time.Now().Add(goneEvery))
+		n, err := in.Write(p)
+		if p = p[n:]; !errors.Is(err, os.ErrDeadlineExceeded) {
+			return true
+		}
+		if l.conn.gone() {
+			return false
 		}
 	}
 }
 
-// feed writes input; what a command does not want is dropped, as a closed pipe does.
-func (c *command) feed(p []byte) {
-	switch {
-	case c.pty != nil:
-		_, _ = c.pty.Write(p)
-	case c.stdin != nil:
-		_, _ = c.stdin.Write(p)
-	}
-}
-
-func (c *command) control(ctl agentapi.Control) {
+func (c *command) control(l *link, ctl agentapi.Control) bool {
 	switch ctl.Type {
 	case "eof":
 		if c.pty != nil {
-			_, _ = c.pty.Write([]byte{4}) // ^D, the only end that a terminal knows
-		} else if c.stdin != nil {
+			return c.feed(l, []byte{4}) // ^D, the only end that a terminal knows
+		}
+		if c.stdin != nil {
 			_ = c.stdin.Close()
-			c.stdin = nil
 		}
 	case "signal":
 		if n, ok := signals()[strings.TrimPrefix(ctl.Signal, "SIG")]; ok {
@@ -303,6 +322,7 @@ func (c *command) control(ctl agentapi.Control) {
 			_ = resize(c.pty, ctl.Cols, ctl.Rows)
 		}
 	}
+	return true
 }
 
 // signals are those that people send by name.
