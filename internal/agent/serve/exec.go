@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -192,13 +193,20 @@ func (s *Server) resolve(start agentapi.ExecStart) (argv, env []string, path str
 		return argv, withTerm(env, start.TTY), path, nil
 	}
 	path, err = proc.LookPath(argv[0], start.Dir)
-	if err != nil && proc.Missing(err) && !strings.Contains(argv[0], "/") {
+	if name, usual := usualName(argv[0]); usual && proc.Missing(err) {
 		// An image without any program still has the agent's own.
-		if self, ok := s.applet(argv[0]); ok {
-			return slices.Concat([]string{"wsd", "agent-applet"}, argv), withTerm(env, start.TTY), self, nil
+		if self, ok := s.applet(name); ok {
+			return slices.Concat([]string{"wsd", "agent-applet", name}, argv[1:]), withTerm(env, start.TTY), self, nil
 		}
 	}
 	return argv, withTerm(env, start.TTY), path, err
+}
+
+// usualName is the name of a program that is asked for without a folder, or in one of those
+// where everybody expects it: /bin/sh.
+func usualName(path string) (name string, usual bool) {
+	dir, name := filepath.Split(path)
+	return name, dir == "" || slices.Contains(strings.Split(proc.DefaultPath, ":"), strings.TrimSuffix(dir, "/"))
 }
 
 // note keeps p among the commands that run, until it ends; ssh tells that it only serves a
