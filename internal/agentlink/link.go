@@ -173,6 +173,10 @@ func (l *Link) ask(ctx context.Context, method, path string, query url.Values, u
 	if err != nil {
 		return nil, nil, errors.Join(err, c.Close())
 	}
+	sends := &source{from: body, conn: raw}
+	if body != nil {
+		req.Body = io.NopCloser(sends)
+	}
 	if upgrade != "" {
 		req.Header.Set("Connection", "Upgrade")
 		req.Header.Set("Upgrade", upgrade)
@@ -185,10 +189,30 @@ func (l *Link) ask(ctx context.Context, method, path string, query url.Values, u
 	if err != nil {
 		_ = c.Close()
 		<-sent //nolint:errcheck // what the reading met says more
+		if sends.err != nil {
+			return nil, nil, sends.err
+		}
 		return nil, nil, lost(ctx, err)
 	}
 	head.N = 1 << 62 // the body has bounds of its own
 	return c, resp, nil
+}
+
+// source is what is sent. When it cannot be read to its end the connection is closed: the
+// agent would wait for the rest, and we for its answer.
+type source struct {
+	from io.Reader
+	conn net.Conn
+	err  error // of who sends; good once that has ended
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.from.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+		_ = s.conn.Close()
+	}
+	return n, err
 }
 
 // conn is a connection whose first bytes may have been read with the answer's head.

@@ -197,10 +197,34 @@ func (o *cpOptions) fetch(ctx context.Context, f *Factory, c *client.Client, m *
 		dir = filepath.Clean(dir)
 	}
 	if name == "" {
-		return here(tree.Unpack(archive, dir))
+		return here(unpackInto(archive, dir, o.From.Path))
 	}
 	return here(unpackAs(archive, dir, name))
 }
+
+// unpackInto unpacks an archive of what is called from inside into dir, under its own name
+// and nothing else there: the workspace may have sent any other. Where from has no name,
+// such as ".", it is the workspace that says it, and only what is new gets it, or the usual
+// folder.
+func unpackInto(archive io.Reader, dir, from string) error {
+	name := path.Base(path.Clean(from))
+	if name != "." && name != ".." && name != "/" {
+		return tree.UnpackOnly(archive, dir, name)
+	}
+	var head bytes.Buffer
+	h, err := tar.NewReader(io.TeeReader(archive, &head)).Next()
+	if err != nil {
+		return fault.New(fault.Internal, "archive", "what the workspace sent cannot be read").WithCause(err)
+	}
+	name, _, _ = strings.Cut(path.Clean(h.Name), "/")
+	if _, err := os.Lstat(filepath.Join(dir, name)); name != usualFolder && (err == nil || strings.HasPrefix(name, ".")) {
+		return &tree.ArchiveError{Name: name, Reason: "would replace what is here: give the copy a name of its own"}
+	}
+	return tree.UnpackOnly(io.MultiReader(&head, archive), dir, name)
+}
+
+// usualFolder is the name of the folder in which a workspace has its files.
+const usualFolder = "workspace"
 
 // unpackAs unpacks an archive of one file or folder as name in dir, whole or not at all.
 func unpackAs(archive io.Reader, dir, name string) error {

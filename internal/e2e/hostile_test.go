@@ -67,9 +67,13 @@ function entry(name, type, link, body) {
 const tars = {
   up: [entry("../evil", "0", "", "evil")],
   absolute: [entry("/OUT/evil", "0", "", "evil")],
-  link: [entry("l", "2", "/OUT", ""), entry("l/evil", "0", "", "evil")],
-  hard: [entry("h", "1", "../canary", "")],
-  device: [entry("d", "3", "", "")],
+  link: [entry("link", "2", "/OUT", ""), entry("link/evil", "0", "", "evil")],
+  inner: [entry("inner", "5", "", ""), entry("inner/l", "2", "/OUT", ""), entry("inner/l/evil", "0", "", "evil")],
+  hard: [entry("hard", "1", "../canary", "")],
+  device: [entry("device", "3", "", "")],
+  another: [entry("bystander", "0", "", "evil")],
+  more: [entry("more", "0", "", ""), entry("bystander", "0", "", "evil")],
+  beside: [entry("beside", "2", ".", ""), entry("beside/bystander", "0", "", "evil")],
 };
 const head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: ";
 function serve(c) {
@@ -100,7 +104,7 @@ func TestAnAgentThatLiesHarmsNothingOutside(t *testing.T) {
 	h.create("other", "--template", "shell")
 	dir := t.TempDir()
 	in := filepath.Join(dir, "in")
-	for _, err := range []error{os.Mkdir(in, 0o755), os.WriteFile(filepath.Join(dir, "canary"), []byte("unharmed"), 0o600)} {
+	for _, err := range []error{os.Mkdir(in, 0o755), os.WriteFile(filepath.Join(dir, "canary"), []byte("unharmed"), 0o600), os.WriteFile(filepath.Join(in, "bystander"), []byte("unharmed"), 0o600)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,14 +113,12 @@ func TestAnAgentThatLiesHarmsNothingOutside(t *testing.T) {
 	h.ok("exec", "t", "--", "sh", "-ec", `nohup node /tmp/evil.js >/tmp/evil.log 2>&1 &
 for i in $(seq 200); do grep -q there /tmp/evil.log && exit; sleep 0.05; done; cat /tmp/evil.log; exit 1`)
 	before := listing(t, dir)
-	for _, which := range []string{"up", "absolute", "link", "hard", "device"} {
+	for _, which := range []string{"up", "absolute", "link", "inner", "hard", "device", "another", "more", "beside"} {
 		out, errs, status := h.Wsctl("cp", "t:"+which, in)
 		if status == 0 || !strings.Contains(errs, "not safe") && !strings.Contains(errs, "escapes") || strings.ContainsRune(out+errs, 0x1b) {
 			t.Errorf("%s: status %d, %q %q", which, status, out, errs)
 		}
-		if _, err := os.Lstat(filepath.Join(in, "l")); err == nil {
-			_ = os.Remove(filepath.Join(in, "l")) // the link itself may be made: its place is below the one that was named
-		}
+		_ = os.RemoveAll(filepath.Join(in, which)) // what was asked for may be there, in part
 	}
 	if after := listing(t, dir); after != before {
 		t.Errorf("it was\n%sand is\n%s", before, after)

@@ -238,20 +238,37 @@ func (r *reader) declared(pointer, text string) {
 }
 
 // noShell refuses text parameters in the program text of a shell: there they would
-// be code. The same value as an argument or in the environment stays data.
+// be code. The same value as an argument or in the environment stays data. The shell may be
+// started by another program, such as env or timeout, or be a parameter itself.
 func (r *reader) noShell(pointer string, words []string) {
-	if len(words) == 0 || !slices.Contains([]string{"sh", "bash", "dash", "ash", "zsh", "ksh"}, path.Base(words[0])) {
+	shell := slices.IndexFunc(words, func(w string) bool {
+		return slices.Contains([]string{"sh", "bash", "dash", "ash", "zsh", "ksh"}, path.Base(w))
+	})
+	if len(words) > 0 && len(names(words[0])) > 0 {
+		shell = 0
+	}
+	if shell < 0 {
 		return
 	}
-	for i, w := range words[1:] {
-		if !strings.HasPrefix(w, "-") || strings.HasPrefix(w, "--") || !strings.Contains(w, "c") || i+2 >= len(words) {
+	for i := shell + 1; i < len(words); i++ {
+		w := words[i]
+		if !strings.HasPrefix(w, "-") || strings.HasPrefix(w, "--") || !strings.Contains(w, "c") {
 			continue
 		}
-		for _, name := range names(words[i+2]) {
-			if p, ok := r.param(name); ok && p.Type == String {
-				r.refuse(fmt.Sprintf("%s/%d", pointer, i+2), "param_in_shell",
-					"${%s} would become part of a shell program: pass it as an argument after the program, or in env", name)
+		for i++; i < len(words); i++ { // further options may stand before the program
+			r.noText(fmt.Sprintf("%s/%d", pointer, i), words[i])
+			if !strings.HasPrefix(words[i], "-") && !strings.HasPrefix(words[i], "+") {
+				return
 			}
+		}
+	}
+}
+
+func (r *reader) noText(pointer, program string) {
+	for _, name := range names(program) {
+		if p, ok := r.param(name); ok && p.Type == String {
+			r.refuse(pointer, "param_in_shell",
+				"${%s} would become part of a shell program: pass it as an argument after the program, or in env", name)
 		}
 	}
 }

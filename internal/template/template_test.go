@@ -238,6 +238,9 @@ func TestTextParametersMayNotBecomeShellPrograms(t *testing.T) {
 	const params = "\n[[params]]\nname = 'v'\n[[params]]\nname = 'n'\ntype = 'int'\n"
 	for _, bad := range []string{
 		"command = ['sh', '-c', 'echo ${v}']", "command = ['/bin/bash', '-lc', '${v}']", "pre_stop = ['dash', '-e', '-c', 'x ${n} ${v}']",
+		"command = ['sh', '-c', '--', '${v}']", "command = ['sh', '-c', '-e', '${v}']", "command = ['bash', '-c', '+x', '--', '${v}']",
+		"command = ['env', 'sh', '-c', '${v}']", "command = ['timeout', '5', '/bin/sh', '-c', '${v}']", "command = ['${v}', '-c', '${v}']",
+		"command = ['bash', '-o', 'pipefail', '-c', '${v}']", "command = ['bash', '--rcfile', 'x', '-c', '${v}']",
 		"health = ['sh', '-c', '${v}']", "idle_probe = ['sh', '-c', '${v}']", "hooks = [{ phase = 'on_create', command = ['sh', '-c', '${v}'] }]",
 	} {
 		if _, err := parse(t, bad+params); fieldOf(err, "param_in_shell") == nil {
@@ -246,6 +249,7 @@ func TestTextParametersMayNotBecomeShellPrograms(t *testing.T) {
 	}
 	for _, good := range []string{
 		"command = ['sh', '-c', 'echo \"$1\"', 'sh', '${v}']", "command = ['sh', '-c', 'sleep ${n}; echo ${port} ${workspace}']",
+		"command = ['sh', '-c', '-e', '--', 'echo \"$1\"', 'sh', '-c', '${v}']",
 		"command = ['env', '-c', '${v}']", "command = ['sh', 'script', '${v}']",
 	} {
 		if _, err := parse(t, good+params); err != nil {

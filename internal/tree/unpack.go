@@ -3,12 +3,14 @@ package tree
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,43 +32,131 @@ func Unpack(r io.Reader, dir string) error {
 		return err
 	}
 	defer root.Close()
-	in := tar.NewReader(r)
-	var folders []*tar.Header
-	for n := 0; ; n++ {
-		h, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return &ArchiveError{"the archive", "cannot be read: " + err.Error()}
-		}
-		if n >= maxEntries {
-			return &ArchiveError{h.Name, fmt.Sprintf("is one more than the %d entries that an archive may have", maxEntries)}
-		}
-		name, err := inside(h.Name)
-		if err != nil {
-			return err
-		}
-		h.Name = name
-		if err := unpack(root, h, in); err != nil {
-			return err
-		}
-		if h.Typeflag == tar.TypeDir {
-			folders = append(folders, h)
-		}
+	return (&entries{in: tar.NewReader(r)}).unpackInto(root, "")
+}
+
+// UnpackOnly is Unpack for an archive of one file or folder called name: whoever was asked
+// for that cannot write to anything beside it in dir, by its name or by a link.
+func UnpackOnly(r io.Reader, dir, name string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
 	}
-	for i := len(folders) - 1; i >= 0; i-- { // last, because files in them change their times
-		h := folders[i]
-		if h.Name != "." {
-			_ = root.Chmod(h.Name, h.FileInfo().Mode().Perm())
-			_ = root.Chtimes(h.Name, time.Now(), h.ModTime)
+	defer root.Close()
+	a := &entries{in: tar.NewReader(r)}
+	h, err := a.next("")
+	switch {
+	case errors.Is(err, io.EOF):
+		return &ArchiveError{name, "is not in the archive"}
+	case err != nil:
+		return err
+	case h.Name != name || h.Typeflag == tar.TypeLink:
+		return &ArchiveError{h.Name, "is not what was asked for"}
+	}
+	if err := unpack(root, h, a.in); err != nil {
+		return err
+	}
+	if h.Typeflag == tar.TypeDir {
+		below, err := openFolder(root, name)
+		if err != nil {
+			return err
 		}
+		defer below.Close()
+		if err := a.unpackInto(below, name+"/"); err != nil {
+			return err
+		}
+		stateOf(h).restore(root)
+		return nil
+	}
+	if h, err = a.next(""); err == nil {
+		return &ArchiveError{h.Name, "is not what was asked for"}
+	} else if !errors.Is(err, io.EOF) {
+		return err
 	}
 	return nil
 }
 
-// inside cleans a name and makes sure that it does not lead out.
-func inside(name string) (string, error) {
+// openFolder opens a folder that is none by way of a link.
+func openFolder(root *os.Root, name string) (*os.Root, error) {
+	is, err := root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	below, err := root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	if opened, err := below.Stat("."); err != nil || !os.SameFile(is, opened) {
+		return nil, errors.Join(&ArchiveError{name, "is a link here"}, below.Close())
+	}
+	return below, nil
+}
+
+// entries are those of an archive, read one by one.
+type entries struct {
+	in *tar.Reader
+	n  int // entries so far
+}
+
+// next returns the next entry, with its name cleaned and without top, which it has to begin
+// with; io.EOF at the end.
+func (a *entries) next(top string) (*tar.Header, error) {
+	h, err := a.in.Next()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, err
+	case err != nil:
+		return nil, &ArchiveError{"the archive", "cannot be read: " + err.Error()}
+	case a.n >= maxEntries:
+		return nil, &ArchiveError{h.Name, fmt.Sprintf("is one more than the %d entries that an archive may have", maxEntries)}
+	}
+	a.n++
+	if h.Name, err = inside(h.Name, top); err == nil && h.Typeflag == tar.TypeLink {
+		h.Linkname, err = inside(h.Linkname, top)
+	}
+	return h, err
+}
+
+// unpackInto unpacks the rest of the archive, of which all is below top.
+func (a *entries) unpackInto(root *os.Root, top string) error {
+	var folders []state
+	for {
+		h, err := a.next(top)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := unpack(root, h, a.in); err != nil {
+			return err
+		}
+		if h.Typeflag == tar.TypeDir && h.Name != "." {
+			folders = append(folders, stateOf(h))
+		}
+	}
+	for _, f := range slices.Backward(folders) { // last, because files in them change their times
+		f.restore(root)
+	}
+	return nil
+}
+
+// state is what a folder gets once it is full.
+type state struct {
+	name string
+	mode os.FileMode
+	time time.Time
+}
+
+func stateOf(h *tar.Header) state { return state{h.Name, h.FileInfo().Mode().Perm(), h.ModTime} }
+
+func (s state) restore(root *os.Root) {
+	_ = root.Chmod(s.name, s.mode)
+	_ = root.Chtimes(s.name, time.Now(), s.time)
+}
+
+// inside cleans a name, makes sure that it does not lead out, and takes top away.
+func inside(name, top string) (string, error) {
 	clean := path.Clean(name)
 	switch {
 	case strings.ContainsRune(name, 0), path.IsAbs(name):
@@ -75,8 +165,10 @@ func inside(name string) (string, error) {
 		return "", &ArchiveError{name, "leads out of the folder"}
 	case strings.Count(clean, "/") >= maxDepth:
 		return "", &ArchiveError{name, "is too deep"}
+	case !strings.HasPrefix(clean, top):
+		return "", &ArchiveError{name, "is not what was asked for"}
 	}
-	return clean, nil
+	return clean[len(top):], nil
 }
 
 func unpack(root *os.Root, h *tar.Header, content io.Reader) error {
@@ -98,38 +190,42 @@ func unpack(root *os.Root, h *tar.Header, content io.Reader) error {
 		}
 		return err
 	case tar.TypeReg:
+		if sparse(h) {
+			return &ArchiveError{h.Name, "comes without its holes, so a few bytes may stand for any number"}
+		}
 		return replace(root, h, func(tmp string) error { return write(root, tmp, h, content) })
 	case tar.TypeSymlink:
 		return replace(root, h, func(tmp string) error { return root.Symlink(h.Linkname, tmp) })
 	case tar.TypeLink:
-		to, err := inside(h.Linkname)
-		if err != nil {
-			return err
-		}
-		return replace(root, h, func(tmp string) error { return root.Link(to, tmp) })
+		return replace(root, h, func(tmp string) error { return root.Link(h.Linkname, tmp) })
 	case tar.TypeXGlobalHeader:
 		return nil
 	}
 	return &ArchiveError{h.Name, "is neither a file, a folder nor a link"}
 }
 
-// replace lets create make a file beside the place of h and moves it there.
+// sparse reports whether the holes of a file are not in the archive (GNU tar, PAX formats).
+func sparse(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
+// replace lets create make a file beside the place of h and moves it there. The file has a
+// name that nothing else has, be it of the archive or of another one that is unpacked here.
 func replace(root *os.Root, h *tar.Header, create func(tmp string) error) error {
-	dir, base := path.Split(h.Name)
-	if len(base) > 200 {
-		base = base[:200]
+	tmp := path.Join(path.Dir(h.Name), ".tmp-"+rand.Text())
+	err := create(tmp)
+	if err == nil {
+		err = root.Rename(tmp, h.Name)
 	}
-	tmp := dir + ".tmp-" + base
-	_ = root.Remove(tmp)
-	if err := create(tmp); err != nil {
+	if err != nil {
 		_ = root.Remove(tmp)
-		return err
 	}
-	if err := root.Rename(tmp, h.Name); err != nil {
-		_ = root.Remove(tmp)
-		return err
-	}
-	return nil
+	return err
 }
 
 func write(root *os.Root, tmp string, h *tar.Header, content io.Reader) error {

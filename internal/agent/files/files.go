@@ -57,7 +57,7 @@ func refuse(w http.ResponseWriter, err error) {
 	status, code := http.StatusInternalServerError, "cannot_write"
 	var bad *tree.ArchiveError
 	switch {
-	case errors.As(err, &bad):
+	case errors.As(err, &bad), errors.Is(err, tree.ErrSpecial):
 		status, code = http.StatusBadRequest, "bad_path"
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		status, code = http.StatusNotFound, "not_found"

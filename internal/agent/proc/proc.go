@@ -144,9 +144,15 @@ func (t *Table) reap() {
 	}
 }
 
-// Alone is told when a process has ended and no child is left. It may be told late, and
-// of a moment that is over.
+// Alone is told when no child is left, which may be so already. What was true before the
+// call is not told.
 func (t *Table) Alone() <-chan struct{} {
+	t.mu.Lock()
+	select {
+	case <-t.alone:
+	default:
+	}
+	t.mu.Unlock()
 	go t.reap() // there may be none already
 	return t.alone
 }

@@ -1,12 +1,14 @@
 package serve
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -140,7 +142,7 @@ func quoted(command []string) string {
 type command struct {
 	*proc.Process
 	pty         *os.File // master; nil without a terminal
-	stdin       *os.File // nil: none, or closed
+	stdin       *os.File // nil: none
 	out, errOut *os.File // reading ends; nil with a terminal
 }
 
@@ -191,13 +193,20 @@ func (s *Server) resolve(start agentapi.ExecStart) (argv, env []string, path str
 		return argv, withTerm(env, start.TTY), path, nil
 	}
 	path, err = proc.LookPath(argv[0], start.Dir)
-	if err != nil && proc.Missing(err) && !strings.Contains(argv[0], "/") {
+	if name, usual := usualName(argv[0]); usual && proc.Missing(err) {
 		// An image without any program still has the agent's own.
-		if self, ok := s.applet(argv[0]); ok {
-			return slices.Concat([]string{"wsd", "agent-applet"}, argv), withTerm(env, start.TTY), self, nil
+		if self, ok := s.applet(name); ok {
+			return slices.Concat([]string{"wsd", "agent-applet", name}, argv[1:]), withTerm(env, start.TTY), self, nil
 		}
 	}
 	return argv, withTerm(env, start.TTY), path, err
+}
+
+// usualName is the name of a program that is asked for without a folder, or in one of those
+// where everybody expects it: /bin/sh.
+func usualName(path string) (name string, usual bool) {
+	dir, name := filepath.Split(path)
+	return name, dir == "" || slices.Contains(strings.Split(proc.DefaultPath, ":"), strings.TrimSuffix(dir, "/"))
 }
 
 // note keeps p among the commands that run, until it ends; ssh tells that it only serves a
@@ -260,39 +269,57 @@ func (c *command) openPipes(stdin bool) (theirs []*os.File, err error) {
 func (c *command) input(l *link) {
 	for {
 		kind, p, err := l.frames.Next()
-		if err != nil {
+		if err != nil || !c.take(l, kind, p) {
 			return
 		}
-		switch kind {
-		case agentapi.Stdin:
-			c.feed(p)
-		case agentapi.Ctl:
-			var ctl agentapi.Control
-			if json.Unmarshal(p, &ctl) == nil {
-				c.control(ctl)
-			}
+	}
+}
+
+// take takes one frame of a client. It returns false once the client has gone.
+func (c *command) take(l *link, kind byte, p []byte) bool {
+	switch kind {
+	case agentapi.Stdin:
+		return c.feed(l, p)
+	case agentapi.Ctl:
+		var ctl agentapi.Control
+		if json.Unmarshal(p, &ctl) == nil {
+			return c.control(l, ctl)
+		}
+	}
+	return true
+}
+
+// goneEvery is how often it is looked whether a client whose input nobody reads is still
+// there: its end would be read behind that input.
+const goneEvery = time.Second
+
+// feed writes input; what a command does not want is dropped, as a closed pipe does. It
+// returns false where the client goes while the command does not read.
+func (c *command) feed(l *link, p []byte) bool {
+	in := cmp.Or(c.pty, c.stdin)
+	if in == nil {
+		return true
+	}
+	for {
+		_ = in.SetWriteDeadline(time.Now().Add(goneEvery))
+		n, err := in.Write(p)
+		if p = p[n:]; !errors.Is(err, os.ErrDeadlineExceeded) {
+			return true
+		}
+		if l.conn.gone() {
+			return false
 		}
 	}
 }
 
-// feed writes input; what a command does not want is dropped, as a closed pipe does.
-func (c *command) feed(p []byte) {
-	switch {
-	case c.pty != nil:
-		_, _ = c.pty.Write(p)
-	case c.stdin != nil:
-		_, _ = c.stdin.Write(p)
-	}
-}
-
-func (c *command) control(ctl agentapi.Control) {
+func (c *command) control(l *link, ctl agentapi.Control) bool {
 	switch ctl.Type {
 	case "eof":
 		if c.pty != nil {
-			_, _ = c.pty.Write([]byte{4}) // ^D, the only end that a terminal knows
-		} else if c.stdin != nil {
+			return c.feed(l, []byte{4}) // ^D, the only end that a terminal knows
+		}
+		if c.stdin != nil {
 			_ = c.stdin.Close()
-			c.stdin = nil
 		}
 	case "signal":
 		if n, ok := signals()[strings.TrimPrefix(ctl.Signal, "SIG")]; ok {
@@ -303,6 +330,7 @@ func (c *command) control(ctl agentapi.Control) {
 			_ = resize(c.pty, ctl.Cols, ctl.Rows)
 		}
 	}
+	return true
 }
 
 // signals are those that people send by name.

@@ -21,7 +21,10 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/wsctl/wsctl/internal/agent/files"
 	"github.com/wsctl/wsctl/internal/agent/proc"
@@ -161,6 +164,26 @@ func (u upgraded) Read(p []byte) (int, error) { return u.in.Read(p) }
 func (u upgraded) Close() error {
 	<-u.place
 	return u.Conn.Close()
+}
+
+// gone reports whether the other side has closed the connection, though it may not have
+// been read to its end.
+func (u upgraded) gone() bool {
+	conn, ok := u.Conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return true // it is closed here
+	}
+	gone := false
+	_ = raw.Control(func(fd uintptr) {
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}} //nolint:gosec // a file descriptor
+		n, err := unix.Poll(poll, 0)
+		gone = err == nil && n > 0
+	})
+	return gone
 }
 
 // upgrade switches the protocol; false if that cannot be, which the client is told.

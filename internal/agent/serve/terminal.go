@@ -15,7 +15,8 @@ import (
 )
 
 // queue is how many pieces of output wait for one viewer. A writer that is slower holds up
-// the terminal, as a slow line does, but for patience at most; who only views never does.
+// the terminal, as a slow line does, but once and for patience at most; who only views never
+// does.
 const (
 	queue    = 64
 	patience = 10 * time.Second
@@ -33,6 +34,7 @@ type terminal struct {
 	mu         sync.Mutex
 	past       history
 	viewers    map[*viewer]struct{}
+	ended      bool // the command has, and viewers were told
 	cols, rows uint16
 	lastIn     time.Time
 	lastOut    time.Time
@@ -97,29 +99,32 @@ func (t *terminal) tell(p []byte) {
 	}
 	t.mu.Unlock()
 	for _, v := range viewers {
-		v.take(p)
+		if !v.take(p) {
+			v.leave(detached("too_slow", "the connection was too slow for the output"))
+			t.remove(v) // it is told once it reads again; until then it holds up nobody
+		}
 	}
 }
 
-// take queues p for v, which is detached where it is too slow.
-func (v *viewer) take(p []byte) {
+// take queues p for v. It returns false where v is too slow.
+func (v *viewer) take(p []byte) bool {
 	select {
 	case v.out <- p:
-		return
+		return true
 	default:
 	}
-	if !v.view {
-		timer := time.NewTimer(patience)
-		defer timer.Stop()
-		select {
-		case v.out <- p:
-			return
-		case <-v.gone:
-			return
-		case <-timer.C:
-		}
+	if v.view {
+		return false
 	}
-	v.leave(detached("too_slow", "the connection was too slow for the output"))
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case v.out <- p:
+	case <-v.gone:
+	case <-timer.C:
+		return false
+	}
+	return true
 }
 
 // attach serves v until it leaves, its connection ends or the command does.
@@ -128,6 +133,9 @@ func (t *terminal) attach(v *viewer) {
 	replay := t.past.replay()
 	redraw := t.past.modes.alternate()
 	t.viewers[v] = struct{}{}
+	if t.ended { // meanwhile
+		v.leave(t.exit())
+	}
 	t.fit(redraw)
 	t.mu.Unlock()
 	defer t.remove(v)
@@ -145,15 +153,12 @@ func (t *terminal) attach(v *viewer) {
 			if _, err := out.Write(p); err != nil {
 				return
 			}
-			continue
-		default:
-		}
-		select {
-		case p := <-v.out:
-			if _, err := out.Write(p); err != nil {
-				return
-			}
 		case c := <-v.end:
+			for range len(v.out) { // what came before the end
+				if _, err := out.Write(<-v.out); err != nil {
+					return
+				}
+			}
 			_ = v.link.control(c)
 			return
 		case <-v.gone:
@@ -179,25 +184,18 @@ func (t *terminal) input(v *viewer) {
 		if v.view {
 			continue
 		}
-		switch kind {
-		case agentapi.Stdin:
-			t.mu.Lock()
+		var c agentapi.Control
+		t.mu.Lock()
+		switch {
+		case kind == agentapi.Stdin:
 			t.lastIn = time.Now()
-			t.mu.Unlock()
-			_, _ = t.cmd.pty.Write(p)
-		case agentapi.Ctl:
-			var c agentapi.Control
-			if json.Unmarshal(p, &c) != nil {
-				continue
-			}
-			if c.Type != "resize" {
-				t.cmd.control(c)
-				continue
-			}
-			t.mu.Lock()
+		case kind == agentapi.Ctl && json.Unmarshal(p, &c) == nil && c.Type == "resize":
 			v.cols, v.rows = c.Cols, c.Rows
 			t.fit(false)
-			t.mu.Unlock()
+		}
+		t.mu.Unlock()
+		if c.Type != "resize" && !t.cmd.take(v.link, kind, p) {
+			return
 		}
 	}
 }
@@ -244,9 +242,14 @@ func (t *terminal) detach() {
 func (t *terminal) over() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.ended = true
 	for v := range t.viewers {
-		v.leave(agentapi.Control{Type: "exit", Code: t.cmd.Status()})
+		v.leave(t.exit())
 	}
+}
+
+func (t *terminal) exit() agentapi.Control {
+	return agentapi.Control{Type: "exit", Code: t.cmd.Status()}
 }
 
 // facts is what a list says of it.

@@ -175,7 +175,9 @@ func (d *Driver) make(ctx context.Context, c runtime.Container, img imageFacts, 
 	switch {
 	case err == nil:
 		d.addrs.forget(c.Ref)
-		d.fresh.set(c.Ref, newborn{id: st.ID, sandbox: sandbox, ip: ip, made: time.Now()})
+		if len(binds(c.Spec)) == 0 { // else Start looks at the folders once more
+			d.fresh.set(c.Ref, newborn{id: st.ID, sandbox: sandbox, ip: ip, made: time.Now()})
+		}
 		d.pool.release(sandbox, false)
 		d.pool.wake() // if a lost reply has used another one, the next list finds this one free
 	case errors.Is(err, runtime.ErrUnreachable) || ctx.Err() != nil:

@@ -14,7 +14,8 @@ import (
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
-// Start starts the sandbox, if it was stopped, and then the container.
+// Start starts the sandbox, if it was stopped, and then the container, unless a folder that
+// it shares has given way to a link.
 func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
 	defer d.pool.work()()
 	if n, ok := d.fresh.take(r); ok && time.Since(n.made) < newbornTime && d.startNewborn(ctx, r, n) == nil {
@@ -31,6 +32,9 @@ func (d *Driver) Start(ctx context.Context, r runtime.Ref) error {
 		return nil
 	}
 	if err := d.heal(ctx, in); err != nil {
+		return err
+	}
+	if err := checkShared(in.HostConfig.Mounts); err != nil {
 		return err
 	}
 	sandbox := sandboxOf(string(in.HostConfig.NetworkMode))

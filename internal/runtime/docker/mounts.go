@@ -26,6 +26,7 @@ const maxMounts = 32
 // neither they, nor what is in them, nor a folder that holds one of them.
 var forbidden = []string{
 	"/proc", "/sys", "/dev", "/run", "/var/run", "/etc", "/boot", "/var/lib/docker", "/var/lib/containerd",
+	"/bin", "/sbin", "/lib", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib",
 }
 
 // reserved are places inside a workspace that wsd itself mounts or the kernel needs. Only
@@ -211,24 +212,49 @@ func imageVolume(workspaceID, target string) string {
 // they are not: a program that is written there with the set-user-id bit is one for the
 // whole host.
 func (d *Driver) checkHost(c runtime.Container, who identity, facts hostFacts) error {
+	if !d.link.local {
+		return fault.New(fault.Unsupported, "bind_remote", "folders of this machine cannot be shared with an engine on another one")
+	}
 	for _, source := range binds(c.Spec) {
-		if !d.link.local {
-			return fault.New(fault.Unsupported, "bind_remote", "folders of this machine cannot be shared with an engine on another one")
-		}
-		real, err := filepath.EvalSymlinks(source)
+		info, err := lookFolder(source)
 		if err != nil {
-			return fault.New(fault.Invalid, "bind_missing", "the folder %.200q cannot be looked at", source).WithCause(err)
-		}
-		if real != source {
-			return refuseMount("%.200q leads through a symbolic link", source).WithHint("name the folder itself: %.200q", real)
-		}
-		info, err := os.Lstat(source)
-		if err != nil || !info.IsDir() {
-			return fault.New(fault.Invalid, "bind_missing", "%.200q is not a folder", source).WithCause(err)
+			return err
 		}
 		if !mayShare(c, who, info, facts.mapped) {
 			return refuseMount("the workspace's user %s may not have the folder %.200q, which belongs to somebody else", who, source).
 				WithHint("the user must be the folder's own, or none in particular")
+		}
+	}
+	return nil
+}
+
+// lookFolder refuses what is no folder, or no longer where its name says.
+func lookFolder(source string) (os.FileInfo, error) {
+	real, err := filepath.EvalSymlinks(source)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "bind_missing", "the folder %.200q cannot be looked at", source).WithCause(err)
+	}
+	if real != source {
+		return nil, refuseMount("%.200q leads through a symbolic link", source).WithHint("name the folder itself: %.200q", real)
+	}
+	info, err := os.Lstat(source)
+	if err != nil || !info.IsDir() {
+		return nil, fault.New(fault.Invalid, "bind_missing", "%.200q is not a folder", source).WithCause(err)
+	}
+	return info, nil
+}
+
+// checkShared looks again at the folders that a container shares. The engine follows their
+// names at each start, and a workspace may have put a link to any place of the host where
+// a folder of its project was.
+func checkShared(mounts []mount.Mount) error {
+	for _, m := range mounts {
+		own := m.Target == agentPath || m.Target == socketDir || m.Target == passwdPath
+		if m.Type != mount.TypeBind || own {
+			continue
+		}
+		if _, err := lookFolder(m.Source); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -1,12 +1,15 @@
 package docker
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/runtime"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -14,8 +17,9 @@ func TestOnlyFreePlacesOfTheHostAreBound(t *testing.T) {
 	private := []string{"/home/ann/state"}
 	for source, want := range map[string]bool{
 		"/home/ann/project": true, "/srv/data": true, "/var/data": true, "/etcetera": true, "/runner/x": true, "/root/project": true,
-		"/home/ann/states": true,
-		"":                 false, "project": false, "/": false, "//": false, "/home/": false, "/home/../etc": false, "/home/./x": false,
+		"/home/ann/states": true, "/usr/src/project": true, "/usr/local/src/project": true,
+		"/usr": false, "/usr/bin": false, "/usr/lib/x": false, "/usr/local": false, "/bin": false, "/lib64": false,
+		"": false, "project": false, "/": false, "//": false, "/home/": false, "/home/../etc": false, "/home/./x": false,
 		"/proc": false, "/proc/1/root": false, "/sys/fs": false, "/dev": false, "/run": false, "/run/user/1000": false,
 		"/var/run": false, "/var/run/docker.sock": false, "/etc": false, "/etc/ssl": false, "/var": false, "/var/lib": false,
 		"/var/lib/docker": false, "/var/lib/docker/volumes/x/_data": false, "/home/x/docker.sock": false, "/home/docker.sock/x": false,
@@ -174,5 +178,52 @@ func TestASpecsUserMountsAndFoldersAreThere(t *testing.T) {
 			t.Errorf("%s is accepted for a container that runs", what)
 		}
 		c = keep
+	}
+}
+
+// A workspace can move what is in its project, and the engine follows the names at each start.
+func TestASharedFolderThatHasBecomeALinkIsNotFollowed(t *testing.T) {
+	d := newDriver(t)
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, host := filepath.Join(dir, "shared", "project"), filepath.Join(dir, "host")
+	data := filepath.Join(project, "data")
+	for _, path := range []string{data, host} {
+		if err := os.MkdirAll(path, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := testContainer("links", "wait")
+	c.Spec.User, c.Owner = "nobody", "uid:"+itoa(os.Geteuid())
+	c.Spec.Source = &workspace.Source{Kind: "bind", Path: project}
+	c.Spec.Mounts = []workspace.Mount{{Kind: "bind", Source: data, Target: "/data"}}
+	for _, moved := range []string{data, project} {
+		for _, ran := range []bool{false, true} {
+			if _, err := d.Ensure(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			if ran {
+				if err := errors.Join(d.Start(t.Context(), c.Ref), d.Stop(t.Context(), c.Ref, 0)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(os.Rename(moved, moved+".old"), os.Symlink(host, moved)); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.Start(t.Context(), c.Ref); !fault.HasCode(err, "mount_refused") {
+				t.Errorf("%s is a link, ran before: %t: %v", moved, ran, err)
+			}
+			if st, err := d.Inspect(t.Context(), c.Ref); err != nil || st.State == runtime.ObservedRunning {
+				t.Errorf("the container is %s, %v", st.State, err)
+			}
+			if err := errors.Join(os.Remove(moved), os.Rename(moved+".old", moved), d.Start(t.Context(), c.Ref)); err != nil {
+				t.Errorf("with the folder back in its place: %v", err)
+			}
+			if err := d.Remove(t.Context(), c.Workspace); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }

@@ -23,7 +23,12 @@ type steps struct {
 	before map[string]bool // ids of images that were there before the build
 	made   []string        // short ids, in order
 	file   *os.File        // nil: none is kept
+	lines  int             // of file
 }
+
+// maxSteps bounds the images that one build is taken to have made: the newest count, for what
+// the engine says of a step comes after what the step has printed.
+const maxSteps = 1000
 
 func (d *Driver) newSteps(before []image.Summary) (*steps, error) {
 	s := &steps{before: make(map[string]bool, len(before))}
@@ -52,7 +57,11 @@ func (s *steps) add(id string) {
 		}
 	}
 	s.made = append(s.made, id)
-	if s.file != nil {
+	if len(s.made) > maxSteps {
+		s.made = slices.Delete(s.made, 0, 1)
+	}
+	if s.file != nil && s.lines < maxSteps {
+		s.lines++
 		_, _ = fmt.Fprintln(s.file, id) // without it a kill leaves the image, no more
 	}
 }

@@ -211,3 +211,24 @@ func TestStepsThatAreNamedOrBuiltUponStay(t *testing.T) {
 		t.Errorf("free are %v, want %v", got, want)
 	}
 }
+
+func TestAStepThatPrintsForEverFillsNothing(t *testing.T) {
+	d := &Driver{cfg: Config{Builds: t.TempDir()}, life: "life"}
+	s, err := d.newSteps(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.file.Close()
+	for range 5 {
+		for i := range maxSteps {
+			s.add(fmt.Sprintf("%012x", i))
+		}
+	}
+	s.add("aaaaaaaaaaaa")
+	if n := len(s.made); n > maxSteps || s.made[n-1] != "aaaaaaaaaaaa" {
+		t.Errorf("%d are kept, the last is %s", n, s.made[n-1])
+	}
+	if info, err := s.file.Stat(); err != nil || info.Size() > maxSteps*100 {
+		t.Errorf("the record has %d bytes, %v", info.Size(), err)
+	}
+}
