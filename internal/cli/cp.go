@@ -186,7 +186,7 @@ func (o *cpOptions) fetch(ctx context.Context, f *Factory, c *client.Client, m *
 	defer body.Close()
 	archive := io.TeeReader(body, m)
 	if o.To.Path == stdio {
-		return onlyFile(archive, rawOut(f), o.From.String())
+		return onlyFile(archive, f.raw, o.From.String())
 	}
 	dir, name := o.To.Path, ""
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {

@@ -106,7 +106,8 @@ type errorBody struct {
 
 // closedOutput reports whether err says that nobody reads stdout any more.
 func closedOutput(err error) bool {
-	return errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed)
+	var output *outputError
+	return errors.As(err, &output) && (errors.Is(output, syscall.EPIPE) || errors.Is(output, os.ErrClosed))
 }
 
 // say prints the sentence, which values are wrong, and what to do next.
