@@ -129,7 +129,7 @@ func runCp(ctx context.Context, f *Factory, o *cpOptions) error {
 		err = o.send(ctx, f, c, m)
 	}
 	stop()
-	progress.Close(err == nil)
+	endProgress(progress, err)
 	if err != nil {
 		return err
 	}
