@@ -114,7 +114,7 @@ func TestAWatchedListIsDrawnInPlace(t *testing.T) {
 	for i := range 9 {
 		h.must(t, "create", fmt.Sprintf("w%d", i), "--stopped")
 	}
-	s.shows("(?s)\x1b\\[H.*NAME.*… 4 more lines") // 10 lines on 8, of which one says so and one is the cursor's
+	s.shows("(?s)\x1b\\[\\?7l\x1b\\[H\x1b\\[K\\S*NAME.*\n\x1b\\[Kw3 .*\n\x1b\\[K\\S*… 4 more lines.*\n\x1b\\[\\?7h\x1b\\[J$") // 10 lines on 8, of which one says so and one is the cursor's
 	s.types("\x03")
 	if status := s.ends(); status != 130 {
 		t.Errorf("status %d, want 130", status)
