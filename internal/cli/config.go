@@ -75,7 +75,7 @@ func runConfigExplain(f *Factory, args []string) error {
 		s.add("default", o.Default)
 		s.add("takes", o.Allowed)
 		s.add("variable", o.Env)
-		return s.write(out, f.outPalette())
+		return f.writeFacts(out, s)
 	})
 }
 
@@ -84,6 +84,7 @@ func (f *Factory) writeOrigins(out io.Writer, origins config.Origins) error {
 		f.note("warning: %s", render.Escape(w))
 	}
 	t := f.table("KEY", "VALUE", "FROM")
+	t.Loose = []string{"FROM", "VALUE"}
 	for _, o := range origins.Keys {
 		row := []render.Cell{{Text: o.Key}, {Text: o.Value}, {Text: sourceText(o)}}
 		if o.Source == config.FromDefault {

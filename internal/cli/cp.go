@@ -129,7 +129,7 @@ func runCp(ctx context.Context, f *Factory, o *cpOptions) error {
 		err = o.send(ctx, f, c, m)
 	}
 	stop()
-	progress.Close(err == nil)
+	endProgress(progress, err)
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (o *cpOptions) fetch(ctx context.Context, f *Factory, c *client.Client, m *
 	defer body.Close()
 	archive := io.TeeReader(body, m)
 	if o.To.Path == stdio {
-		return onlyFile(archive, rawOut(f), o.From.String())
+		return onlyFile(archive, f.raw, o.From.String())
 	}
 	dir, name := o.To.Path, ""
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {

@@ -201,7 +201,7 @@ func sayDryRun(f *Factory, out io.Writer, w workspace.Workspace) error {
 	s.add("name", name)
 	s.add("template", w.Spec.Template)
 	specFacts(&s, w.Spec)
-	return s.write(out, f.outPalette())
+	return f.writeFacts(out, s)
 }
 
 // nameOrFault checks a reference before wsd is asked, so that a slip costs nothing.

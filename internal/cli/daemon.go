@@ -134,7 +134,7 @@ func (f *Factory) writeStatus(out io.Writer, st api.Status) error {
 	}
 	s.add("free ports", fmt.Sprint(st.PortsFree))
 	s.add("names", cmp.Or(api.NameURL(st.Names, "NAME", 1, 1), "not served"))
-	return s.write(out, f.outPalette())
+	return f.writeFacts(out, s)
 }
 
 // stopBudget is how long wsd may take to end.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"slices"
@@ -67,15 +66,11 @@ func confirmDelete(ctx context.Context, f *Factory, c *client.Client, o *lifecyc
 	if o.Yes {
 		return true, nil
 	}
-	_, _ = fmt.Fprintf(f.Streams.Err, "%s [y/N] ", deleteQuestion(running))
-	answer, err := readLine(ctx, f)
-	if err != nil {
-		return false, err
+	yes, err := f.agrees(ctx, deleteQuestion(running))
+	if err == nil && !yes {
+		err = fault.New(fault.Interrupted, "declined", "nothing was deleted")
 	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return false, fault.New(fault.Interrupted, "declined", "nothing was deleted")
-	}
-	return true, nil
+	return yes, err
 }
 
 // deleteQuestion says what would be lost. A folder that is shared is not.
@@ -131,26 +126,4 @@ func runningOf(ctx context.Context, c *client.Client, o *lifecycleOptions) ([]wo
 	return slices.DeleteFunc(ws, func(w workspace.Workspace) bool {
 		return w.State == workspace.Stopped || w.State == workspace.Failed || w.State == workspace.Deleting
 	}), nil
-}
-
-// readLine reads an answer, or gives up when ctx ends.
-func readLine(ctx context.Context, f *Factory) (string, error) {
-	type answer struct {
-		text string
-		err  error
-	}
-	got := make(chan answer, 1)
-	go func() {
-		text, err := bufio.NewReader(f.Streams.In).ReadString('\n')
-		got <- answer{text, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return "", fault.From(context.Cause(ctx))
-	case a := <-got:
-		if a.err != nil && a.text == "" {
-			return "", fault.New(fault.Interrupted, "declined", "nothing was deleted")
-		}
-		return a.text, nil
-	}
 }

@@ -1,18 +1,15 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 
 	"github.com/wsctl/wsctl/internal/api"
@@ -85,7 +82,7 @@ func (o *sourceOptions) create(ctx context.Context, f *Factory, c *client.Client
 		w, err := c.Create(ctx, *r, client.NewKey())
 		switch {
 		case fault.HasCode(err, "consent_required"):
-			if err := o.agree(f, p, r, fault.From(err)); err != nil {
+			if err := o.agree(ctx, f, p, r, fault.From(err)); err != nil {
 				return w, err
 			}
 		case fault.HasCode(err, "context_required") && o.project != "":
@@ -112,7 +109,7 @@ func field(err error, code string) string {
 }
 
 // agree lets the person decide on the commands that a project brings.
-func (o *sourceOptions) agree(f *Factory, p *render.Progress, r *api.Create, wanted *fault.Error) error {
+func (o *sourceOptions) agree(ctx context.Context, f *Factory, p *render.Progress, r *api.Create, wanted *fault.Error) error {
 	hash := field(wanted, "consent_required")
 	if !o.Yes {
 		if !f.Streams.InTTY || !f.Streams.ErrTTY || f.JSON {
@@ -125,9 +122,11 @@ func (o *sourceOptions) agree(f *Factory, p *render.Progress, r *api.Create, wan
 				f.note("  %s", render.EscapeLine(one.Detail))
 			}
 		}
-		_, _ = fmt.Fprint(f.Streams.Err, "Let it? [y/N] ")
-		line, _ := bufio.NewReader(f.Streams.In).ReadString('\n')
-		if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
+		yes, err := f.agrees(ctx, "Let it?")
+		if err != nil {
+			return err
+		}
+		if !yes {
 			return fault.New(fault.Interrupted, "not_agreed", "nothing was made")
 		}
 	}

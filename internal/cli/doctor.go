@@ -180,16 +180,17 @@ func worst(checks []api.Check) string {
 func (f *Factory) writeChecks(out io.Writer, checks []api.Check) error {
 	p := f.outPalette()
 	colours := map[string]render.Colour{checkOK: render.Good, checkWarn: render.Busy, checkFail: render.Bad}
+	const indent = "      "
 	for _, c := range checks {
-		_, err := fmt.Fprintf(out, "%s  %s: %s\n", p.Paint(colours[c.Status], fmt.Sprintf("%-4s", render.Escape(c.Status))),
-			render.Escape(c.Name), escapeLines(c.Detail))
-		if err != nil {
-			return err
+		said := render.Escape(c.Name) + ": " + escapeLines(c.Detail) + "\n"
+		if f.width() > 0 {
+			said = wrap(said, f.width(), indent)[len(indent):]
 		}
 		if c.Hint != "" && c.Status != checkOK {
-			if _, err := io.WriteString(out, wrap(escapeLines(c.Hint), f.width(), "      ")); err != nil {
-				return err
-			}
+			said += wrap(escapeLines(c.Hint), f.width(), indent)
+		}
+		if _, err := fmt.Fprintf(out, "%s  %s", p.Paint(colours[c.Status], fmt.Sprintf("%-4s", render.Escape(c.Status))), said); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -93,7 +92,7 @@ func runExec(ctx context.Context, f *Factory, o *execOptions) error {
 		return err
 	}
 	start := api.ExecStart{Command: o.Command, Env: o.Env, Dir: o.Dir, TTY: o.TTY}
-	streams := client.ExecStreams{Out: rawOut(f), Err: s.Err}
+	streams := client.ExecStreams{Out: f.raw, Err: s.Err}
 	if o.TTY || o.Stdin || !s.InTTY {
 		start.Stdin, streams.In = true, s.In
 	}
@@ -139,14 +138,6 @@ func passSignals(parent context.Context) (ctx context.Context, names <-chan stri
 		}
 	}()
 	return ctx, out, func() { cancel(nil) }
-}
-
-// rawOut is stdout without the buffer: a program's output is shown as it comes.
-func rawOut(f *Factory) io.Writer {
-	if w, ok := f.terminal.(io.Writer); ok {
-		return w
-	}
-	return f.Streams.Out
 }
 
 // takeTerminal puts the terminal into raw mode and tells of its sizes. restore gives

@@ -25,7 +25,8 @@ type Factory struct {
 	flags      *pflag.FlagSet // holds --socket, which overrides every other source
 
 	out      *bufio.Writer
-	terminal any // the raw stdout, to ask for its size
+	raw      io.Writer // stdout without the buffer
+	terminal any       // what stdout is, to ask for its size
 	settings *Settings
 	client   *client.Client
 }
@@ -34,8 +35,8 @@ func newFactory(s Streams) *Factory {
 	if s.Env == nil {
 		s.Env = func(string) string { return "" }
 	}
-	f := &Factory{Streams: s, Now: time.Now, terminal: s.Out}
-	f.out = bufio.NewWriter(s.Out)
+	f := &Factory{Streams: s, Now: time.Now, terminal: s.Out, raw: stdout{s.Out}}
+	f.out = bufio.NewWriter(f.raw)
 	f.Streams.Out = f.out
 	return f
 }

@@ -269,10 +269,13 @@ func kindOfJob(code string) fault.Kind {
 }
 
 // end closes the progress in the way that err says.
-func (fo *follower) end(err error) {
+func (fo *follower) end(err error) { endProgress(fo.progress, err) }
+
+// endProgress closes a progress: what was interrupted has not failed.
+func endProgress(p *render.Progress, err error) {
 	if fault.Is(err, fault.Interrupted) || errors.Is(err, context.Canceled) {
-		fo.progress.Abandon()
+		p.Abandon()
 		return
 	}
-	fo.progress.Close(err == nil)
+	p.Close(err == nil)
 }

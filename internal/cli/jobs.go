@@ -95,18 +95,25 @@ func (f *Factory) writeJobs(out io.Writer, jobs []workspace.Job) error {
 		return nil
 	}
 	now := f.Now()
-	t := f.table("ID", "KIND", "WORKSPACE", "STATE", "ATTEMPT", "AGE", "ERROR")
-	t.Loose, t.Spare = []string{"ERROR", "WORKSPACE"}, []string{"ATTEMPT", "AGE"}
+	t := f.table("ID", "KIND", "WORKSPACE", "STATE", "ATTEMPT", "AGE")
+	t.Loose, t.Spare = []string{"ERROR", "WORKSPACE", "KIND"}, []string{"ATTEMPT", "AGE", "ERROR"}
+	wrong := slices.ContainsFunc(jobs, func(j workspace.Job) bool { return j.Error != "" })
+	if wrong {
+		t.Header = append(t.Header, "ERROR")
+	}
 	for _, j := range jobs {
-		t.Rows = append(t.Rows, []render.Cell{
+		row := []render.Cell{
 			{Text: j.ID},
 			{Text: string(j.Kind)},
 			{Text: j.Name},
 			{Text: string(j.State), Colour: jobColour(j.State)},
 			{Text: fmt.Sprintf("%d of %d", j.Attempt, j.Attempts)},
 			{Text: render.Ago(now, j.CreatedAt)},
-			{Text: j.Error},
-		})
+		}
+		if wrong {
+			row = append(row, render.Cell{Text: j.Error})
+		}
+		t.Rows = append(t.Rows, row)
 	}
 	return t.Write(out)
 }
@@ -187,7 +194,7 @@ func (f *Factory) showJob(out io.Writer, j workspace.Job) error {
 	s.add("error", j.Error)
 	s.add("code", j.Code)
 	s.add("hint", j.Hint)
-	return s.write(out, f.outPalette())
+	return f.writeFacts(out, s)
 }
 
 func newJobsStatsCmd(f *Factory) *cobra.Command {
@@ -213,7 +220,7 @@ func newJobsStatsCmd(f *Factory) *cobra.Command {
 
 func (f *Factory) writeJobStats(out io.Writer, stats api.JobStats) error {
 	t := f.table("KIND", "WAITING", "DELAYED", "ACTIVE", "COMPLETED", "FAILED", "CANCELLED", "RETRIED", "MEAN")
-	t.Spare = []string{"CANCELLED", "RETRIED", "DELAYED"}
+	t.Spare = []string{"CANCELLED", "RETRIED", "DELAYED", "WAITING", "ACTIVE"}
 	for _, k := range stats.Kinds {
 		mean := "-"
 		if k.Completed > 0 {

@@ -1,10 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -185,8 +185,7 @@ func many(ctx context.Context, f *Factory, c *client.Client, o *lifecycleOptions
 		})
 	}
 	group.Wait()
-	failed := slices.IndexFunc(errs, func(err error) bool { return err != nil })
-	progress.Close(failed < 0)
+	endProgress(progress, cmp.Or(errs...))
 	return f.tellMany(o, refs, done, errs)
 }
 

@@ -15,6 +15,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -106,14 +107,18 @@ type errorBody struct {
 
 // closedOutput reports whether err says that nobody reads stdout any more.
 func closedOutput(err error) bool {
-	return errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed)
+	var output *outputError
+	return errors.As(err, &output) && (errors.Is(output, syscall.EPIPE) || errors.Is(output, os.ErrClosed))
 }
 
 // say prints the sentence, which values are wrong, and what to do next.
 func (f *Factory) say(e *fault.Error, requestID string) {
 	p := f.errPalette()
+	if e.Kind == fault.Interrupted && f.Streams.InTTY && f.Streams.ErrTTY && !f.Streams.dumb() {
+		_, _ = io.WriteString(f.Streams.Err, "\r\x1b[K") // the ^C that the terminal has shown
+	}
 	code := ""
-	if e.Kind != fault.Usage {
+	if e.Kind != fault.Usage && e.Code != e.Text {
 		code = p.Paint(render.Faint, " ["+render.Escape(e.Code)+"]")
 	}
 	f.note("%s %s%s", p.Paint(render.Bad, "wsctl:"), escapeLines(e.Text), code)

@@ -124,6 +124,7 @@ func listPolicies(ctx context.Context, f *Factory) error {
 	}
 	return f.result(list, func(out io.Writer) error {
 		t := f.table("POLICY", "CONNECTED", "ALONE", "WORK", "AT MOST", "HOURS", "")
+		t.Spare = []string{"HOURS", "", "AT MOST", "WORK"}
 		for _, p := range list.Policies {
 			note := ""
 			if p.Name == list.Default {

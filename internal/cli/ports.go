@@ -124,7 +124,7 @@ func (f *Factory) who(port int, list api.PortList) error {
 		s.add("port inside", zeroIsDash(l.Target))
 		s.add("listening", yesNo(l.Bound))
 		s.add("holder", l.Holder)
-		return s.write(f.Streams.Out, f.outPalette())
+		return f.writeFacts(f.Streams.Out, s)
 	})
 }
 

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
@@ -50,7 +50,7 @@ terminal the value is asked for and not shown. Workspaces get it at their next s
 		},
 		ValidArgsFunction: completeSecrets(f),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			value, err := f.secretValue(args[0], file)
+			value, err := f.secretValue(cmd.Context(), args[0], file)
 			if err != nil {
 				return err
 			}
@@ -73,20 +73,18 @@ terminal the value is asked for and not shown. Workspaces get it at their next s
 }
 
 // secretValue reads the value from where the person gives it.
-func (f *Factory) secretValue(name, file string) ([]byte, error) {
+func (f *Factory) secretValue(ctx context.Context, name, file string) ([]byte, error) {
 	var value []byte
 	var err error
 	switch {
 	case file != "":
 		value, err = os.ReadFile(file)
 	case f.Streams.InTTY:
-		_, _ = fmt.Fprintf(f.Streams.Err, "Value of %s (not shown): ", name)
-		value, err = term.ReadPassword(int(f.Streams.inFile.Fd()))
-		_, _ = fmt.Fprintln(f.Streams.Err)
+		value, err = f.hiddenAnswer(ctx, fmt.Sprintf("Value of %s (not shown): ", name), f.Streams.inFile)
 	default:
 		value, err = io.ReadAll(io.LimitReader(f.Streams.In, workspace.MaxSecret+1))
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, here(err)
 	}
 	if len(value) == 0 {

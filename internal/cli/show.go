@@ -82,7 +82,7 @@ func useText(now time.Time, a *api.Activity) string {
 	return text + ", stops " + render.Until(now, a.StopAt)
 }
 
-// facts collects lines of "name value" and aligns them.
+// facts are lines of "name value".
 type facts struct{ rows [][2]string }
 
 func (s *facts) add(name, value string) {
@@ -91,14 +91,20 @@ func (s *facts) add(name, value string) {
 	}
 }
 
-func (s *facts) write(out io.Writer, p render.Palette) error {
-	wide := 0
+// writeFacts writes facts with their values below each other. On a terminal a value that is
+// too long for its line goes on below itself.
+func (f *Factory) writeFacts(out io.Writer, s facts) error {
+	p, width, wide := f.outPalette(), f.width(), 0
 	for _, r := range s.rows {
-		wide = max(wide, len(r[0]))
+		wide = max(wide, render.Width(r[0]))
 	}
+	indent := strings.Repeat(" ", wide+2)
 	for _, r := range s.rows {
-		pad := strings.Repeat(" ", wide-len(r[0])+2)
-		if _, err := fmt.Fprintf(out, "%s%s%s\n", p.Paint(render.Faint, r[0]), pad, render.Escape(r[1])); err != nil {
+		value := render.Escape(r[1])
+		if width > 0 && len(indent)+render.Width(value) > width {
+			value = strings.TrimSpace(wrap(value, width, indent))
+		}
+		if _, err := fmt.Fprintf(out, "%s%s%s\n", p.Paint(render.Faint, r[0]), indent[render.Width(r[0]):], value); err != nil {
 			return err
 		}
 	}
@@ -131,7 +137,7 @@ func (f *Factory) showWorkspace(out io.Writer, l api.Live) error {
 	for _, c := range w.Conditions {
 		s.add("condition", conditionText(now, c))
 	}
-	return s.write(out, f.outPalette())
+	return f.writeFacts(out, s)
 }
 
 func addTime(s *facts, now time.Time, name string, t time.Time) {

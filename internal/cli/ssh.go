@@ -128,7 +128,7 @@ func carrySSH(ctx context.Context, f *Factory, name string) error {
 	if err != nil {
 		return err
 	}
-	err = conn.Relay(f.Streams.In, rawOut(f))
+	err = conn.Relay(f.Streams.In, f.raw)
 	if ctx.Err() != nil {
 		return nil // ssh hangs up on its ProxyCommand when it is done
 	}

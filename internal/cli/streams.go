@@ -30,6 +30,22 @@ func SystemStreams() Streams {
 	}
 }
 
+// stdout is the program's output. A failure to write to it is told apart from that of a
+// connection or a file, which may end with the same error number.
+type stdout struct{ w io.Writer }
+
+func (s stdout) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if err != nil {
+		err = &outputError{err}
+	}
+	return n, err
+}
+
+type outputError struct{ error }
+
+func (e *outputError) Unwrap() error { return e.error }
+
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // size returns the columns and rows of the terminal that stream is, or 80 by 24

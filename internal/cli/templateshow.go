@@ -19,14 +19,14 @@ func (f *Factory) showTemplate(out io.Writer, t api.Template) error {
 	for _, p := range t.Params {
 		s.add("--param "+p.Name, paramText(p))
 	}
-	return s.write(out, f.outPalette())
+	return f.writeFacts(out, s)
 }
 
 // writeSpec prints what a template resolves to.
 func (f *Factory) writeSpec(out io.Writer, spec workspace.Spec) error {
 	var s facts
 	specFacts(&s, spec)
-	return s.write(out, f.outPalette())
+	return f.writeFacts(out, s)
 }
 
 func paramText(p api.Param) string {

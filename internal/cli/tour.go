@@ -216,9 +216,7 @@ func (t *tour) pause(ctx context.Context) error {
 	if err := t.f.flush(); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprint(s.Err, t.f.errPalette().Paint(render.Faint, "enter goes on, Ctrl-C ends the tour "))
-	if _, err := readLine(ctx, t.f); err != nil {
-		_, _ = fmt.Fprintln(s.Err)
+	if _, err := t.f.answer(ctx, t.f.errPalette().Paint(render.Faint, "enter goes on, Ctrl-C ends the tour ")); err != nil {
 		return fault.New(fault.Interrupted, "interrupted", "the tour has ended early")
 	}
 	if !s.dumb() {

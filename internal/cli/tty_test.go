@@ -264,3 +264,36 @@ func TestDeleteTellsWhatIsLost(t *testing.T) {
 		}
 	}
 }
+
+// What is read word by word is broken at words, and what is copied is not cut.
+func TestNarrowTerminals(t *testing.T) {
+	h := testHost(t)
+	h.must(t, "create", "demo", "--", "serve", "--one-long-argument", "--another-long-argument")
+	colour := regexp.MustCompile(`\x1b\[[0-9;]*m`)
+	for name, tt := range map[string]struct {
+		args []string
+		want string
+	}{
+		"facts":    {[]string{"show", "demo"}, `(?m)^command      serve --one-long-argument\r\n             --another-long-argument\r$`},
+		"why":      {[]string{"why", "demo"}, `(?m)^demo is running, \w+ \(policy\r\ndefault\)\r$`},
+		"doctor":   {[]string{"doctor"}, `(?m)^ok    settings: [^\r]*\r\n      \S`},
+		"jobs":     {[]string{"jobs", "ls"}, `(?m)^j[a-z2-7]{12}  \S+  demo `},
+		"settings": {[]string{"config", "explain"}, `(?m)^activity\.max_lifetime `},
+		"policies": {[]string{"policy"}, `(?m)^relaxed `},
+		"counts":   {[]string{"jobs", "stats"}, `(?m)^provision .* COMPLETED|^KIND .* COMPLETED  FAILED  MEAN\r$`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := onTerminal(t, h, 40, 24, nil, tt.args...)
+			s.ends()
+			text := colour.ReplaceAllString(s.String(), "")
+			if !regexp.MustCompile(tt.want).MatchString(text) {
+				t.Errorf("nothing matches %s in:\n%s", tt.want, text)
+			}
+			for line := range strings.SplitSeq(text, "\r\n") {
+				if n := len([]rune(line)); n > 40 && strings.Contains(strings.TrimSpace(line[13:]), " ") {
+					t.Errorf("a line of %d columns on a terminal of 40: %s", n, line)
+				}
+			}
+		})
+	}
+}

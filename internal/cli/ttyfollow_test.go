@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
 func TestInterruptOnlyStopsWatching(t *testing.T) {
@@ -112,7 +114,7 @@ func TestAWatchedListIsDrawnInPlace(t *testing.T) {
 	for i := range 9 {
 		h.must(t, "create", fmt.Sprintf("w%d", i), "--stopped")
 	}
-	s.shows("(?s)\x1b\\[H.*NAME.*… 4 more lines") // 10 lines on 8, of which one says so and one is the cursor's
+	s.shows("(?s)\x1b\\[\\?7l\x1b\\[H\x1b\\[K\\S*NAME.*\n\x1b\\[Kw3 .*\n\x1b\\[K\\S*… 4 more lines.*\n\x1b\\[\\?7h\x1b\\[J$") // 10 lines on 8, of which one says so and one is the cursor's
 	s.types("\x03")
 	if status := s.ends(); status != 130 {
 		t.Errorf("status %d, want 130", status)
@@ -184,4 +186,48 @@ func (s *stream) finds(t *testing.T, pattern string) bool {
 		}
 	}
 	return false
+}
+
+func TestInterruptEndsAQuestion(t *testing.T) {
+	h := testHost(t)
+	h.must(t, "create", "demo")
+	project := t.TempDir()
+	file := `{"image": "wsd:base", "postCreateCommand": "true"}`
+	if err := os.WriteFile(filepath.Join(project, ".devcontainer.json"), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		args   []string
+		prompt string
+	}{
+		"for consent": {[]string{"create", "app", "--from", project, "--devcontainer"}, `Let it\? \[y/N\] $`},
+		"of a delete": {[]string{"delete", "demo"}, `files\? \[y/N\] $`},
+		"of a secret": {[]string{"secret", "set", "TOKEN"}, `not shown\): $`},
+		"of the tour": {[]string{"tour"}, `ends the tour `},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := onTerminal(t, h, 80, 24, nil, tt.args...)
+			s.shows(tt.prompt)
+			if name == "of a secret" {
+				for echoes(t, s.tty) { // the question is there a moment before the terminal is silent
+					time.Sleep(5 * time.Millisecond)
+				}
+			}
+			s.types("\x03")
+			s.shows(`wsctl:.* (interrupted|the tour has ended early)`)
+			if status := s.ends(); status != 130 || !echoes(t, s.tty) {
+				t.Errorf("status %d, want 130: %q", status, s)
+			}
+		})
+	}
+}
+
+// echoes reports whether the terminal shows what is typed (termios(3), ECHO).
+func echoes(t *testing.T, tty *os.File) bool {
+	t.Helper()
+	state, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.Lflag&unix.ECHO != 0
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -206,6 +207,14 @@ func TestEveryKindEndsWithItsStatus(t *testing.T) {
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+func TestABrokenConnectionIsNoClosedOutput(t *testing.T) {
+	f := newFactory(Streams{Out: discard{}, Err: discard{}})
+	lost := fault.New(fault.Unavailable, "connection_lost", "lost").WithCause(&net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.EPIPE)})
+	if got := f.report(t.Context(), lost); got != 5 {
+		t.Errorf("status %d, want 5", got)
+	}
+}
 
 func TestOutputThatFails(t *testing.T) {
 	for name, tt := range map[string]struct {

@@ -88,7 +88,7 @@ func runWait(ctx context.Context, f *Factory, o *waitCmdOptions) error {
 	progress := f.newProgress()
 	progress.Stage("waiting for "+o.Name+" to be "+conditionWords(o.For), string(w.State))
 	last, err := o.follow(ctx, c, w, progress)
-	progress.Close(err == nil)
+	endProgress(progress, err)
 	if err != nil {
 		return err
 	}

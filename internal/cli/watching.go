@@ -137,12 +137,18 @@ func (w *watched) draw(p picture) error {
 	}
 	w.last = text
 	if w.redraws() {
-		text = "\x1b[H" + strings.ReplaceAll(w.fit(text), "\n", "\x1b[K\n") + "\x1b[J" // home; clear each line's rest, then what is below (ECMA-48)
+		text = inPlace(w.fit(text))
 	}
 	if _, err := io.WriteString(w.f.Streams.Out, text); err != nil {
 		return err
 	}
 	return w.f.flush()
+}
+
+// inPlace draws lines from the top of the screen: no line wraps around, so each is one row,
+// and is cleared before it is written, as is what is below (ECMA-48; DEC's mode 7).
+func inPlace(text string) string {
+	return "\x1b[?7l\x1b[H\x1b[K" + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n\x1b[K") + "\n\x1b[?7h\x1b[J"
 }
 
 // text is a picture and the notes beside it.

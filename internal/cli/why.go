@@ -75,8 +75,11 @@ const shownEvidence = 6
 // width is that of the terminal; 0: nothing is cut.
 func explainUse(out io.Writer, y api.Why, p render.Palette, width int) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s is %s%s\n", p.Paint(render.Bold, render.Escape(y.Workspace.Name)),
-		p.Paint(render.StateColour(y.Workspace.State), string(y.Workspace.State)), levelText(y, p))
+	head := headline(y, p)
+	if plain := headline(y, render.Palette{}); width > 0 && render.Width(plain) > width {
+		head = wrap(plain, width, "")
+	}
+	b.WriteString(head)
 	b.WriteString(wrap(render.Escape(verdictText(y)), width, ""))
 	if c, missing := y.Workspace.Condition(workspace.PolicyMissing); missing {
 		b.WriteString(p.Paint(render.Busy, wrap("Note: "+render.Escape(c.Detail)+"; choose one with `wsctl policy`.", width, "")))
@@ -107,6 +110,11 @@ func explainUse(out io.Writer, y api.Why, p render.Palette, width int) error {
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+func headline(y api.Why, p render.Palette) string {
+	return fmt.Sprintf("%s is %s%s\n", p.Paint(render.Bold, render.Escape(y.Workspace.Name)),
+		p.Paint(render.StateColour(y.Workspace.State), string(y.Workspace.State)), levelText(y, p))
 }
 
 func levelText(y api.Why, p render.Palette) string {

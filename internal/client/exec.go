@@ -89,6 +89,9 @@ func (c *Client) session(ctx context.Context, path string, start any, e *executi
 		go e.sendSignals(ctx)
 	}
 	code, err := e.receive(ctx)
+	if IsOutput(err) {
+		return 0, err
+	}
 	return code, c.connection(ctx, err)
 }
 
