@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/fault"
@@ -32,10 +33,19 @@ type Store struct{ dir string }
 func New(dir string) *Store { return &Store{dir} }
 
 // Put keeps what r gives, if its SHA-256 is digest.
-func (s *Store) Put(digest string, r io.Reader) (err error) {
+func (s *Store) Put(digest string, r io.Reader) error {
 	if !isDigest(digest) {
 		return fault.New(fault.Invalid, "digest_invalid", "%.80q is not a SHA-256 in hexadecimal", digest)
 	}
+	err := s.put(digest, r)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fault.New(fault.StorageFull, "storage_full", "no space is left for the archive").
+			WithHint("free space where wsd keeps its state, or leave out what is not needed").WithCause(err)
+	}
+	return err
+}
+
+func (s *Store) put(digest string, r io.Reader) error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}

@@ -4,10 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/fault"
@@ -53,5 +56,16 @@ func TestAnArchiveIsKeptWholeUntilNobodyUsesIt(t *testing.T) {
 	}
 	if _, err := s.Open(digestOf("a")); !fault.Is(err, fault.NotFound) {
 		t.Errorf("it is still there: %v", err)
+	}
+}
+
+func TestAnArchiveForWhichThereIsNoRoomIsToldSo(t *testing.T) {
+	dir := t.TempDir()
+	s := New(dir)
+	if err := s.Put(digestOf("a"), iotest.ErrReader(&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC})); !fault.Is(err, fault.StorageFull) {
+		t.Errorf("told %v", err)
+	}
+	if entries, err := os.ReadDir(dir); len(entries) > 0 || err != nil {
+		t.Errorf("left are %v, %v", entries, err)
 	}
 }

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bufio"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -101,8 +102,11 @@ func (c *command) openPTY(cols, rows uint16) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := resize(master, cols, rows); err != nil {
+		return nil, errors.Join(err, master.Close(), slave.Close())
+	}
 	c.pty = master
-	return slave, resize(master, cols, rows)
+	return slave, nil
 }
 
 // resize sets the size of a terminal; 0 is 80 by 24.

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -39,6 +40,12 @@ func (c *cgroups) forget(r runtime.Ref) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.m, r)
+}
+
+func (c *cgroups) forgetWorkspace(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.m, func(r runtime.Ref, _ cgroup) bool { return r.Workspace == id })
 }
 
 // cgroup names the folders of one container: one for each controller in version 1,

@@ -254,7 +254,7 @@ func checkShared(mounts []mount.Mount) error {
 			continue
 		}
 		if _, err := lookFolder(m.Source); err != nil {
-			return err
+			return fault.From(err).WithHint("put the folder back in its place")
 		}
 	}
 	return nil

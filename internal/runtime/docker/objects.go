@@ -28,6 +28,7 @@ const (
 // is left alone.
 func (d *Driver) Remove(ctx context.Context, workspaceID string) error {
 	d.addrs.forgetWorkspace(workspaceID)
+	d.cgs.forgetWorkspace(workspaceID)
 	all, err := d.containers(ctx, labelWorkspace+"="+workspaceID)
 	if err != nil {
 		return err

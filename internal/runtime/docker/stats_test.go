@@ -169,6 +169,12 @@ func TestUsageAfterARestartIsThatOfTheNewRun(t *testing.T) {
 	if u, err := d.Stats(t.Context(), c.Ref); err != nil || u.Network == nil {
 		t.Errorf("after a restart: %+v, %v", u, err)
 	}
+	if err := d.Remove(t.Context(), c.Workspace); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := d.cgs.get(c.Ref); ok {
+		t.Error("a workspace that was removed is remembered")
+	}
 }
 
 // TestTheNetworkOfAnEngineElsewhere: where no files of the engine can be read, its own word has the network too.
