@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -244,6 +245,33 @@ func TestLevelsAreFacts(t *testing.T) {
 		r.pass(5 * time.Minute)
 		if r.get("demo").Revision != revision {
 			r.t.Error("a level changes the revision")
+		}
+	})
+}
+
+// Who looks learns how a run is used when it begins, though nobody does anything in it: by
+// a signal, as no level has changed.
+func TestTheFirstLevelOfARunIsTold(t *testing.T) {
+	inUseBubble(t, nil, func(r *rig) {
+		var all []api.Message
+		stop := r.watch(-1, &all)
+		r.create("demo")
+		first := r.why("demo")
+		r.command("demo", api.Restart)
+		r.settle()
+		second := r.why("demo")
+		stop()
+		var told, want []string
+		for _, m := range all {
+			if m.Signal != nil && m.Signal.Kind == event.StopMoved {
+				told = append(told, m.Signal.Detail["level"]+" "+m.Signal.Detail["stop_at"])
+			}
+		}
+		for _, y := range []api.Why{first, second} {
+			want = append(want, string(y.Level)+" "+stamp(y.StopAt))
+		}
+		if !slices.Equal(told, want) {
+			r.t.Errorf("told %q, want %q", told, want)
 		}
 	})
 }

@@ -314,7 +314,9 @@ func TestHowItIsUsedIsToldAsItIsNowAlsoToWhoComesLater(t *testing.T) {
 // ends, keeps nothing of what was deleted.
 func TestTheUseOfARunIsForgottenWithItsEnd(t *testing.T) {
 	for name, end := range map[string]func(r *rig, id string){
-		"stopped": func(r *rig, id string) { r.fake.commit(id, event.WorkspaceState, nil, "from", "running", "to", "stopping") },
+		"stopped": func(r *rig, id string) {
+			r.fake.commit(id, event.WorkspaceState, nil, "from", "running", "to", "stopping")
+		},
 		"deleted": func(r *rig, id string) { r.fake.commit(id, event.WorkspaceDeleted, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
