@@ -388,6 +388,27 @@ func TestSessionsOfAWorkspaceAreBounded(t *testing.T) {
 	})
 }
 
+// Two come at the moment in which a run ends: the room that one has found is dropped, and
+// the other makes a new one.
+func TestAWorkspaceHasOneRoom(t *testing.T) {
+	inUseBubble(t, nil, func(r *rig) {
+		id := r.create("demo").ID
+		found, _, err := r.roomOf(alice, "demo")
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.attendance.drop(id, false)
+		first := r.vouched("demo").(*lease)
+		second := &lease{engine: r.Engine, room: found, vouched: true, kicked: make(chan struct{}), s: activity.Session{ID: "s2"}}
+		if err := found.enter(second); err != nil {
+			r.t.Fatal(err)
+		}
+		if first.room != second.room || r.attendance.find(id) != first.room || first.room.connected() != 2 {
+			r.t.Errorf("%d are in the room of the workspace", r.attendance.find(id).connected())
+		}
+	})
+}
+
 func TestAKeyRightAfterALookRaisesTheLevelToo(t *testing.T) {
 	inUseBubble(t, nil, func(r *rig) {
 		r.create("demo")
