@@ -290,7 +290,8 @@ func (e *Engine) keep(t *turn, w workspace.Workspace, before, r activity.Record,
 	if err := t.PutActivity(r); err != nil {
 		return err
 	}
-	if before.Level == r.Level && !before.StopAt.Equal(r.StopAt) {
+	first := before.Level == "" // which is no fact
+	if first || before.Level == r.Level && !before.StopAt.Equal(r.StopAt) {
 		t.messages = append(t.messages, api.Message{Type: "signal", Signal: &event.Signal{
 			Time: t.now, Kind: event.StopMoved, Workspace: w.ID,
 			Detail: map[string]string{"level": string(r.Level), "stop_at": stamp(r.StopAt), "cause": string(r.Cause)},

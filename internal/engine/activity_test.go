@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -248,6 +249,33 @@ func TestLevelsAreFacts(t *testing.T) {
 	})
 }
 
+// Who looks learns how a run is used when it begins, though nobody does anything in it: by
+// a signal, as no level has changed.
+func TestTheFirstLevelOfARunIsTold(t *testing.T) {
+	inUseBubble(t, nil, func(r *rig) {
+		var all []api.Message
+		stop := r.watch(-1, &all)
+		r.create("demo")
+		first := r.why("demo")
+		r.command("demo", api.Restart)
+		r.settle()
+		second := r.why("demo")
+		stop()
+		var told, want []string
+		for _, m := range all {
+			if m.Signal != nil && m.Signal.Kind == event.StopMoved {
+				told = append(told, m.Signal.Detail["level"]+" "+m.Signal.Detail["stop_at"])
+			}
+		}
+		for _, y := range []api.Why{first, second} {
+			want = append(want, string(y.Level)+" "+stamp(y.StopAt))
+		}
+		if !slices.Equal(told, want) {
+			r.t.Errorf("told %q, want %q", told, want)
+		}
+	})
+}
+
 // A key that is pressed costs no turn: the record is written when the stop has moved by a
 // twentieth of its way, or with a new kind of evidence.
 func TestKeystrokesAreWrittenSeldom(t *testing.T) {
@@ -356,6 +384,27 @@ func TestSessionsOfAWorkspaceAreBounded(t *testing.T) {
 		r.vouched("demo")
 		if r.attendance.total != maxRoomSessions {
 			r.t.Errorf("%d are counted", r.attendance.total)
+		}
+	})
+}
+
+// Two come at the moment in which a run ends: the room that one has found is dropped, and
+// the other makes a new one.
+func TestAWorkspaceHasOneRoom(t *testing.T) {
+	inUseBubble(t, nil, func(r *rig) {
+		id := r.create("demo").ID
+		found, _, err := r.roomOf(alice, "demo")
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.attendance.drop(id, false)
+		first := r.vouched("demo").(*lease)
+		second := &lease{engine: r.Engine, room: found, vouched: true, kicked: make(chan struct{}), s: activity.Session{ID: "s2"}}
+		if err := found.enter(second); err != nil {
+			r.t.Fatal(err)
+		}
+		if first.room != second.room || r.attendance.find(id) != first.room || first.room.connected() != 2 {
+			r.t.Errorf("%d are in the room of the workspace", r.attendance.find(id).connected())
 		}
 	})
 }

@@ -179,7 +179,7 @@ func TestPortsAreSignalledWhenTheyOpenAndClose(t *testing.T) {
 			for {
 				select {
 				case m := <-told:
-					if s := m.Signal; s != nil && s.Kind != event.Progress {
+					if s := m.Signal; s != nil && (s.Kind == event.PortOpened || s.Kind == event.PortClosed) {
 						out = append(out, fmt.Sprint(s.Kind, " ", s.Detail["port"], " ", s.Detail["process"]))
 					}
 				default:

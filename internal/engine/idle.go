@@ -21,6 +21,7 @@ const (
 	checkBound = time.Minute      // after which one that has told nothing is begun anew
 	checkPause = 5 * time.Second  // after one that failed; doubled up to checkBound
 	checkTries = 5                // failures in a row that are not the container engine's, before the rule alone decides
+	sampleLife = 3 * time.Minute  // after which a sample of cpu says nothing of the present any more
 	askTime    = 5 * time.Second  // for one answer of the container engine or the agent
 	probeTime  = 10 * time.Second // for the idle probe
 	probeMax   = 10               // stops that the idle probe may put off in a row
@@ -191,7 +192,7 @@ func (e *Engine) examine(ctx context.Context, w workspace.Workspace, p activity.
 	}
 	first := e.checks.sampled(w.ID)
 	report, second, err := e.question(ctx, w)
-	if err == nil && (first.run != w.Run || second.at.Sub(first.at) < spanOf(p)/2) {
+	if span := second.at.Sub(first.at); err == nil && (first.run != w.Run || span < spanOf(p)/2 || span > sampleLife) {
 		first = second
 		pause(ctx, min(spanOf(p), checkPause))
 		report, second, err = e.question(ctx, w)

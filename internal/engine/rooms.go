@@ -151,10 +151,14 @@ func (a *attendance) list() []*room {
 }
 
 // enter adds l to the room, or says that there is no place. The one that was lost longest
-// ago makes room.
+// ago makes room. Where the room was dropped since it was found, and another made, that one
+// is entered: a workspace has one.
 func (ro *room) enter(l *lease) error {
 	ro.all.mu.Lock()
 	defer ro.all.mu.Unlock()
+	if other := ro.all.rooms[ro.id]; other != nil {
+		ro, l.room = other, other
+	}
 	ro.mu.Lock()
 	defer ro.mu.Unlock()
 	if len(ro.sessions) >= maxRoomSessions || ro.all.total >= maxSessions {

@@ -30,6 +30,7 @@ func (e *Engine) Attend(_ context.Context, a workspace.Actor, ref string, v acti
 		if err := ro.enter(l); err != nil {
 			return nil, err
 		}
+		ro = l.room
 	}
 	if v.Kind != activity.HTTP { // those come and go with each client
 		e.log.Debug("a session begins", "session", l.s.ID, "workspace", w.Name, "kind", v.Kind, "user", a.ID, "resumed", resumed)

@@ -113,6 +113,26 @@ func TestABusyProcessIsWorkAndAnIdleServerIsNone(t *testing.T) {
 	}
 }
 
+// The sample of an earlier look is no beginning: over half an hour a process that has just
+// begun to work has done next to nothing.
+func TestAnOldSampleDoesNotHideABusyProcess(t *testing.T) {
+	inWatchedBubble(t, func(r *rig, a *fakeAgent) {
+		w := r.create("demo")
+		r.checks.keep(w.ID, sample{run: w.Run, at: time.Now()})
+		r.pass(28*time.Minute + 50*time.Second)
+		a.tell(func(a *fakeAgent) { a.drips = true }) // so that no sample is taken a minute before
+		for i := range 90 {
+			r.pass(time.Second)
+			a.tell(func(a *fakeAgent) { a.report.CPU++; a.drips = i < 65 })
+		}
+		r.want("demo", workspace.Running)
+		y := r.why("demo")
+		if last := y.Ledger[len(y.Ledger)-1]; last.Kind != activity.Busy || last.What != "100 % of a core" {
+			r.t.Errorf("why: %s, %+v", y.Cause, y.Ledger)
+		}
+	})
+}
+
 func TestWhatWasTypedPastWsdMovesTheStop(t *testing.T) {
 	inWatchedBubble(t, func(r *rig, a *fakeAgent) {
 		r.create("demo")

@@ -97,7 +97,7 @@ const (
 
 	SessionOpened = "session.opened"   // detail: session, user, kind, sessions, and resumed where it came back
 	SessionClosed = "session.closed"   // the same, without resumed
-	StopMoved     = "activity.stop_at" // detail: level, stop_at, cause, sessions; levels that change are facts
+	StopMoved     = "activity.stop_at" // detail: level, stop_at, cause; levels that change are facts
 )
 
 // Signal is a transient fact: shown if somebody looks, else lost.

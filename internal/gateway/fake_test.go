@@ -29,6 +29,7 @@ type fake struct {
 	epoch    string
 	bus      event.Bus[api.Message]
 	watches  int
+	gate     chan struct{} // nil, or a watch from the start waits until it is closed
 	leases   []*lease
 	measured map[string]int // by actor and workspace
 	grace    time.Duration  // of leases
@@ -94,6 +95,11 @@ func (f *fake) Uses(...string) map[string]api.Activity { return nil }
 
 func (f *fake) Watch(ctx context.Context, _ workspace.Actor, after int64, _ string, yield func(api.Message) error) error {
 	f.mu.Lock()
+	if gate := f.gate; gate != nil && after < 0 {
+		f.mu.Unlock()
+		<-gate
+		f.mu.Lock()
+	}
 	f.watches++
 	last := uint64(len(f.events))
 	first := []api.Message{{Type: "hello", Epoch: f.epoch, Seq: last}}

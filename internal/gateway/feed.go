@@ -63,12 +63,14 @@ func (f *feed) take(m api.Message) error {
 	switch m.Type {
 	case "hello":
 		if f.epoch != "" && m.Epoch != f.epoch && f.after >= 0 { // another store: its numbers mean nothing
-			f.lost()
-			f.epoch = m.Epoch
+			f.after, f.epoch = -1, m.Epoch
 			return errAgain
 		}
 		f.epoch = m.Epoch
 	case "snapshot": // who joins reads for themselves
+		if f.begun {
+			f.hub.endAll()
+		}
 		f.after, f.whole = int64(m.Seq), true
 	case "event":
 		if int64(m.Seq) <= f.after {
@@ -81,7 +83,7 @@ func (f *feed) take(m api.Message) error {
 		f.hub.signal(*m.Signal)
 	case "resync":
 		if !f.whole { // it is not that we were slow: the facts are gone
-			f.lost()
+			f.after = -1
 		}
 		return errAgain
 	}
@@ -92,10 +94,9 @@ func (f *feed) take(m api.Message) error {
 	return nil
 }
 
-// lost begins anew with a snapshot. All rooms end: what they tell would have a hole.
-func (f *feed) lost() {
-	f.after = -1
-	h := f.hub
+// endAll ends every room, also those that were made since the last fact: what they tell
+// would have a hole.
+func (h *Hub) endAll() {
 	h.mu.Lock()
 	rooms := h.rooms
 	h.rooms = map[string]*room{}

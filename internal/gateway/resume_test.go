@@ -106,6 +106,35 @@ func TestWhenTheEnginesNumbersBeginAnewEverybodyJoinsAgain(t *testing.T) {
 	p.until(api.FrameUpdated)
 }
 
+// What happens while nobody watches the engine is not missed by who joins meanwhile.
+func TestWhoJoinsBetweenTwoWatchesMissesNothing(t *testing.T) {
+	r := newRig(t, Limits{})
+	w := r.fake.add("one", alice)
+	r.dial(alice).join("one", api.Join{})
+	r.fake.mu.Lock()
+	r.fake.gate, r.fake.epoch = make(chan struct{}), "restored"
+	r.fake.mu.Unlock()
+	r.fake.bus.Close() // the watch ends; the next one is told of another store
+	r.fake.mu.Lock()
+	r.fake.bus = event.Bus[api.Message]{}
+	watches := r.fake.watches
+	r.fake.mu.Unlock()
+	eventually(t, "the watch is to begin from the start", func() bool {
+		r.fake.mu.Lock()
+		defer r.fake.mu.Unlock()
+		return r.fake.watches > watches
+	})
+	p := r.dial(alice)
+	p.join("one", api.Join{})
+	r.fill(w.ID, 1)
+	close(r.fake.gate)
+	for {
+		if f := p.next(); f.Type == api.FrameResync || f.Type == api.FrameUpdated {
+			return
+		}
+	}
+}
+
 // A client may join as often as it likes and read nothing: what it was given before and has
 // not taken is not given twice.
 func TestWhoJoinsARoomAgainAndAgainIsGivenItOnce(t *testing.T) {
