@@ -164,7 +164,7 @@ func startDaemon(ctx context.Context, o DaemonOptions) (started bool, err error)
 	if o.OnStart != nil {
 		o.OnStart(o.Binary)
 	}
-	cmd := exec.Command(o.Binary, "serve") //nolint:gosec // the person's own program
+	cmd := exec.Command(o.Binary, "serve")                                   //nolint:gosec // the person's own program
 	cmd.Env = append(os.Environ(), "WSD_SOCKET="+o.Socket, "NOTIFY_SOCKET=") // a unit that runs wsctl waits for no word of wsd's
 	if o.StateDir != "" {
 		cmd.Env = append(cmd.Env, "WSD_STATE_DIR="+o.StateDir)
