@@ -14,7 +14,7 @@ type Settings struct {
 	Socket   string
 	StateDir string
 	Config   string // absolute path of the file that was read; "": there is none
-	Binary   string // "": found beside wsctl, else in PATH
+	Binary   string // absolute path; "": found beside wsctl, else in PATH
 }
 
 // LogFile is where the output of a wsd goes that wsctl starts.
@@ -37,8 +37,14 @@ func (f *Factory) Settings() (Settings, error) {
 		return Settings{}, err
 	}
 	s := Settings{Socket: found.Text("socket"), StateDir: found.Text("state_dir"), Binary: f.Streams.Env("WSCTL_WSD")}
-	if found.Origins.Found { // wsd is started in another folder
-		if s.Config, err = filepath.Abs(found.Origins.File); err != nil {
+	if found.Origins.Found {
+		s.Config = found.Origins.File
+	}
+	for _, path := range []*string{&s.Config, &s.Binary} { // wsd is started in another folder
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
 			return Settings{}, err
 		}
 	}

@@ -24,7 +24,7 @@ type DaemonOptions struct {
 	Socket   string
 	StateDir string        // given to wsd as WSD_STATE_DIR; "": wsd decides
 	Config   string        // absolute path, given to wsd as WSD_CONFIG; "": wsd finds its file
-	Binary   string        // path of wsd; "": FindDaemon
+	Binary   string        // absolute path of wsd; "": FindDaemon
 	LogFile  string        // where wsd's output is appended; "": StateDir/wsd.log, else beside the socket
 	Timeout  time.Duration // 0: EnsureTimeout
 	// OnStart is called when this process is the one that starts wsd. May be nil.
@@ -164,8 +164,8 @@ func startDaemon(ctx context.Context, o DaemonOptions) (started bool, err error)
 	if o.OnStart != nil {
 		o.OnStart(o.Binary)
 	}
-	cmd := exec.Command(o.Binary, "serve") //nolint:gosec // the person's own program
-	cmd.Env = append(os.Environ(), "WSD_SOCKET="+o.Socket)
+	cmd := exec.Command(o.Binary, "serve")                                   //nolint:gosec // the person's own program
+	cmd.Env = append(os.Environ(), "WSD_SOCKET="+o.Socket, "NOTIFY_SOCKET=") // a unit that runs wsctl waits for no word of wsd's
 	if o.StateDir != "" {
 		cmd.Env = append(cmd.Env, "WSD_STATE_DIR="+o.StateDir)
 	}

@@ -141,18 +141,19 @@ func TestEnsureDaemonSaysWhyNot(t *testing.T) {
 	tests := []struct {
 		name   string
 		binary func(t *testing.T) string
+		within time.Duration // 0: EnsureTimeout
 		code   string
 		text   string
 	}{
 		{"a daemon that ends tells its last words", func(t *testing.T) string {
 			return script(t, "for i in 1 2 3 4 5 6 7; do echo line $i >&2; done; echo another wsd holds the store; exit 4")
-		}, "daemon_start_failed", "line 7\nanother wsd holds the store"},
+		}, 0, "daemon_start_failed", "line 7\nanother wsd holds the store"},
 		{"a daemon that never answers is given up", func(t *testing.T) string {
 			return script(t, "echo $$ > \"$WSD_STATE_DIR/pids\"; echo thinking; exec sleep 60")
-		}, "daemon_start_timeout", "thinking"},
+		}, 5 * time.Second, "daemon_start_timeout", "thinking"},
 		{"a program that is none cannot be started", func(t *testing.T) string {
 			return filepath.Join(t.TempDir(), "missing")
-		}, "daemon_start_failed", "cannot be started"},
+		}, 0, "daemon_start_failed", "cannot be started"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -164,7 +165,7 @@ func TestEnsureDaemonSaysWhyNot(t *testing.T) {
 					_ = syscall.Kill(pid, syscall.SIGKILL)
 				}
 			})
-			_, err := EnsureDaemon(t.Context(), DaemonOptions{Socket: socket, StateDir: state, Binary: tt.binary(t), Timeout: time.Second})
+			_, err := EnsureDaemon(t.Context(), DaemonOptions{Socket: socket, StateDir: state, Binary: tt.binary(t), Timeout: tt.within})
 			f := fault.From(err)
 			if err == nil || f.Code != tt.code || f.Kind != fault.Unavailable || !strings.Contains(f.Text, tt.text) {
 				t.Errorf("got %v, want %s with %q", err, tt.code, tt.text)

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"path"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,6 +166,33 @@ func TestCancelledCallEndsAtOnce(t *testing.T) {
 		_, err := c.Status(ctx)
 		if time.Since(begin) > 10*time.Millisecond || err == nil {
 			t.Errorf("ended after %s with %v", time.Since(begin), err)
+		}
+	})
+}
+
+func TestARepeatedDeleteSparesANamesake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		there, deletes := "waaaaaaaaaaaa", 0 // the id that has the name
+		c, _ := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ref := path.Base(r.URL.Path)
+			switch {
+			case ref != "demo" && ref != there:
+				refuse(w, http.StatusGone, "workspace_deleted")
+			case r.Method == http.MethodGet:
+				answer(w, workspace.Workspace{ID: there, Name: "demo", State: workspace.Running})
+			default:
+				if deletes++; deletes == 1 {
+					there = "wbbbbbbbbbbbb" // somebody is quick
+					panic(http.ErrAbortHandler)
+				}
+				there = ""
+			}
+		}))
+		if _, err := c.Delete(t.Context(), "demo", true); !fault.Is(err, fault.Gone) {
+			t.Errorf("got %v", err)
+		}
+		if there != "wbbbbbbbbbbbb" {
+			t.Error("the namesake was deleted")
 		}
 	})
 }

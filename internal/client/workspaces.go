@@ -117,8 +117,16 @@ func (c *Client) Command(ctx context.Context, ref string, cmd api.Command) (work
 	return w, err
 }
 
-// Delete removes a workspace; force also one that runs.
+// Delete removes a workspace; force also one that runs. A name is looked up before: the
+// request is repeated where its answer is lost, and must not hit a namesake made meanwhile.
 func (c *Client) Delete(ctx context.Context, ref string, force bool) (workspace.Workspace, error) {
+	if !workspace.ValidID(workspace.PrefixWorkspace, ref) {
+		named, err := c.Workspace(ctx, ref)
+		if err != nil {
+			return named, err
+		}
+		ref = named.ID
+	}
 	q := url.Values{}
 	if force {
 		q.Set("force", "true")

@@ -9,11 +9,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/client"
 	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/server"
 	"github.com/wsctl/wsctl/internal/workspace"
 	"github.com/wsctl/wsctl/internal/wstest"
 )
@@ -250,13 +252,16 @@ func TestDamagedStoreIsRefusedAndKept(t *testing.T) {
 
 func TestOrderlyEndDoesNotWaitForStreams(t *testing.T) {
 	p := onMemory(t)
-	ended := make(chan struct{})
+	flows, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
+		first := sync.OnceFunc(func() { close(flows) })
 		for range p.Watch(t.Context(), client.WatchOptions{GiveUp: time.Second}) {
+			first()
 		}
 	}()
-	if took := p.Terminate(); took > 10*time.Second {
+	<-flows
+	if took := p.Terminate(); took >= server.DefaultTimes().Shutdown { // when they would be cut
 		t.Errorf("it took %s", took)
 	}
 	<-ended

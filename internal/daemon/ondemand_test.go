@@ -166,14 +166,18 @@ func TestTheStartedDaemonReadsTheFileThatWsctlReads(t *testing.T) {
 		args []string
 		env  string
 	}{
-		"by a flag":     {[]string{"--config", "own.toml"}, ""},
-		"by a variable": {nil, "WSD_CONFIG=own.toml"},
+		"by a flag":                     {[]string{"--config", "own.toml"}, ""},
+		"by a variable":                 {nil, "WSD_CONFIG=own.toml"},
+		"by the wsd of a relative path": {[]string{"--config", "own.toml"}, "WSCTL_WSD=./wsd"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := memoryProcess(t)
 			killLater(t, p)
 			dir := t.TempDir()
 			if err := os.WriteFile(filepath.Join(dir, "own.toml"), []byte("[log]\nformat = \"json\"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(filepath.Join(wstest.Binaries(t), "wsd"), filepath.Join(dir, "wsd")); err != nil {
 				t.Fatal(err)
 			}
 			cmd := p.Command("wsctl", append(said.args, "daemon", "start")...)
@@ -239,5 +243,35 @@ func TestCommandWhileTheSocketIsRemovedReachesTheDaemon(t *testing.T) {
 	wantWsctl(t, p, "list")
 	if now, err := p.Status(t.Context()); err != nil || now.PID != before.PID {
 		t.Errorf("process %d answers in place of %d, %v", now.PID, before.PID, err)
+	}
+}
+
+// Where a unit of systemd runs wsctl, it is that unit's own word that systemd waits for.
+func TestTheStartedDaemonTellsTheUnitOfWsctlNothing(t *testing.T) {
+	p := memoryProcess(t)
+	killLater(t, p)
+	notify := filepath.Join(t.TempDir(), "notify")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	cmd := p.Command("wsctl", "daemon", "start")
+	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+notify)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("it ends with %v: %s", err, out)
+	}
+	wantWsctl(t, p, "daemon", "stop")
+	own, err := net.Dial("unixgram", notify)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	if _, err := own.Write([]byte("the end")); err != nil {
+		t.Fatal(err)
+	}
+	said := make([]byte, 1024)
+	if n, err := l.Read(said); err != nil || string(said[:n]) != "the end" {
+		t.Errorf("wsd says %q, %v", said[:n], err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
 	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/server"
 	"github.com/wsctl/wsctl/internal/workspace"
 	"github.com/wsctl/wsctl/internal/wstest"
 )
@@ -59,7 +60,7 @@ func TestOrderlyEndWithEveryKindOfStreamOpen(t *testing.T) {
 	p := onMemory(t)
 	create(t, p, "demo")
 	ended := streams(t, p, "demo")
-	if took := p.Terminate(); took > 10*time.Second || p.ExitStatus() != 0 {
+	if took := p.Terminate(); took >= server.DefaultTimes().Shutdown || p.ExitStatus() != 0 {
 		t.Errorf("it ends with %d after %s", p.ExitStatus(), took)
 	}
 	for range cap(ended) {

@@ -239,7 +239,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	for _, c := range open {
 		_ = c.Close()
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for {
 		a, err := r.raw("GET /v1/status HTTP/1.1\r\nHost: wsd\r\n\r\n")
 		if err == nil && a.status == 200 {
