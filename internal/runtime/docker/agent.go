@@ -44,13 +44,29 @@ func dirName(r runtime.Ref) (string, bool) {
 	return fmt.Sprintf("%s-%d", r.Workspace, r.Generation), ok
 }
 
-// ensure makes the folder of r for a user and returns its path. With open, or where this
-// process cannot give the folder away, everybody may write to it.
+// ensure makes the folder of r for a user, with nothing in the place of the socket, and
+// returns its path. With open, or where this process cannot give the folder away, everybody
+// may write to it.
 func (a *agentDirs) ensure(r runtime.Ref, who identity, open bool) (string, error) {
 	name, ok := dirName(r)
 	if !ok {
 		return "", fmt.Errorf("cannot make a folder for the agent: %q is no id", r.Workspace)
 	}
+	folder, err := a.make(name, who, open)
+	if err != nil {
+		return "", err
+	}
+	root, err := os.OpenRoot(a.parent)
+	if err == nil {
+		err = errors.Join(root.RemoveAll(filepath.Join(name, socketName)), root.Close()) // without the lock: a workspace may have put any number of files there
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot make room for the agent's socket: %w", err)
+	}
+	return folder, nil
+}
+
+func (a *agentDirs) make(name string, who identity, open bool) (string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.seen == nil {
@@ -79,16 +95,6 @@ func (a *agentDirs) ensure(r runtime.Ref, who identity, open bool) (string, erro
 		return "", fmt.Errorf("cannot give the agent its folder: %w", err)
 	}
 	return filepath.Join(a.parent, name), nil
-}
-
-// missing reports whether r should have a folder and has none.
-func (a *agentDirs) missing(r runtime.Ref) bool {
-	name, ok := dirName(r)
-	if a.parent == "" || !ok {
-		return false
-	}
-	_, err := os.Lstat(filepath.Join(a.parent, name))
-	return errors.Is(err, fs.ErrNotExist)
 }
 
 // remove removes the folders of all generations of a workspace.

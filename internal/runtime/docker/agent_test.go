@@ -156,6 +156,34 @@ func TestAFolderThatWasRemovedComesBackWithTheNextStart(t *testing.T) {
 	greeted(t, d, c)
 }
 
+func TestWhatAWorkspaceHasMadeOfTheFolderIsGoneWithTheNextStart(t *testing.T) {
+	d := newDriver(t)
+	c := listening("spoilt")
+	up(t, d, c)
+	greeted(t, d, c)
+	if err := d.Stop(t.Context(), c.Ref, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	name, _ := dirName(c.Ref)
+	folder := filepath.Join(d.cfg.Sockets, name)
+	socket, kept := filepath.Join(folder, socketName), filepath.Join(folder, "begun")
+	for _, err := range []error{
+		os.RemoveAll(socket), os.Mkdir(socket, 0o700), os.WriteFile(filepath.Join(socket, "x"), nil, 0o600),
+		os.WriteFile(kept, nil, 0o600), os.Chmod(socket, 0), os.Chmod(folder, 0),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.Start(t.Context(), c.Ref); err != nil {
+		t.Fatal(err)
+	}
+	greeted(t, d, c)
+	if _, err := os.Lstat(kept); err != nil {
+		t.Errorf("what the agent has noted is gone: %v", err)
+	}
+}
+
 func TestAContainerWithoutTheFolderHasNoAgent(t *testing.T) {
 	d := newDriver(t, func(c *Config) { c.Sockets = "" })
 	c := testContainer("old", "wait")

@@ -72,12 +72,13 @@ func (d *Driver) clearCopies(used func(dir string) bool) error {
 	return err
 }
 
-// heal brings back what a container mounts of ours and somebody has removed: without it
-// the container would not start.
+// heal brings back what a container mounts of ours and somebody has removed, for without it
+// the container would not start, and what its agent needs to listen, whatever the workspace
+// has made of that.
 func (d *Driver) heal(ctx context.Context, in container.InspectResponse) error {
 	for _, m := range in.Mounts {
 		switch {
-		case m.Destination == socketDir && d.agents.missing(refOf(in.Config.Labels)):
+		case m.Destination == socketDir:
 			who, err := parseIDs(in.Config.User)
 			if err == nil {
 				_, err = d.ensureAgentDir(ctx, refOf(in.Config.Labels), who)
