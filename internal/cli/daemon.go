@@ -199,7 +199,7 @@ func endProcess(ctx context.Context, pid int) error {
 		return fault.New(fault.Internal, "pid_invalid", "wsd named no process id")
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, stopBudget,
-		fault.New(fault.Timeout, "stop_timeout", "wsd (process %d) has not ended after %s", pid, stopBudget))
+		fault.New(fault.Timeout, "stop_timeout", "wsd (process %d) has not ended after %s", pid, spanText(stopBudget)))
 	defer cancel()
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fault.New(fault.Denied, "daemon_foreign", "wsd (process %d) belongs to another user", pid).WithCause(err)
@@ -244,8 +244,13 @@ func newDaemonLogsCmd(f *Factory, runF func(context.Context, *daemonLogsOptions)
 		Long: `Shows the log of a wsd that wsctl started. One that is a unit of systemd logs to the
 journal instead: journalctl --user -u wsd.`,
 		Example: "  wsctl daemon logs -n 100\n  wsctl daemon logs -f",
-		Args:    takes(0, 0, ""),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
+		Args: func(cmd *cobra.Command, args []string) error {
+			if o.Tail < 0 {
+				return usage(cmd, "--tail: give a number of lines from 0 upwards")
+			}
+			return takes(0, 0, "")(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
 	cmd.Flags().BoolVarP(&o.Follow, "follow", "f", false, "go on with new lines until Ctrl-C")
 	cmd.Flags().IntVarP(&o.Tail, "tail", "n", 100, "only the last `NUMBER` of lines")
@@ -278,7 +283,7 @@ func (o *daemonLogsOptions) print(ctx context.Context, f *Factory, file io.Reade
 		if line != "" {
 			last = append(last, line)
 		}
-		if len(last) > max(0, o.Tail) {
+		if len(last) > o.Tail {
 			last = last[1:]
 		}
 		if err != nil {

@@ -108,21 +108,24 @@ func WriteMan(dir string) error {
 	})
 }
 
+// manWidth is what man(1) has left for text on a terminal of 80 columns.
+const manWidth = 70
+
 func manPage(c *cobra.Command, name string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, ".TH %s 1 \"\" wsctl \"Commands of wsctl\"\n", strings.ToUpper(roff(name)))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", roff(name), roff(c.Short))
 	fmt.Fprintf(&b, ".SH SYNOPSIS\n\\fB%s\\fR\n.SH DESCRIPTION\n", roff(c.UseLine()))
-	fmt.Fprintf(&b, ".nf\n%s\n.fi\n", roff(strings.TrimSpace(c.Long)))
+	fmt.Fprintf(&b, ".nf\n%s\n.fi\n", roff(reflow(strings.TrimSpace(c.Long), manWidth)))
 	block := func(title, text string) {
 		if text = strings.Trim(text, "\n"); text != "" {
 			fmt.Fprintf(&b, ".SH %s\n.nf\n%s\n.fi\n", title, roff(text))
 		}
 	}
-	block("OPTIONS", c.LocalNonPersistentFlags().FlagUsages())
-	block("GLOBAL OPTIONS", c.Root().PersistentFlags().FlagUsages())
+	block("OPTIONS", fold(c.LocalNonPersistentFlags().FlagUsages(), manWidth))
+	block("GLOBAL OPTIONS", fold(c.Root().PersistentFlags().FlagUsages(), manWidth))
 	block("EXAMPLES", c.Example)
-	block("EXIT STATUS", exitText(c))
+	block("EXIT STATUS", fold(exitText(c), manWidth))
 	var also []string
 	for _, sub := range inOrder(c) {
 		if sub.IsAvailableCommand() {

@@ -60,7 +60,7 @@ connection goes on where it ended. Looking on is no use of a workspace.`,
 	flags := cmd.Flags()
 	flags.BoolVarP(&o.Follow, "follow", "f", false, "go on with new facts until Ctrl-C")
 	flags.Uint64Var(&o.After, "after", 0, "only facts after this `NUMBER`")
-	flags.IntVar(&o.Limit, "limit", 50, "at most this `NUMBER` of facts")
+	flags.IntVar(&o.Limit, "limit", 50, "at most this `NUMBER` of facts: the newest, or with --after the first")
 	flags.StringVar(&o.Workspace, "workspace", "", "only of this `WORKSPACE`")
 	flags.BoolVar(&o.Frames, "frames", false, "with -f: print the frames of the gateway, one JSON object a line")
 	_ = cmd.RegisterFlagCompletionFunc("workspace", completeWorkspaces(f, -1))
@@ -121,27 +121,55 @@ func (o *eventsOptions) frames(ctx context.Context, f *Factory, c *client.Client
 
 // page shows what was asked for; without --after those are the newest ones.
 func (o *eventsOptions) page(ctx context.Context, f *Factory, c *client.Client) error {
-	after := o.After
-	if !o.resume && o.Workspace == "" {
-		s, err := c.Status(ctx)
-		if err != nil {
-			return err
+	find := o.newest
+	if o.resume {
+		find = func(ctx context.Context, c *client.Client) ([]event.Event, error) {
+			list, err := c.Events(ctx, o.After, o.Limit, o.Workspace)
+			return list.Events, err
 		}
-		after = s.Seq - min(s.Seq, uint64(o.Limit)) //nolint:gosec // Limit is 1 to 10000
 	}
-	list, err := c.Events(ctx, after, o.Limit, o.Workspace)
+	events, err := find(ctx, c)
 	if err != nil {
 		return err
 	}
-	if len(list.Events) == 0 {
+	if len(events) == 0 {
 		f.note("nothing happened since then")
 	}
-	for _, e := range list.Events {
+	for _, e := range events {
 		if err := f.tellEvent(e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// eventsPage is how many facts are asked for at once where the last are looked for.
+const eventsPage = 1000
+
+// newest finds the last facts. Those of all workspaces end with the last number; which ones
+// are a workspace's is known only once all of its are read.
+func (o *eventsOptions) newest(ctx context.Context, c *client.Client) ([]event.Event, error) {
+	var after uint64
+	if o.Workspace == "" {
+		s, err := c.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		after = s.Seq - min(s.Seq, uint64(o.Limit)) //nolint:gosec // Limit is 1 to 10000
+	}
+	var last []event.Event
+	for {
+		list, err := c.Events(ctx, after, eventsPage, o.Workspace)
+		if err != nil {
+			return nil, err
+		}
+		last = append(last, list.Events...)
+		last = last[max(0, len(last)-o.Limit):]
+		if len(list.Events) < eventsPage {
+			return last, nil
+		}
+		after = list.Events[eventsPage-1].Seq
+	}
 }
 
 func (f *Factory) tellEvent(e event.Event) error {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,5 +58,38 @@ func TestFramesAreThoseOfTheGatewayOneALine(t *testing.T) {
 	}
 	if y := h.must(t, "sessions", "framed", "--json"); strings.Contains(y, `"id"`) {
 		t.Errorf("who looks on is a session: %s", y)
+	}
+}
+
+func TestTheNewestFactsOfAWorkspaceAreShown(t *testing.T) {
+	h := testHost(t)
+	h.must(t, "create", "demo", "--stopped")
+	for _, n := range []string{"n=1", "n=2", "n=3"} {
+		h.must(t, "label", "demo", n)
+		h.must(t, "create", "other"+n[2:], "--stopped")
+	}
+	seqs := func(args ...string) (all []uint64) {
+		t.Helper()
+		for line := range strings.Lines(h.must(t, append([]string{"events", "--json"}, args...)...)) {
+			var e event.Event
+			if err := json.Unmarshal([]byte(line), &e); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, e.Seq)
+		}
+		return all
+	}
+	whole := seqs("--workspace", "demo")
+	if len(whole) < 4 {
+		t.Fatalf("facts of demo: %v", whole)
+	}
+	if got, want := seqs("--workspace", "demo", "--limit", "2"), whole[len(whole)-2:]; !slices.Equal(got, want) {
+		t.Errorf("the newest 2 are %v, want %v of %v", got, want, whole)
+	}
+	if got, want := seqs("--workspace", "demo", "--limit", "2", "--after", "0"), whole[:2]; !slices.Equal(got, want) {
+		t.Errorf("the first 2 are %v, want %v of %v", got, want, whole)
+	}
+	if all := seqs(); len(all) <= len(whole) || !slices.IsSorted(all) {
+		t.Errorf("of all: %v", all)
 	}
 }

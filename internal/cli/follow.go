@@ -99,7 +99,7 @@ func (fo *follower) settle(ctx context.Context, w workspace.Workspace, want work
 }
 
 func waitTimeout(name string, limit time.Duration) *fault.Error {
-	return fault.New(fault.Timeout, "wait_timeout", "%s is not there after %s; the work goes on", name, limit).
+	return fault.New(fault.Timeout, "wait_timeout", "%s is not there after %s; the work goes on", name, spanText(limit)).
 		WithHint("look with `wsctl show %s`, or wait on with `wsctl wait %s --for ready`", name, name)
 }
 

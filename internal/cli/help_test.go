@@ -132,3 +132,23 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 		}
 	}
 }
+
+// man(1) does not break lines that are set as they are. Commands among the prose stay whole.
+func TestManualPagesFitATerminal(t *testing.T) {
+	root := newRootCmd(newFactory(Streams{Out: discard{}, Err: discard{}}), nil)
+	for _, c := range commandTree(root) {
+		page, _, _ := strings.Cut(strings.ReplaceAll(manPage(c, c.Name()), `\-`, "-"), ".SH EXAMPLES")
+		_, page, _ = strings.Cut(page, ".SH DESCRIPTION")
+		prose, options, _ := strings.Cut(page, ".SH OPTIONS")
+		for line := range strings.SplitSeq(prose, "\n") {
+			if len(line) > manWidth && !strings.HasPrefix(line, "  ") {
+				t.Errorf("%s: %s", c.CommandPath(), line)
+			}
+		}
+		for line := range strings.SplitSeq(options, "\n") {
+			if len(line) > manWidth {
+				t.Errorf("%s: %s", c.CommandPath(), line)
+			}
+		}
+	}
+}

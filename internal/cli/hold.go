@@ -129,6 +129,9 @@ func (f *Factory) listHolds(ctx context.Context, c *client.Client, name string) 
 	if err != nil {
 		return err
 	}
+	if why.Holds == nil {
+		why.Holds = []activity.Hold{}
+	}
 	return f.result(map[string][]activity.Hold{"holds": why.Holds}, func(out io.Writer) error {
 		if len(why.Holds) == 0 {
 			f.note("nothing holds %s", render.Escape(name))

@@ -40,6 +40,8 @@ type jobsListOptions struct {
 	States    []string
 	Workspace string
 	Watch     bool
+
+	states []workspace.JobState
 }
 
 func newJobsListCmd(f *Factory, runF func(context.Context, *jobsListOptions) error) *cobra.Command {
@@ -54,8 +56,11 @@ func newJobsListCmd(f *Factory, runF func(context.Context, *jobsListOptions) err
 		Long:    `Lists open jobs and those that ended lately, newest first.`,
 		Example: "  wsctl jobs ls\n  wsctl jobs ls --state failed\n  wsctl jobs ls --watch\n  wsctl jobs ls --workspace demo --json",
 		Args: func(cmd *cobra.Command, args []string) error {
-			for _, s := range o.States {
-				if !slices.Contains(jobStates, s) {
+			for _, s := range strings.Split(strings.Join(o.States, ","), ",") {
+				switch {
+				case slices.Contains(jobStates, s):
+					o.states = append(o.states, workspace.JobState(s))
+				case len(o.States) > 0:
 					return usage(cmd, "--state: %.40q is not a state of jobs", s).WithHint("states: %s", strings.Join(jobStates, ", "))
 				}
 			}
@@ -63,7 +68,7 @@ func newJobsListCmd(f *Factory, runF func(context.Context, *jobsListOptions) err
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
-	cmd.Flags().StringSliceVar(&o.States, "state", nil, "only these `STATES`: "+strings.Join(jobStates, ", "))
+	cmd.Flags().StringArrayVar(&o.States, "state", nil, "only these `STATES`: "+strings.Join(jobStates, ", "))
 	cmd.Flags().StringVar(&o.Workspace, "workspace", "", "only of this `WORKSPACE`")
 	addWatchFlag(cmd, &o.Watch)
 	_ = cmd.RegisterFlagCompletionFunc("state", completeWords(jobStates...))
@@ -76,12 +81,8 @@ func runJobsList(ctx context.Context, f *Factory, o *jobsListOptions) error {
 	if err != nil {
 		return err
 	}
-	states := make([]workspace.JobState, len(o.States))
-	for i, s := range o.States {
-		states[i] = workspace.JobState(s)
-	}
 	return f.show(ctx, c, o.Workspace, o.Watch, func(ctx context.Context) (picture, error) {
-		list, err := c.Jobs(ctx, states, o.Workspace)
+		list, err := c.Jobs(ctx, o.states, o.Workspace)
 		if list.Jobs == nil {
 			list.Jobs = []workspace.Job{}
 		}

@@ -81,7 +81,7 @@ func newLifecycleCmd(f *Factory, cmd *cobra.Command, o *lifecycleOptions, runF l
 	return cmd
 }
 
-// check refuses a command line that names nobody or names them twice.
+// check refuses a command line that names nobody, or chooses them in two ways.
 func (o *lifecycleOptions) check(cmd *cobra.Command, args []string) error {
 	chosen := o.All || len(o.Labels) > 0
 	switch {
@@ -119,7 +119,7 @@ func runLifecycle(ctx context.Context, f *Factory, o *lifecycleOptions) error {
 		}
 		return f.result(viewOf(w), func(w2 io.Writer) error { return o.say(w2, w) })
 	}
-	refs := o.Names
+	refs := unique(o.Names)
 	if len(refs) == 0 {
 		if refs, err = o.choose(ctx, c); err != nil {
 			return err
@@ -206,7 +206,9 @@ func (f *Factory) tellMany(o *lifecycleOptions, refs []string, done []workspace.
 		}
 		e := fault.From(errs[i])
 		res.Errors = append(res.Errors, bulkError{name, render.ProblemOf(e, client.RequestID(errs[i]))})
-		f.note("wsctl: %s: %s", render.Escape(name), escapeLines(e.Text))
+		told := *e
+		told.Text = name + ": " + e.Text
+		f.say(&told, client.RequestID(errs[i]))
 	}
 	err := f.result(res, func(out io.Writer) error {
 		for _, v := range res.Workspaces {

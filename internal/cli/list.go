@@ -55,7 +55,7 @@ cannot be reached, the states are the last known ones, and that is said.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runF(cmd.Context(), o) },
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&o.States, "state", nil, "only these `STATES`: "+stateWords())
+	flags.StringArrayVar(&o.States, "state", nil, "only these `STATES`: "+stateWords())
 	flags.StringArrayVarP(&o.Labels, "label", "l", nil, "only with this label: KEY, `KEY=VALUE` or KEY!=VALUE (repeat to narrow)")
 	flags.BoolVarP(&o.Quiet, "quiet", "q", false, "names only")
 	addWatchFlag(cmd, &o.Watch)

@@ -54,7 +54,7 @@ for as long as somebody looks; while it is away, what was last known is shown as
   wsctl stats --json | jq '.samples[] | {workspace, memory}'`,
 		ValidArgsFunction: completeWorkspaces(f, -1, workspace.Running),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.Names = args
+			o.Names = unique(args)
 			return runF(cmd.Context(), o)
 		},
 	}

@@ -30,20 +30,34 @@ func flagError(cmd *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
 	switch {
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
-		return usage(cmd, "%s has no flag -%s", called(cmd), unknown.GetSpecifiedName())
+		return unknownFlag(cmd, "-"+unknown.GetSpecifiedName())
 	case errors.As(err, &unknown):
-		name := unknown.GetSpecifiedName()
-		e := usage(cmd, "%s has no flag --%s", called(cmd), name)
-		if near := nearestFlag(cmd, name); near != "" {
-			e = e.WithHint("did you mean --%s?", near)
-		}
-		return e
+		return unknownFlag(cmd, "--"+unknown.GetSpecifiedName())
 	case errors.As(err, &missing):
 		return usage(cmd, "the flag --%s needs a value", missing.GetSpecifiedName())
 	case errors.As(err, &invalid):
 		return invalidFlag(cmd, invalid)
 	}
 	return usage(cmd, "%s", err)
+}
+
+// unknownFlag says what was meant, as far as that can be guessed.
+func unknownFlag(cmd *cobra.Command, flag string) *fault.Error {
+	e := usage(cmd, "%s has no flag %s", called(cmd), flag)
+	name, long := strings.CutPrefix(flag, "--")
+	near := ""
+	if long {
+		near = nearestFlag(cmd, name)
+	}
+	switch {
+	case near != "":
+		return e.WithHint("did you mean --%s?", near)
+	case !cmd.HasParent() && (name == "version" || flag == "-v" || flag == "-V"):
+		return e.WithHint("did you mean `%s version`?", cmd.Name())
+	case strings.Contains(cmd.Use, "-- COMMAND"):
+		return e.WithHint("flags of the COMMAND stand behind two dashes; see `%s --help`", cmd.CommandPath())
+	}
+	return e
 }
 
 // invalidFlag keeps what the value's own parser said.
@@ -106,7 +120,7 @@ func takes(least, most int, what string) cobra.PositionalArgs {
 		case most == 0 && len(args) > 0:
 			return usage(cmd, "%s takes no arguments, but got %.60q", called(cmd), args[0])
 		case most > 0 && len(args) > most:
-			return usage(cmd, "%s takes %s and no more, but got also %.60q", called(cmd), what, args[most])
+			return usage(cmd, "%.60q is too much: %s takes %s", args[most], called(cmd), what)
 		}
 		return nil
 	}

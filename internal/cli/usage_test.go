@@ -79,7 +79,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"a port that is none", []string{"create", "--port", "0"}, "1 to 65535"},
 		{"a port above all", []string{"create", "--host-port", "70000"}, "not a TCP port"},
 		{"a profile that is none", []string{"create", "--profile", "root"}, "strict, writable, admin"},
-		{"two names", []string{"create", "a", "b"}, "no more"},
+		{"two names", []string{"create", "a", "b"}, "too much"},
 		{"a dry run without waiting", []string{"create", "--dry-run", "--no-wait"}, "--no-wait"},
 		{"nothing after the dashes", []string{"create", "a", "--"}, "no command follows"},
 		{"a column that is none", []string{"dash", "--columns", "name,colour"}, "stops-in"},

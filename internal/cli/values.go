@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/fault"
+	"github.com/wsctl/wsctl/internal/render"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -102,6 +104,25 @@ func (v *durationValue) Set(s string) error {
 	}
 	*v = durationValue(d)
 	return nil
+}
+
+// spanText is a time span that somebody has chosen, in the words of the rest of the output.
+func spanText(d time.Duration) string {
+	if d < time.Second {
+		return render.Elapsed(d)
+	}
+	return render.Left(d)
+}
+
+// unique returns the words without those that came before.
+func unique(words []string) []string {
+	var once []string
+	for _, w := range words {
+		if !slices.Contains(once, w) {
+			once = append(once, w)
+		}
+	}
+	return once
 }
 
 // parsePairs reads KEY=VALUE words. The value may hold further equals signs; a key

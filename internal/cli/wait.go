@@ -76,7 +76,7 @@ func runWait(ctx context.Context, f *Factory, o *waitCmdOptions) error {
 	}
 	limit := time.Duration(o.Timeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fault.New(fault.Timeout, "wait_timeout",
-		"%s is not %s after %s", o.Name, conditionWords(o.For), limit).WithHint("look with `wsctl show %s`", o.Name))
+		"%s is not %s after %s", o.Name, conditionWords(o.For), spanText(limit)).WithHint("look with `wsctl show %s`", o.Name))
 	defer cancel()
 	w, err := c.Workspace(ctx, o.Name)
 	if o.For == "deleted" && (fault.Is(err, fault.NotFound) || fault.Is(err, fault.Gone)) {
