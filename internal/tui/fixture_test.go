@@ -341,7 +341,7 @@ func crashed(w *workspace.Workspace) {
 // some is a handful of workspaces in different states.
 func some() []workspace.Workspace {
 	return []workspace.Workspace{
-		ws("api", workspace.Running, labelled("team=web", "tier=back", "Stage=Prod")),
+		ws("api", workspace.Running, labelled("team=web", "tier=back")),
 		ws("shop", workspace.Running, labelled("team=web")),
 		ws("billing-next", workspace.Failed, crashed),
 		ws("docs", workspace.Stopped, func(w *workspace.Workspace) {

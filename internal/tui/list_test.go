@@ -24,6 +24,7 @@ func names(d *driver) string {
 
 func TestFilter(t *testing.T) {
 	d := drive(t, 80, 24).snapshot(some()...).known()
+	d.list.known["wapi"].w.Labels["Stage"] = "Prod"
 	for text, want := range map[string]string{
 		"":                          "api billing-next docs new night-build shop",
 		"state:run":                 "api shop",
