@@ -21,7 +21,7 @@ func (e *Engine) ladder(t *turn, w *workspace.Workspace, r *activity.Record, fro
 	switch {
 	case r.Step == activity.Paused && w.State == workspace.Running && !busy: // somebody has resumed it
 		return e.unthrottle(t, w, r)
-	case r.Level == activity.Active && r.Step != "":
+	case r.Level == activity.Active && r.Step != "", isHeld(*r) && r.Step == activity.Paused:
 		return e.stepUp(t, w, r, busy)
 	case busy || w.State != workspace.Running:
 	case from == "": // it has just begun
@@ -38,13 +38,16 @@ func (e *Engine) ladder(t *turn, w *workspace.Workspace, r *activity.Record, fro
 // show that nothing works there.
 func (e *Engine) stepDown(w workspace.Workspace, r activity.Record) purpose {
 	switch {
-	case r.Level == activity.Background && e.cfg.Activity.Pause && r.Step != activity.Paused:
+	case r.Level == activity.Background && e.cfg.Activity.Pause && r.Step != activity.Paused && !isHeld(r):
 		return forPause
 	case (r.Level == activity.Idle || r.Level == activity.Background) && r.Step == "" && e.throttles(w):
 		return forThrottle
 	}
 	return ""
 }
+
+// isHeld reports whether r, as it was last looked at, is held: what is held runs.
+func isHeld(r activity.Record) bool { return len(r.Holds) > 0 }
 
 // concludeStep takes w down a step unless something works there, or somebody has come back.
 func (e *Engine) concludeStep(t *turn, w *workspace.Workspace, r activity.Record, p activity.Policy, f findings, why purpose) error {

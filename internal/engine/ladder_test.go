@@ -210,3 +210,30 @@ func TestALadderStepSurvivesARestartOfWsd(t *testing.T) {
 		}
 	})
 }
+
+// What is held runs, though nobody uses it: also what was frozen before.
+func TestWhatIsHeldIsNotFrozen(t *testing.T) {
+	inUseBubble(t, func(c *Config) { c.Activity.Pause = true }, func(r *rig) {
+		r.create("demo")
+		r.vouched("demo")
+		hold := func() {
+			if _, err := r.Hold(r.t.Context(), alice, "demo", api.HoldRequest{For: hour / 2}); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+		hold()
+		r.pass(29 * time.Minute)
+		r.want("demo", workspace.Running)
+		hold()
+		r.pass(29 * time.Minute)
+		r.want("demo", workspace.Running)
+		if _, err := r.Extend(r.t.Context(), alice, "demo", api.Extend{}); err != nil {
+			r.t.Fatal(err)
+		}
+		r.pass(12 * time.Minute)
+		r.want("demo", workspace.Paused)
+		hold()
+		r.settle()
+		r.want("demo", workspace.Running)
+	})
+}
