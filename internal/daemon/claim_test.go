@@ -49,3 +49,18 @@ func TestLostStoreIsNotAFirstStartAfterAKillEither(t *testing.T) {
 		t.Errorf("the empty store is still there: %v", err)
 	}
 }
+
+// A wsd that ends takes its name from the lock, and lets go of it in the next moment.
+func TestALockOfNobodyIsWaitedFor(t *testing.T) {
+	d := wstest.Start(t)
+	d.Stop()
+	lock, err := store.Lock(d.Config.StateDir, "somebody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(d.Config.StateDir, store.LockName), 0); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(time.Second, func() { _ = lock.Release() }) // more than Lock itself waits
+	d.Run()
+}

@@ -99,16 +99,20 @@ func Run(ctx context.Context, o Options) (err error) {
 // (server.Times.Shutdown), and shorter than wsctl waits for one that it has started.
 const endingTime = 12 * time.Second
 
-// lockState takes the lock of the state directory. A wsd of the same socket that holds it
-// while nobody listens there is about to end, or to begin: it is waited for.
+// lockState takes the lock of the state directory. A wsd of the same socket that holds it,
+// or one that is not named, while nobody listens there is about to end, or to begin: it is
+// waited for.
 func lockState(ctx context.Context, cfg config.Config) (*store.LockFile, error) {
 	name := fmt.Sprintf("wsd (socket %s)", cfg.Socket)
 	ctx, cancel := context.WithTimeout(ctx, endingTime)
 	defer cancel()
 	for {
 		lock, err := store.Lock(cfg.StateDir, name) // takes its time to fail
-		if !fault.HasCode(err, "already_running") || ctx.Err() != nil || store.Holder(cfg.StateDir) != name || server.Listening(cfg.Socket) {
+		if !fault.HasCode(err, "already_running") || ctx.Err() != nil || server.Listening(cfg.Socket) {
 			return lock, err
+		}
+		if holder := store.Holder(cfg.StateDir); holder != "" && holder != name {
+			return nil, err
 		}
 	}
 }

@@ -26,6 +26,7 @@ type stream struct {
 	cancel context.CancelCauseFunc
 	s      *Server
 	w      http.ResponseWriter
+	r      *http.Request
 	ping   any // sent after silence; nil: nothing is
 
 	turn   chan struct{} // full while somebody writes
@@ -37,7 +38,7 @@ type stream struct {
 }
 
 func (s *Server) newStream(c *call, ping any) *stream {
-	st := &stream{s: s, w: c.w, ping: ping, turn: make(chan struct{}, 1)}
+	st := &stream{s: s, w: c.w, r: c.r, ping: ping, turn: make(chan struct{}, 1)}
 	st.ctx, st.cancel = context.WithCancelCause(c.ctx)
 	st.turn <- struct{}{} // silence may not run before quiet is set
 	st.quiet = time.AfterFunc(headAfter, st.silence)
@@ -119,8 +120,9 @@ func (st *stream) stop() {
 	st.cancel(context.Canceled)
 }
 
-// end says how the handler ends. Before the first line err is an answer of its own;
-// after it, only the end of the peer or of the server is a proper end.
+// end says how the handler ends. Before the first line err is an answer of its own. After
+// it, only the end of the peer or of the server is a proper end: err is the last line, as a
+// problem, and then the connection is cut.
 func (st *stream) end(err error) error {
 	st.turn <- struct{}{}
 	defer func() { <-st.turn }()
@@ -135,7 +137,14 @@ func (st *stream) end(err error) error {
 		writeWithin(st.w, st.s.times.Write) // for the end of the body
 		return nil
 	}
-	st.s.log.Debug("a stream broke off", "err", err)
+	id := requestID(st.r)
+	p := problemOf(err, id)
+	if st.failed == nil && p.Kind == fault.Internal {
+		st.s.log.Error("a stream failed", "request_id", id, "route", st.r.Pattern, "err", err)
+	} else {
+		st.s.log.Debug("a stream broke off", "request_id", id, "err", err)
+	}
+	_ = st.write(p) // fails where a write has failed
 	return errAbort
 }
 

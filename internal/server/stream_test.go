@@ -234,7 +234,20 @@ func TestStreamsThatFail(t *testing.T) {
 	if err := l.dec.Decode(&line); err != nil || line.Text != "x" {
 		t.Fatalf("got %v, %v", line, err)
 	}
+	var last api.Problem
+	if err := l.dec.Decode(&last); err != nil || last.Code != "engine_unreachable" || last.Status != 503 || last.RequestID == "" {
+		t.Errorf("the last line is %+v, %v", last, err)
+	}
 	l.wantEnd(io.ErrUnexpectedEOF)
+	r.fake.fail = errors.New("of nobody's business")
+	l = r.open("/v1/workspaces/one/logs")
+	if err := errors.Join(l.dec.Decode(&line), l.dec.Decode(&last)); err != nil || last.Code != "internal" || strings.Contains(last.Detail, "business") {
+		t.Errorf("the last line is %+v, %v", last, err)
+	}
+	if log := r.log.String(); !strings.Contains(log, "nobody's business") || !strings.Contains(log, "request_id="+last.RequestID) {
+		t.Errorf("the log says %s", log)
+	}
+	r.fake.fail = fault.New(fault.Unavailable, "engine_unreachable", "the engine went away")
 
 	resp, err := r.http.Get("http://wsd/v1/backup")
 	if err != nil {

@@ -105,15 +105,19 @@ func alreadyRunning(f *os.File, dir string) error {
 	return e
 }
 
-// Holder is the word for whoever holds the lock of dir, as it was given to Lock. It tells
-// something only right after Lock has failed with "already_running".
+// Holder is the word for whoever holds the lock of dir, as it was given to Lock; "" where
+// nobody is named, as in the moments in which it comes and goes. It tells something only
+// right after Lock has failed with "already_running".
 func Holder(dir string) string {
 	f, err := os.Open(filepath.Join(dir, LockName))
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
-	_, holder := readHolder(f)
+	pid, holder := readHolder(f)
+	if pid == 0 {
+		return ""
+	}
 	return holder
 }
 

@@ -31,6 +31,9 @@ func TestTheSecondHolderIsToldWhoTheFirstIs(t *testing.T) {
 	if err := l.Release(); err != nil {
 		t.Fatal(err)
 	}
+	if got := Holder(dir); got != "" {
+		t.Errorf("after its end the holder is %q", got)
+	}
 	again, err := Lock(dir, "wsd")
 	if err != nil {
 		t.Fatal(err)
