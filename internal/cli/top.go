@@ -45,7 +45,7 @@ type topResult struct {
 	Counts     map[workspace.State]int `json:"counts"`
 	Workspaces []topRow                `json:"workspaces"`
 	Unmeasured int                     `json:"unmeasured,omitempty"` // that run and are not among them
-	Stale      bool                    `json:"stale,omitempty"` // wsd is away: this is how it was
+	Stale      bool                    `json:"stale,omitempty"`      // wsd is away: this is how it was
 }
 
 func newTopCmd(f *Factory, runF func(context.Context, *topOptions) error) *cobra.Command {
