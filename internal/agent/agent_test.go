@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds every wait for a real process.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // TestMain makes the test binary the agent itself, and the commands that it is to run.
 func TestMain(m *testing.M) {

@@ -152,6 +152,7 @@ func gitCredential(ctx context.Context, address string) *api.GitCredential {
 	ctx, cancel := context.WithTimeout(ctx, credentialTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "git", "credential", "fill")
+	cmd.Dir = "/" // a helper that the repository of the present folder names is not the person's: a workspace may share it
 	cmd.Env = append(os.Environ(), "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=true", "SSH_ASKPASS=true", "GCM_INTERACTIVE=never")
 	ask := "protocol=" + u.Scheme + "\nhost=" + u.Host + "\npath=" + strings.TrimPrefix(u.Path, "/") + "\n"
 	if name := u.User.Username(); name != "" {

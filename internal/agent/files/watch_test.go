@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -209,20 +210,32 @@ func TestChangesBelowAFolderAreTold(t *testing.T) {
 }
 
 func TestAFileThatIsWrittenOftenIsToldSeldom(t *testing.T) {
-	v := watch(t, serve(t), t.TempDir())
-	lines := 0
-	for end := time.Now().Add(600 * time.Millisecond); time.Now().Before(end); {
-		v.do(v.write("f"))
-		for len(v.lines) > 0 {
-			lines++
-			v.next()
+	synctest.Test(t, func(t *testing.T) {
+		events, done := make(chan fsnotify.Event), make(chan struct{})
+		w := newWatched("/w", maxFolders, nil, &fsnotify.Watcher{Events: events, Errors: make(chan error)})
+		began := time.Now()
+		var told []time.Duration
+		go func() {
+			_ = w.follow(done, func(c agentapi.Changes) error {
+				if len(c.Changed) > 0 {
+					told = append(told, time.Since(began))
+				}
+				return nil
+			})
+		}()
+		defer close(done)
+		const step = quiet / 5
+		for range 60 { // longer than a change waits, and never quiet
+			events <- fsnotify.Event{Name: "/w/f", Op: fsnotify.Write}
+			time.Sleep(step)
 		}
-	}
-	v.do(v.write("last"))
-	v.until("+last")
-	if lines > 3 {
-		t.Errorf("told %d times", lines)
-	}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		last := 59*step + quiet
+		if want := []time.Duration{longest, last}; !slices.Equal(told, want) {
+			t.Errorf("told at %v, want %v", told, want)
+		}
+	})
 }
 
 func TestTooManyChangesAreToldAsMore(t *testing.T) {

@@ -24,7 +24,7 @@ func listening(name string) runtime.Container {
 // greeted waits until the agent of c says hello.
 func greeted(t *testing.T, d *Driver, c runtime.Container) {
 	t.Helper()
-	eventually(t, 20*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		conn, err := d.DialAgent(t.Context(), c.Ref)
 		if err != nil {
 			return err

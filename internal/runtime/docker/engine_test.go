@@ -196,7 +196,7 @@ func census(t testing.TB, c *client.Client, instance string) []string {
 // some for a moment, which they are about to remove.
 func bareVolumes(ctx context.Context, t testing.TB, c *client.Client) (bare []string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		list, err := c.VolumeList(ctx, volume.ListOptions{Filters: filters.NewArgs(filters.Arg("name", "^wsd-"))})
 		if err != nil {
 			t.Fatal(err)
@@ -278,7 +278,7 @@ func get(ctx context.Context, d *Driver, r runtime.Ref) (string, error) {
 // answers waits until the workspace answers HTTP.
 func answers(t testing.TB, d *Driver, c runtime.Container) {
 	t.Helper()
-	eventually(t, 20*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		body, err := get(t.Context(), d, c.Ref)
 		if err == nil && body != "hello from "+c.Name+"\n" {
 			return fmt.Errorf("the answer is %q", body)

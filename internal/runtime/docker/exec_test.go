@@ -112,7 +112,7 @@ func TestLogsComeInLinesWithTimes(t *testing.T) {
 	began := time.Now().Add(-time.Second)
 	up(t, d, c)
 	all := workspace.LogOptions{Tail: -1}
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		if got := texts(readLogs(t, d, c.Ref, all)); got != "one,two,three" {
 			return errors.New(got)
 		}
@@ -156,7 +156,7 @@ func TestALongLineComesInPieces(t *testing.T) {
 	const size = 100_000
 	c := testContainer("long", "long", itoa(size))
 	up(t, d, c)
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		total := 0
 		for _, l := range readLogs(t, d, c.Ref, workspace.LogOptions{Tail: -1}) {
 			if len(l.Text) > maxLine {

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
+
+	"github.com/wsctl/wsctl/internal/runtime"
 )
 
 // agentCopy is the name of a folder in Config.Agents that holds one copy of the agent.
@@ -76,25 +78,29 @@ func (d *Driver) clearCopies(used func(dir string) bool) error {
 // the container would not start, and what its agent needs to listen, whatever the workspace
 // has made of that.
 func (d *Driver) heal(ctx context.Context, in container.InspectResponse) error {
+	ref := refOf(in.Config.Labels)
+	who, err := parseIDs(in.Config.User)
+	if err != nil {
+		return err
+	}
 	for _, m := range in.Mounts {
 		switch {
 		case m.Destination == socketDir:
-			who, err := parseIDs(in.Config.User)
-			if err == nil {
-				_, err = d.ensureAgentDir(ctx, refOf(in.Config.Labels), who)
-			}
-			if err != nil {
-				return err
-			}
-		case m.Destination == agentPath && d.link.local && d.cfg.Agents != "" && strings.HasPrefix(m.Source, d.cfg.Agents+"/"):
-			if _, err := os.Lstat(m.Source); !errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			err := os.MkdirAll(filepath.Dir(m.Source), 0o755)
-			if err = errors.Join(err, os.Link(d.cfg.Agent, m.Source)); err != nil {
-				return fmt.Errorf("cannot bring back the agent of a workspace: %w", err)
-			}
+			_, err = d.ensureAgentDir(ctx, ref, who)
+		case !d.link.local || !gone(m.Source):
+		case m.Destination == passwdPath:
+			_, err = d.nameUser(ctx, runtime.Container{Ref: ref}, imageFacts{id: in.Image}, who)
+		case m.Destination == agentPath && d.cfg.Agents != "" && strings.HasPrefix(m.Source, d.cfg.Agents+"/"):
+			err = errors.Join(os.MkdirAll(filepath.Dir(m.Source), 0o755), os.Link(d.cfg.Agent, m.Source))
+		}
+		if err != nil {
+			return fmt.Errorf("cannot bring back what is mounted at %s: %w", m.Destination, err)
 		}
 	}
 	return nil
+}
+
+func gone(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }

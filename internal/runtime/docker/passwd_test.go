@@ -77,3 +77,29 @@ func TestNoFileIsNamedByWhatIsNoImage(t *testing.T) {
 		}
 	}
 }
+
+func TestUsersThatWereRemovedComeBackWithTheNextStart(t *testing.T) {
+	d := builder(t)
+	ref := testRef()
+	img, lines, err := builds(t.Context(), t, d, ref, "FROM scratch\nCOPY Dockerfile /etc/passwd\n", nil)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, strings.Join(lines, "\n"))
+	}
+	c := testContainer("unnamed")
+	c.Spec.Image, c.Spec.Digest, c.Spec.Command = ref, img.Digest, []string{"sleep", "1000"}
+	up(t, d, c)
+	users := func() string {
+		out, _, _ := inside(t, d, c.Ref, "", "agent-applet", "cat", passwdPath)
+		return out
+	}
+	before := users()
+	if !strings.Contains(before, "workspace:x:") {
+		t.Fatalf("the users are %q", before)
+	}
+	if err := errors.Join(d.Stop(t.Context(), c.Ref, 0), os.RemoveAll(d.cfg.Users), d.Start(t.Context(), c.Ref)); err != nil {
+		t.Fatal(err)
+	}
+	if after := users(); after != before {
+		t.Errorf("the users are %q, were %q", after, before)
+	}
+}

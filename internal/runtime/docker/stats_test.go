@@ -128,7 +128,7 @@ func TestFilesAndEngineAgreeOnUsage(t *testing.T) {
 	c := testContainer("used", "wait")
 	st := up(t, d, c)
 	// Two samples are of two moments: they can only agree while nothing moves.
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		files, err := d.Stats(t.Context(), c.Ref)
 		if err != nil {
 			return err

@@ -148,10 +148,10 @@ func TestWarmKeepsSparesReady(t *testing.T) {
 		}
 		return nil
 	}
-	eventually(t, 20*time.Second, ready)
+	eventually(t, time.Minute, ready)
 	c := testContainer("warm", "wait")
 	up(t, d, c)
-	eventually(t, 20*time.Second, ready)
+	eventually(t, time.Minute, ready)
 	objects, err := d.Objects(t.Context())
 	if err != nil {
 		t.Fatal(err)
