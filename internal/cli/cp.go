@@ -352,8 +352,11 @@ func here(err error) error {
 		return err
 	case errors.As(err, &path):
 		kind := fault.Denied
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 			kind = fault.NotFound
+		case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+			kind = fault.StorageFull
 		}
 		return fault.New(kind, "local_file", "%.200s: %v", path.Path, path.Err).WithCause(err)
 	}

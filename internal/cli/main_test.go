@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -126,11 +127,29 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"status": scriptStatus,
-			"field":  scriptField,
+			"status":     scriptStatus,
+			"eventually": scriptEventually,
+			"field":      scriptField,
 		},
 		UpdateScripts: *update,
 	})
+}
+
+// scriptEventually is `eventually PATTERN PROGRAM ARGS...`: it runs the program until its
+// stdout matches. It is for what asks wsd for a moment only, and says less when that is slow.
+func scriptEventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually PATTERN PROGRAM ARGS...")
+	}
+	re := regexp.MustCompile("(?m)" + args[0])
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if err := ts.Exec(args[1], args[2:]...); err == nil && re.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s never printed what matches %s", strings.Join(args[1:], " "), args[0])
+		}
+	}
 }
 
 // scriptStatus is `status N PROGRAM ARGS...`: it fails unless the program ends with N.

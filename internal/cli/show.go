@@ -52,8 +52,12 @@ func runShow(ctx context.Context, f *Factory, o *showOptions) error {
 	if err != nil {
 		return err
 	}
-	return f.show(ctx, c, o.Name, o.Watch, func(ctx context.Context) (picture, error) {
-		w, err := c.Live(ctx, o.Name)
+	ref := o.Name
+	return f.show(ctx, c, ref, o.Watch, func(ctx context.Context) (picture, error) {
+		w, err := c.Live(ctx, ref)
+		if err == nil {
+			ref = w.ID // its name may change
+		}
 		return picture{liveView{viewOf(w.Workspace), w.Activity}, func(out io.Writer) error { return f.showWorkspace(out, w) }}, err
 	})
 }

@@ -231,3 +231,22 @@ func echoes(t *testing.T, tty *os.File) bool {
 	}
 	return state.Lflag&unix.ECHO != 0
 }
+
+func TestWhatIsWatchedMayBeRenamed(t *testing.T) {
+	h := testHost(t)
+	h.must(t, "create", "alpha")
+	for _, command := range []string{"show", "why"} {
+		t.Run(command, func(t *testing.T) {
+			s := onTerminal(t, h, 80, 24, nil, command, "alpha", "--watch")
+			s.shows(`alpha`)
+			h.must(t, "rename", "alpha", "omega")
+			s.shows(`omega`)
+			h.must(t, "rename", "omega", "alpha")
+			s.shows(`(?s)omega.*alpha`)
+			s.types("\x03")
+			if status := s.ends(); status != 130 {
+				t.Errorf("status %d, want 130: %q", status, s)
+			}
+		})
+	}
+}

@@ -286,3 +286,13 @@ func FuzzSizeFlag(f *testing.F) {
 		}
 	})
 }
+
+func TestLocalFilesThatFail(t *testing.T) {
+	for err, want := range map[error]fault.Kind{
+		syscall.ENOENT: fault.NotFound, syscall.ENOTDIR: fault.NotFound, syscall.EACCES: fault.Denied, syscall.ENOSPC: fault.StorageFull,
+	} {
+		if got := fault.From(here(&os.PathError{Op: "write", Path: "x", Err: err})).Kind; got != want {
+			t.Errorf("%v is %s, want %s", err, got, want)
+		}
+	}
+}

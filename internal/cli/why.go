@@ -57,8 +57,12 @@ func runWhy(ctx context.Context, f *Factory, o *whyOptions) error {
 	if err != nil {
 		return err
 	}
-	return f.show(ctx, c, o.Name, o.Watch, func(ctx context.Context) (picture, error) {
-		why, err := c.Why(ctx, o.Name)
+	ref := o.Name
+	return f.show(ctx, c, ref, o.Watch, func(ctx context.Context) (picture, error) {
+		why, err := c.Why(ctx, ref)
+		if err == nil {
+			ref = why.Workspace.ID // its name may change
+		}
 		asked := f.Now()
 		return picture{why, func(out io.Writer) error {
 			y := why
