@@ -7,23 +7,23 @@ import (
 
 // Policy is how patient the rule is.
 type Policy struct {
-	Name string `json:"name"`
+	Name string
 
-	Active     time.Duration `json:"active"`     // engaged within: level active
-	Idle       time.Duration `json:"idle"`       // engaged within: level idle; disconnected: how long after engagement it runs on
-	Background time.Duration `json:"background"` // connected: how long after engagement it runs on
-	Grace      time.Duration `json:"grace"`      // after the last connection ended nothing changes for so long
+	Active     time.Duration // engaged within: level active
+	Idle       time.Duration // engaged within: level idle; disconnected: how long after engagement it runs on
+	Background time.Duration // connected: how long after engagement it runs on
+	Grace      time.Duration // after the last connection ended nothing changes for so long
 
-	WorkTail time.Duration `json:"work_tail"` // how long after the last work it runs on
-	WorkCap  time.Duration `json:"work_cap"`  // how long after the last engagement work may count
+	WorkTail time.Duration // how long after the last work it runs on
+	WorkCap  time.Duration // how long after the last engagement work may count
 
-	MaxLifetime time.Duration `json:"max_lifetime,omitempty"` // of one run, whatever happens; 0: none
+	MaxLifetime time.Duration // of one run, whatever happens; 0: none
 	// Hours are when it may run though nobody uses it. Outside them it runs no longer than
 	// Idle after the last engagement, whoever is connected and whatever works, unless it is
 	// held; that applies to Never too.
-	Hours Hours `json:"hours,omitzero" doc:"Outside them it stops once nobody has used it for idle; absent: always"`
-	Eager bool  `json:"eager,omitempty"` // disconnected: the grace alone, unless work runs
-	Never bool  `json:"never,omitempty"` // it never stops by itself
+	Hours Hours
+	Eager bool // disconnected: the grace alone, unless work runs
+	Never bool // it never stops by itself
 }
 
 // The names of the policies.

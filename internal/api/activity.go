@@ -18,7 +18,7 @@ type SessionList struct {
 type Why struct {
 	Now       time.Time           `json:"now" doc:"wsd's clock, to which the other times are to be compared"`
 	Workspace workspace.Workspace `json:"workspace"`
-	Policy    activity.Policy     `json:"policy" doc:"As it applies, ceilings included"`
+	Policy    Policy              `json:"policy" doc:"As it applies, ceilings included"`
 	Level     activity.Level      `json:"level,omitempty" doc:"active, idle, background or disconnected; absent while it does not run"`
 	StopAt    time.Time           `json:"stop_at,omitzero" doc:"When it will stop if nothing happens; absent: never"`
 	Cause     activity.Cause      `json:"cause,omitempty" doc:"The fact that stop_at follows from"`
@@ -90,6 +90,31 @@ func (b Brief) With(a *Activity) Brief {
 
 // PolicyList is the answer to GET /v1/policies: what a workspace may have.
 type PolicyList struct {
-	Default  string            `json:"default" doc:"Of a workspace that names none"`
-	Policies []activity.Policy `json:"policies" doc:"As they apply, ceilings included"`
+	Default  string   `json:"default" doc:"Of a workspace that names none"`
+	Policies []Policy `json:"policies" doc:"As they apply, ceilings included"`
+}
+
+// Policy is an activity.Policy.
+type Policy struct {
+	Name        string             `json:"name"`
+	Active      workspace.Duration `json:"active" doc:"Used within: its level is active"`
+	Idle        workspace.Duration `json:"idle" doc:"Used within: its level is idle; how long after its last use it runs on while nobody is connected"`
+	Background  workspace.Duration `json:"background" doc:"The same while somebody is connected"`
+	Grace       workspace.Duration `json:"grace" doc:"How long nothing changes after the last connection has ended"`
+	WorkTail    workspace.Duration `json:"work_tail" doc:"How long after the last work it runs on"`
+	WorkCap     workspace.Duration `json:"work_cap" doc:"How long after its last use work may count"`
+	MaxLifetime workspace.Duration `json:"max_lifetime,omitempty" doc:"Of one run; absent: no end"`
+	Hours       activity.Hours     `json:"hours,omitzero" doc:"Outside them it stops once nobody has used it for idle; absent: always"`
+	Eager       bool               `json:"eager,omitempty" doc:"While nobody is connected it has the grace alone, unless work runs"`
+	Never       bool               `json:"never,omitempty" doc:"It never stops by itself"`
+}
+
+// PolicyOf is p for the outside.
+func PolicyOf(p activity.Policy) Policy {
+	return Policy{
+		Name: p.Name, Active: workspace.Duration(p.Active), Idle: workspace.Duration(p.Idle),
+		Background: workspace.Duration(p.Background), Grace: workspace.Duration(p.Grace),
+		WorkTail: workspace.Duration(p.WorkTail), WorkCap: workspace.Duration(p.WorkCap),
+		MaxLifetime: workspace.Duration(p.MaxLifetime), Hours: p.Hours, Eager: p.Eager, Never: p.Never,
+	}
 }

@@ -5,11 +5,9 @@ import (
 	"context"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/wsctl/wsctl/internal/activity"
 	"github.com/wsctl/wsctl/internal/api"
 	"github.com/wsctl/wsctl/internal/client"
 	"github.com/wsctl/wsctl/internal/render"
@@ -138,7 +136,7 @@ func listPolicies(ctx context.Context, f *Factory) error {
 
 // policyRow tells how long p lets a workspace run: after its last use while somebody is
 // connected, and while nobody is; after work; in all; and its running hours.
-func policyRow(p activity.Policy) []string {
+func policyRow(p api.Policy) []string {
 	if p.Never {
 		return []string{p.Name, "-", "-", "-", lifetimeText(p.MaxLifetime), hoursText(p)}
 	}
@@ -146,21 +144,21 @@ func policyRow(p activity.Policy) []string {
 	if p.Eager {
 		alone = p.Grace
 	}
-	return []string{p.Name, render.Left(p.Background), render.Left(alone), render.Left(p.WorkTail), lifetimeText(p.MaxLifetime), hoursText(p)}
+	return []string{p.Name, render.Left(p.Background.Std()), render.Left(alone.Std()), render.Left(p.WorkTail.Std()), lifetimeText(p.MaxLifetime), hoursText(p)}
 }
 
-func hoursText(p activity.Policy) string {
+func hoursText(p api.Policy) string {
 	if p.Hours.IsZero() {
 		return "-"
 	}
 	return p.Hours.String()
 }
 
-func lifetimeText(d time.Duration) string {
+func lifetimeText(d workspace.Duration) string {
 	if d == 0 {
 		return "-"
 	}
-	return render.Left(d)
+	return render.Left(d.Std())
 }
 
 // completePolicies offers names of policies.

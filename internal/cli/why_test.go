@@ -41,7 +41,7 @@ func TestWhyFitsATerminal(t *testing.T) {
 	now := time.Date(2030, 1, 2, 12, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	y := api.Why{
-		Now: now, Level: activity.Idle, StopAt: now.Add(25 * time.Minute), Policy: activity.Policy{Name: "default"},
+		Now: now, Level: activity.Idle, StopAt: now.Add(25 * time.Minute), Policy: api.Policy{Name: "default"},
 		Workspace: workspace.Workspace{
 			Name: "demo", State: workspace.Running, StoppedAt: ago(26 * time.Hour),
 			Stop: &workspace.Stop{Reason: "idle", Actor: "wsd", Detail: "nobody was connected, last used at 2030-01-01T10:00:00Z (input terminal main by uid:1000)"},

@@ -108,7 +108,7 @@ func (e *Engine) Policies(context.Context, workspace.Actor) (api.PolicyList, err
 	list := api.PolicyList{Default: e.policy(workspace.Workspace{}).Name}
 	for _, p := range a.all() {
 		if !p.Never || !a.Ceiling.NoNever {
-			list.Policies = append(list.Policies, p.Under(a.Ceiling))
+			list.Policies = append(list.Policies, api.PolicyOf(p.Under(a.Ceiling)))
 		}
 	}
 	return list, nil

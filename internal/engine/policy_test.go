@@ -31,7 +31,7 @@ func TestAPolicyOfTheSettingsDecidesWhereItIsNamed(t *testing.T) {
 		r.settle()
 		r.vouched("demo")
 		y := r.why("demo")
-		if y.Policy != night() || y.StopAt.Sub(y.Now) > 5*time.Minute {
+		if y.Policy != api.PolicyOf(night()) || y.StopAt.Sub(y.Now) > 5*time.Minute {
 			t.Fatalf("policy %+v, stop at %s", y.Policy, y.StopAt)
 		}
 		never := activity.NeverPolicy
@@ -116,7 +116,7 @@ func TestTheCeilingsHoldForPoliciesOfTheSettings(t *testing.T) {
 		var names []string
 		for _, p := range list.Policies {
 			names = append(names, p.Name)
-			if p.Background > 4*time.Minute || p.Never {
+			if p.Background.Std() > 4*time.Minute || p.Never {
 				t.Errorf("above the ceiling: %+v", p)
 			}
 		}

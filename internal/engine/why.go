@@ -33,7 +33,7 @@ func (e *Engine) Why(_ context.Context, a workspace.Actor, ref string) (api.Why,
 	}
 	p := e.policy(w)
 	y := api.Why{
-		Now: now.UTC().Round(0), Workspace: w, Policy: p, Sessions: []activity.Session{}, Holds: []activity.Hold{},
+		Now: now.UTC().Round(0), Workspace: w, Policy: api.PolicyOf(p), Sessions: []activity.Session{}, Holds: []activity.Hold{},
 		Ledger: activity.Ledger{}, Next: []api.Transition{}, Step: r.Step,
 	}
 	e.fold(&r, w)

@@ -71,7 +71,11 @@ func (f *fakeActivity) Extend(ctx context.Context, a workspace.Actor, ref string
 }
 
 func (f *fakeActivity) Policies(context.Context, workspace.Actor) (api.PolicyList, error) {
-	return api.PolicyList{Default: activity.DefaultPolicy, Policies: activity.Policies()}, nil
+	list := api.PolicyList{Default: activity.DefaultPolicy}
+	for _, p := range activity.Policies() {
+		list.Policies = append(list.Policies, api.PolicyOf(p))
+	}
+	return list, nil
 }
 
 func (f *fakeActivity) Uses(ids ...string) map[string]api.Activity {

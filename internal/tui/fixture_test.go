@@ -295,7 +295,7 @@ func (d *driver) known() *driver {
 func whyOf(w workspace.Workspace) api.Why {
 	policy, _ := activity.Named("")
 	return api.Why{
-		Now: noon, Workspace: w, Policy: policy, Level: activity.Background, StopAt: noon.Add(12 * time.Minute), Cause: activity.ByEngagement,
+		Now: noon, Workspace: w, Policy: api.PolicyOf(policy), Level: activity.Background, StopAt: noon.Add(12 * time.Minute), Cause: activity.ByEngagement,
 		Facts: activity.Facts{Sessions: 2, Engaged: noon.Add(-18 * time.Minute)},
 		Sessions: []activity.Session{
 			{ID: "s1", User: "uid:1000", Kind: activity.Terminal, Since: noon.Add(-time.Hour), LastInput: noon.Add(-18 * time.Minute), Quality: activity.Stable, Peer: "unix"},
