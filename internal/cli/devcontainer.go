@@ -108,7 +108,7 @@ func field(err error, code string) string {
 	return ""
 }
 
-// agree lets the person decide on the commands that a project brings.
+// agree lets the person decide on what a project wants to run and to know.
 func (o *sourceOptions) agree(ctx context.Context, f *Factory, p *render.Progress, r *api.Create, wanted *fault.Error) error {
 	hash := field(wanted, "consent_required")
 	if !o.Yes {
@@ -116,12 +116,8 @@ func (o *sourceOptions) agree(ctx context.Context, f *Factory, p *render.Progres
 			return wanted
 		}
 		p.Abandon()
-		f.note("The project wants to run in the workspace:")
-		for _, one := range wanted.Fields {
-			if one.Code == "runs" {
-				f.note("  %s", render.EscapeLine(one.Detail))
-			}
-		}
+		f.noteWanted("The project wants to run in the workspace:", wanted, "runs")
+		f.noteWanted("It wants these variables of yours there:", wanted, "takes")
 		yes, err := f.agrees(ctx, "Let it?")
 		if err != nil {
 			return err
@@ -132,6 +128,20 @@ func (o *sourceOptions) agree(ctx context.Context, f *Factory, p *render.Progres
 	}
 	r.Consent = hash
 	return nil
+}
+
+// noteWanted tells the details of a kind, if there are any.
+func (f *Factory) noteWanted(head string, wanted *fault.Error, kind string) {
+	for _, one := range wanted.Fields {
+		if one.Code != kind {
+			continue
+		}
+		if head != "" {
+			f.note("%s", head)
+			head = ""
+		}
+		f.note("  %s", render.EscapeLine(one.Detail))
+	}
 }
 
 // upload sends a folder as an archive and returns its SHA-256. It goes through a temporary

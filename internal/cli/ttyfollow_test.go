@@ -192,7 +192,7 @@ func TestInterruptEndsAQuestion(t *testing.T) {
 	h := testHost(t)
 	h.must(t, "create", "demo")
 	project := t.TempDir()
-	file := `{"image": "wsd:base", "postCreateCommand": "true"}`
+	file := `{"image": "wsd:base", "postCreateCommand": "true", "remoteEnv": {"H": "${localEnv:HOME}"}}`
 	if err := os.WriteFile(filepath.Join(project, ".devcontainer.json"), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestInterruptEndsAQuestion(t *testing.T) {
 		args   []string
 		prompt string
 	}{
-		"for consent": {[]string{"create", "app", "--from", project, "--devcontainer"}, `Let it\? \[y/N\] $`},
+		"for consent": {[]string{"create", "app", "--from", project, "--devcontainer"}, `(?s)in the workspace:.*true.*of yours there:\s+HOME\s+Let it\? \[y/N\] $`},
 		"of a delete": {[]string{"delete", "demo"}, `files\? \[y/N\] $`},
 		"of a secret": {[]string{"secret", "set", "TOKEN"}, `not shown\): $`},
 		"of the tour": {[]string{"tour"}, `ends the tour `},

@@ -53,15 +53,18 @@ func (e *Engine) fromDevcontainer(req api.Create) (workspace.Spec, error) {
 	return res.Spec, nil
 }
 
-// consentWanted lists what would run.
+// consentWanted lists what would run, and what of the client's would be given away.
 func consentWanted(res devcontainer.Result) error {
-	f := fault.New(fault.Precondition, "consent_required", "the project wants to run commands of its own in the workspace").
+	f := fault.New(fault.Precondition, "consent_required", "the project wants to run commands of its own in the workspace, or variables of yours there").
 		WithHint("look at them, and agree with --yes or the member consent").WithField("/consent", "consent_required", res.Consent)
 	if b := res.Spec.Build; b != nil {
 		f = f.WithField("/devcontainer/build", "runs", "builds an image from "+b.Dockerfile)
 	}
 	for _, h := range res.Spec.Hooks {
 		f = f.WithField("/devcontainer/"+string(h.Phase), "runs", strings.Join(h.Command, " "))
+	}
+	for _, name := range res.Local {
+		f = f.WithField("/devcontainer/env", "takes", name)
 	}
 	return f
 }

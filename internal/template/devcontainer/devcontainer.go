@@ -52,8 +52,8 @@ type Result struct {
 	Spec workspace.Spec
 
 	Context string   // folder of the project to build in, "." for all of it; empty without Build
-	Consent string   // Hash of the text; empty where the file runs nothing
-	Local   []string // names of the client's variables that the file reads, sorted
+	Consent string   // Hash of the text; empty where the file runs nothing and takes nothing of Local
+	Local   []string // names of the client's variables that the file takes, sorted
 }
 
 // Read reads a devcontainer.json. Errors are fault.Errors that name every mistake by
@@ -82,10 +82,10 @@ func Read(in Input) (Result, error) {
 	if len(r.wrong) > 0 {
 		return Result{}, r.fault()
 	}
-	if len(r.out.Spec.Hooks) > 0 || r.out.Spec.Build != nil {
+	r.out.Local = r.vars.taken()
+	if len(r.out.Spec.Hooks) > 0 || r.out.Spec.Build != nil || len(r.out.Local) > 0 {
 		r.out.Consent = doc.hash()
 	}
-	r.out.Local = r.vars.asked()
 	return r.out, nil
 }
 

@@ -296,12 +296,18 @@ func TestTheHashCoversWhatRunsAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestConsentIsAskedOnlyWhereSomethingRuns(t *testing.T) {
+func TestConsentIsAskedOnlyWhereSomethingRunsOrIsGiven(t *testing.T) {
 	for members, asks := range map[string]bool{
 		`"forwardPorts": [1]`: false, `"initializeCommand": "x"`: false, `"postCreateCommand": ""`: false, `"mounts": []`: false,
 		`"postAttachCommand": "x"`: true, `"build": {"dockerfile": "D"}`: true,
+		`"remoteEnv": {"A": "${localEnv:SENT}"}`: true, `"mounts": ["type=volume,target=/c,source=${env:SENT}"]`: true, `"remoteEnv": {"A": "${localEnv:NOT_SENT:x}"}`: false,
 	} {
-		out, err := read(t, members)
+		in := input("", `{"image": "x", `+members+`}`)
+		if strings.Contains(members, "build") {
+			in = input("", "{"+members+"}")
+		}
+		in.Local = map[string]string{"SENT": "y"}
+		out, err := Read(in)
 		if err != nil || (out.Consent != "") != asks {
 			t.Errorf("%s: consent %q, %v", members, out.Consent, err)
 		}
@@ -334,8 +340,10 @@ func TestTheContainersEnvironmentComesLate(t *testing.T) {
 	}
 }
 
-func TestTheClientIsToldWhichOfItsVariablesAreRead(t *testing.T) {
-	out, err := read(t, `"containerEnv": {"A": "${localEnv:B} ${env:A:x} ${localEnv:B}"}, "postCreateCommand": "echo ${localEnv:C}"`)
+func TestItIsToldWhichOfTheClientsVariablesAreTaken(t *testing.T) {
+	in := input("", `{"image": "x", "containerEnv": {"A": "${localEnv:B} ${env:A:x} ${localEnv:B} ${localEnv:D}"}, "postCreateCommand": "echo ${localEnv:C}"}`)
+	in.Local = map[string]string{"A": "1", "B": "2", "C": "3", "E": "5"}
+	out, err := Read(in)
 	if err != nil || strings.Join(out.Local, " ") != "A B C" {
 		t.Errorf("got %q, %v", out.Local, err)
 	}

@@ -17,7 +17,7 @@ type variables struct {
 	local        map[string]string
 	id           string
 	inside       string // ${containerWorkspaceFolder}, once it is known
-	names        map[string]bool
+	names        map[string]bool // of local, whose values were taken
 }
 
 func newVariables(in Input) *variables {
@@ -32,7 +32,8 @@ func newVariables(in Input) *variables {
 	return &variables{folder: folder, base: base, local: in.Local, id: in.ID, inside: filesDir, names: map[string]bool{}}
 }
 
-func (v *variables) asked() []string { return slices.Sorted(maps.Keys(v.names)) }
+// taken are the names of the client's variables whose values are in the result.
+func (v *variables) taken() []string { return slices.Sorted(maps.Keys(v.names)) }
 
 // mode says where a text stands, which decides about two of the variables.
 type mode struct {
@@ -80,8 +81,9 @@ func (r *reader) expand(key, text string, m mode) string {
 // localEnv is a variable of the client. Only what the client sent is there.
 func (r *reader) localEnv(key string, args []string) string {
 	n := first(args)
-	r.vars.names[n] = true
-	if _, ok := r.vars.local[n]; !ok && len(args) < 2 {
+	if _, ok := r.vars.local[n]; ok {
+		r.vars.names[n] = true
+	} else if len(args) < 2 {
 		r.note(key, "${localEnv:%s} is left empty: wsctl sent no such variable", clean(n, 80))
 	}
 	return pick(r.vars.local, args)
