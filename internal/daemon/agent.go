@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"crypto/sha256"
+	"debug/elf"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -9,6 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"github.com/wsctl/wsctl/internal/fault"
 )
 
 // installAgent keeps a copy of the agent's program under a name that follows its bytes,
@@ -72,6 +76,21 @@ func agentProgram(wsd string) (path string, info os.FileInfo, err error) {
 		return "", nil, fmt.Errorf("cannot look at this program's own file: %w", err)
 	}
 	return self, info, nil
+}
+
+// checkStatic refuses a program that needs a loader and libraries: those of this machine are
+// not in a workspace, where the kernel would say that the agent is not there.
+func checkStatic(path string) error {
+	program, err := elf.Open(path)
+	if err != nil {
+		return fmt.Errorf("cannot read the program of the agent: %w", err)
+	}
+	defer program.Close()
+	if !slices.ContainsFunc(program.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+		return nil
+	}
+	return fault.New(fault.Unsupported, "agent_dynamic", "wsd-agent was built to need libraries of this machine, which workspaces do not have").
+		WithHint("build wsd and wsd-agent with CGO_ENABLED=0, as `make build` does")
 }
 
 func copyProgram(from, to string) (err error) {

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/wsctl/wsctl/internal/fault"
 )
 
 func TestTheSmallAgentIsTakenWhereItIsInstalled(t *testing.T) {
@@ -70,5 +72,11 @@ func TestANewerAgentIsWhereTheOlderWas(t *testing.T) {
 	}
 	if again, err := installAgent(dir, "2"); err != nil || again != second {
 		t.Errorf("once more: %s %v", again, err)
+	}
+}
+
+func TestAnAgentThatNeedsLibrariesIsRefused(t *testing.T) {
+	if err := checkStatic("/bin/sh"); !fault.HasCode(err, "agent_dynamic") {
+		t.Errorf("/bin/sh: %v", err)
 	}
 }

@@ -98,6 +98,9 @@ func newDriver(o Options, instance string) (rt.Driver, error) {
 		return nil, err
 	}
 	binary, err := installAgent(o.Config.StateDir, o.Version)
+	if err == nil {
+		err = checkStatic(binary)
+	}
 	if err != nil {
 		return nil, err
 	}

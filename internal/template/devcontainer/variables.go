@@ -16,7 +16,7 @@ type variables struct {
 	folder, base string
 	local        map[string]string
 	id           string
-	inside       string // ${containerWorkspaceFolder}, once it is known
+	inside       string          // ${containerWorkspaceFolder}, once it is known
 	names        map[string]bool // of local, whose values were taken
 }
 
