@@ -84,7 +84,8 @@ func (r *retrier) again(req *http.Request, resp *http.Response, err error) bool 
 		}
 		return repeatable(req) || errors.As(err, &never)
 	}
-	busy := resp.StatusCode == http.StatusServiceUnavailable || resp.StatusCode == http.StatusTooManyRequests
+	full := resp.StatusCode == http.StatusTooManyRequests && resp.Header.Get("Retry-After") != "" // else a quota, which stays
+	busy := resp.StatusCode == http.StatusServiceUnavailable || full
 	return busy && repeatable(req) && retryAfter(resp) <= r.policy.Patience
 }
 

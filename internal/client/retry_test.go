@@ -49,6 +49,7 @@ func TestRetry(t *testing.T) {
 	}{
 		{"a read is repeated after 503", flaky{good: 3, status: 503}, get, 3, true, 0, 600 * time.Millisecond},
 		{"a read is given up after four attempts", flaky{good: 9, status: 503}, get, 4, false, 0, 1400 * time.Millisecond},
+		{"a quota does not go away", flaky{good: 9, status: 429}, get, 1, false, 0, 0},
 		{"Retry-After is waited for", flaky{good: 2, status: 429, after: "1"}, get, 2, true, time.Second, time.Second},
 		{"a long Retry-After is handed to the caller at once", flaky{good: 2, status: 503, after: "30"}, get, 1, false, 0, 0},
 		{"500 is not repeated", flaky{good: 2, status: 500}, get, 1, false, 0, 0},

@@ -117,7 +117,7 @@ func (l *loader) fault() error {
 		text = fmt.Sprintf("%d settings are wrong: %s", len(details), strings.Join(details, "; "))
 	}
 	err := fault.New(fault.Invalid, "config_invalid", "%s", text).
-		WithHint("see docs/configuration.md; `wsctl config explain` shows where each value comes from")
+		WithHint("docs/configuration.md tells what each setting takes")
 	err.Fields = l.problems
 	return err
 }
