@@ -191,19 +191,17 @@ func (h *Hub) forget(key string, r *room) {
 	}
 }
 
-// attend gets a lease for a client that does not only observe. A workspace that does not
-// run has nothing to keep in use: its room is entered without one.
+// attend gets a lease for a client that does not only observe. One on a workspace that does
+// not run counts once it does.
 func (h *Hub) attend(ctx context.Context, s *seat, id string, e entry) error {
 	if e.join.Observe {
 		return nil
 	}
 	lease, err := h.engine.Attend(ctx, e.actor, id, activity.Visitor{Kind: activity.Gateway, Peer: e.peer, Resume: e.join.Session})
-	if err != nil && !fault.Is(err, fault.Conflict) {
+	if err != nil {
 		return err
 	}
-	if err == nil {
-		s.lease, s.over = lease, make(chan struct{})
-	}
+	s.lease, s.over = lease, make(chan struct{})
 	s.shown = api.Member{
 		ID: "m" + strconv.FormatUint(h.ids.Add(1), 36), User: e.actor.ID, Since: time.Now(), Visible: true, Quality: activity.Stable,
 	}

@@ -191,18 +191,6 @@ func TestAKickedClientIsToldNotToComeBack(t *testing.T) {
 	}
 }
 
-func TestTheRoomGoesOnWithoutASessionWhereTheWorkspaceSleeps(t *testing.T) {
-	r := newRig(t, Limits{})
-	w := r.fake.add("one", alice)
-	r.fake.commit(w.ID, event.WorkspaceState, func(w *workspace.Workspace) { w.State = workspace.Stopped })
-	p := r.dial(alice)
-	joined, _ := p.join("one", api.Join{})
-	p.send(api.FrameInteraction, "one", nil)
-	if e := of[api.FrameProblem](t, p.next()); joined.Session != "" || joined.Member == "" || e.Code != "no_session" {
-		t.Errorf("%+v, then %+v", joined, e)
-	}
-}
-
 func TestWhatToolsPublishIsPassedOnAsItIs(t *testing.T) {
 	r := newRig(t, Limits{PayloadBytes: 100})
 	w := r.fake.add("one", alice)

@@ -215,11 +215,8 @@ func (c *conn) subscribe(s *seat, f api.Frame, _ time.Time) error {
 // returns the member that they are.
 func (c *conn) evidence(s *seat, f api.Frame, v any) (member string, err error) {
 	member = s.room.member(s)
-	switch {
-	case member == "":
+	if member == "" {
 		return "", fault.New(fault.Conflict, "observer", "who observes gives no evidence of use").WithHint("join without observe")
-	case s.lease == nil:
-		return "", fault.New(fault.Conflict, "no_session", "the workspace did not run when its room was joined").WithHint("join again once it runs")
 	}
 	return member, c.payload(f, v)
 }
