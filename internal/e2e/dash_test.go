@@ -109,11 +109,11 @@ func TestTheDashboardWhileThingsGoAway(t *testing.T) {
 	h.Kill()
 	d.sees("wsd is away, as of").sees("· wsd is away")
 	h.Start(e.Inside()...)
-	d.misses("is away").sees("· following").keys("Escape").sees("3 running")
+	d.misses("is away").sees("· following").keys("Escape").sees("enter look").sees("3 running")
 	h.Terminate()
 	d.sees("wsd is away, as of").sees("three").keys("2").sees("· wsd is away")
 	h.Start(e.Inside()...)
-	d.misses("is away").sees("· following").keys("Escape").sees("3 running")
+	d.misses("is away").sees("· following").keys("Escape").sees("enter look").sees("3 running")
 
 	d.keys("a").sees("3 marked").keys("t").sees("3 stopped")
 	d.keys("Escape").misses("3 marked").click(5, 4).sees("▸  three")

@@ -202,6 +202,32 @@ func TestAPreviewPageKeepsWhatIsChosenInItsAddress(t *testing.T) {
 	tab.wait(`document.querySelectorAll("iframe").length`, strconv.Itoa(api.MaxDevices))
 }
 
+// A path may be typed before wsd has told where the workspace is served: nothing else is
+// framed meanwhile, and then that path is.
+func TestAPreviewPageWaitsToBeToldWhereItsWorkspaceIs(t *testing.T) {
+	t.Parallel()
+	h, door := lived(t)
+	w := h.site("demo")
+	h.ok("hold", w.Name, "--for", "10m")
+	tab := previewed(t, door, w.Name, "?path=/last")
+	tab.wait(`document.title.replace(/ .*/, "")`, "/last")
+	const late = `window.EventSource = class extends EventSource {
+		constructor(url) { super("data:,"); window.told = new Promise((tell) => (window.tell = () => tell(url))); }
+		addEventListener(...args) { window.told.then((url) => (this.real ??= new (Object.getPrototypeOf(window.EventSource))(url)).addEventListener(...args)); }
+	}`
+	tab.call("Page.enable", nil, nil)
+	tab.call("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": late}, nil)
+	tab.reload()
+	tab.wait(`typeof window.tell`, "function")
+	tab.typed("#path", "/still")
+	tab.wait(shownPath, "/still")
+	if src := tab.text(`document.querySelector("iframe").getAttribute("src") ?? ""`); src != "" {
+		t.Errorf("meanwhile %s is framed", src)
+	}
+	tab.text(`window.tell()`)
+	tab.wait(`document.title.replace(/ .*/, "")`, "/still")
+}
+
 // A login that was made in a tab, or on another port, is of this workspace: neither the first
 // look at it nor the first one at a port is a reason to forget it.
 func TestAPreviewPageLeavesTheLoginsOfItsWorkspaceAlone(t *testing.T) {

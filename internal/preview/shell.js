@@ -98,13 +98,13 @@ async function clear(whose, origin, what) {
 
 function reload() {
   if (panes.list.every((p) => p.helped)) panes.list.forEach((p) => p.send("reload"));
-  else load();
+  else if (status) load();
 }
 
 function go(to) {
   path = local(to);
   if (panes.list.every((p) => p.helped)) panes.list.forEach((p) => ((p.expected = path), p.send("go", { path })));
-  else panes.list.forEach((p) => p.load(path));
+  else if (shown) panes.list.forEach((p) => p.load(path)); // else it is not known yet where from
   remember();
 }
 
