@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wsctl/wsctl/internal/api"
+	"github.com/wsctl/wsctl/internal/template/devcontainer"
 	"github.com/wsctl/wsctl/internal/uploads"
 	"github.com/wsctl/wsctl/internal/workspace"
 	"github.com/wsctl/wsctl/internal/wstest"
@@ -31,9 +32,19 @@ func TestOldArchivesGoExceptThoseThatAWorkspaceWaitsFor(t *testing.T) {
 	if _, err := d.Create(t.Context(), api.Create{Name: "demo", Stopped: true, CreateSource: api.CreateSource{Source: source}}, ""); err != nil {
 		t.Fatal(err)
 	}
+	toBuild, digest := send("to be built")
+	text := `{"build": {"dockerfile": "Dockerfile"}}`
+	agreed, err := devcontainer.Hash(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	built := api.CreateSource{Devcontainer: &api.Devcontainer{Text: text, Path: ".devcontainer.json"}, Build: &workspace.Build{Context: digest}, Consent: agreed}
+	if _, err := d.Create(t.Context(), api.Create{Name: "built", Stopped: true, CreateSource: built}, ""); err != nil {
+		t.Fatal(err)
+	}
 	unused, _ := send("unused")
 	long := time.Now().Add(-uploads.Life - time.Minute)
-	for _, path := range []string{wanted, unused} {
+	for _, path := range []string{wanted, toBuild, unused} {
 		if err := os.Chtimes(path, long, long); err != nil {
 			t.Fatal(err)
 		}
@@ -42,13 +53,17 @@ func TestOldArchivesGoExceptThoseThatAWorkspaceWaitsFor(t *testing.T) {
 	if _, err := os.Lstat(unused); !os.IsNotExist(err) {
 		t.Errorf("what nobody has used: %v", err)
 	}
-	if err := os.Chtimes(wanted, long, long); err != nil {
-		t.Fatal(err)
+	for _, path := range []string{wanted, toBuild} {
+		if err := os.Chtimes(path, long, long); err != nil {
+			t.Fatal(err)
+		}
 	}
 	d.Stop()
 	d.Run()
 	send("one more")
-	if _, err := os.Lstat(wanted); err != nil {
-		t.Errorf("what a workspace waits for: %v", err)
+	for _, path := range []string{wanted, toBuild} {
+		if _, err := os.Lstat(path); err != nil {
+			t.Errorf("what a workspace waits for: %v", err)
+		}
 	}
 }

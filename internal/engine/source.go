@@ -88,12 +88,19 @@ func (e *Engine) PutUpload(_ context.Context, _ workspace.Actor, digest string, 
 	return e.cfg.Uploads.Put(digest, r)
 }
 
-// sweepUploads leaves what a workspace waits for that was made and not started yet.
+// sweepUploads leaves what a workspace waits for that was made and not started yet: its files,
+// and what its image is to be built from.
 func (e *Engine) sweepUploads(now time.Time) error {
 	err := e.cfg.Store.View(func(tx *store.Tx) error {
 		for w, err := range tx.SharedWorkspaces() {
-			if err == nil && w.Fetches() && w.Spec.Source.Kind == workspace.SourceUpload {
+			if err != nil {
+				continue
+			}
+			if w.Fetches() && w.Spec.Source.Kind == workspace.SourceUpload {
 				e.cfg.Uploads.Has(w.Spec.Source.Digest, now) // which is a use
+			}
+			if b := w.Spec.Build; b != nil && w.Spec.Digest == "" {
+				e.cfg.Uploads.Has(b.Context, now)
 			}
 		}
 		return nil
