@@ -10,11 +10,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/wsctl/wsctl/internal/durable"
 )
 
 // HostKeys derives the ssh host key of each workspace from one seed, so that a workspace
@@ -91,27 +92,5 @@ func readSeed(file string) ([]byte, error) {
 	if _, err := rand.Read(seed); err != nil {
 		return nil, err
 	}
-	return seed, writeSynced(file, seed)
-}
-
-// writeSynced makes file, and returns once it is on the disk: what is encrypted with it may
-// be there in the next moment, and is lost without it.
-func writeSynced(file string, data []byte) error {
-	tmp := file + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, file); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(file))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return seed, durable.WriteFile(file, seed) // what is encrypted with it may be on the disk in the next moment
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/wsctl/wsctl/internal/agent"
 	"github.com/wsctl/wsctl/internal/config"
+	"github.com/wsctl/wsctl/internal/durable"
 	"github.com/wsctl/wsctl/internal/fault"
 	rt "github.com/wsctl/wsctl/internal/runtime"
 	"github.com/wsctl/wsctl/internal/runtime/docker"
@@ -46,7 +47,7 @@ func claim(ctx context.Context, o Options, db *store.Store) error {
 			return errors.Join(err, os.Remove(filepath.Join(o.Config.StateDir, StoreFile)))
 		}
 	}
-	return writeFile(path, []byte(db.Instance()+"\n"))
+	return durable.WriteFile(path, []byte(db.Instance()+"\n"))
 }
 
 // nothingLeft fails when objects of the instance exist, or when that cannot be told.
@@ -68,21 +69,6 @@ func nothingLeft(ctx context.Context, o Options, instance string) error {
 		return fault.New(fault.Conflict, "store_missing", "the store is missing although %d of its workspaces exist", len(list)).WithHint(hint)
 	}
 	return nil
-}
-
-// writeFile replaces path as a whole, so that a crash or a power cut leaves the old
-// or the new.
-func writeFile(path string, data []byte) error {
-	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
 }
 
 func newDriver(o Options, instance string) (rt.Driver, error) {
