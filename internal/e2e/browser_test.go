@@ -24,33 +24,44 @@ import (
 	"github.com/wsctl/wsctl/internal/wstest"
 )
 
-// browse opens an address in a Chromium of its own until the test ends. It returns the
-// folder of its profile.
-func browse(t *testing.T, urls ...string) (dir string) {
+// browser is a Chromium of its own in a network of its own.
+type browser struct {
+	t       *testing.T
+	profile string
+	net     *apart
+}
+
+// browse opens an address of the host's loopback in a browser until the test ends.
+func browse(t *testing.T, address string) *browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Fatal("chromium is missing; `make test` installs it")
 	}
-	dir, err = os.MkdirTemp("", "wsd-browser-")
+	u, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, append([]string{
+	b := &browser{t: t, net: newApart(t)}
+	b.net.lead(t, u.Port())
+	if b.profile, err = os.MkdirTemp("", "wsd-browser-"); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path,
 		"--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
-		"--disable-popup-blocking", "--remote-debugging-port=0", "--user-data-dir=" + dir, // without a debugger it prints the page and ends
-	}, urls...)...)
+		"--disable-popup-blocking", "--remote-debugging-port=0", "--user-data-dir="+b.profile, address) // without a debugger it prints the page and ends
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	b.net.in(func() { err = cmd.Start() })
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		_ = cmd.Wait()
-		for end := time.Now().Add(patience); os.RemoveAll(dir) != nil && time.Now().Before(end); time.Sleep(50 * time.Millisecond) { // its children end a little later
+		for end := time.Now().Add(patience); os.RemoveAll(b.profile) != nil && time.Now().Before(end); time.Sleep(50 * time.Millisecond) { // its children end a little later
 		}
 	})
-	return dir
+	return b
 }
 
 // site serves a page and, on the same origin, the API of a daemon, as a server of the user's

@@ -15,17 +15,20 @@ import (
 
 // devtools drives one tab of a browser (https://chromedevtools.github.io/devtools-protocol).
 type devtools struct {
-	t    *testing.T
-	conn *websocket.Conn
-	sent int
+	t      *testing.T
+	conn   *websocket.Conn
+	sent   int
+	paused []string // ids of requests that wait for a word
 }
 
-// attach connects to the tab of the browser with this profile whose address contains part.
-func attach(t *testing.T, profile, part string) *devtools {
+// attach connects to the tab whose address contains part.
+func (b *browser) attach(part string) *devtools {
+	t := b.t
 	t.Helper()
+	through := &http.Client{Transport: &http.Transport{DialContext: b.net.dial, DisableKeepAlives: true}}
 	var pages []struct{ URL, WebSocketDebuggerURL string }
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		raw, err := os.ReadFile(filepath.Join(profile, "DevToolsActivePort"))
+		raw, err := os.ReadFile(filepath.Join(b.profile, "DevToolsActivePort"))
 		if err != nil {
 			continue // the browser has just begun
 		}
@@ -34,7 +37,7 @@ func attach(t *testing.T, profile, part string) *devtools {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := http.DefaultClient.Do(req)
+		res, err := through.Do(req)
 		if err != nil {
 			continue
 		}
@@ -45,7 +48,7 @@ func attach(t *testing.T, profile, part string) *devtools {
 		}
 		for _, p := range pages {
 			if strings.Contains(p.URL, part) {
-				conn, _, err := websocket.Dial(t.Context(), p.WebSocketDebuggerURL, nil)
+				conn, _, err := websocket.Dial(t.Context(), p.WebSocketDebuggerURL, &websocket.DialOptions{HTTPClient: through})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -89,8 +92,13 @@ func (d *devtools) try(method string, params map[string]any, result any) (refuse
 		var m struct {
 			ID            int
 			Result, Error json.RawMessage
+			Method        string
+			Params        struct{ RequestID string }
 		}
 		if json.Unmarshal(data, &m) != nil || m.ID != d.sent {
+			if m.Method == "Fetch.requestPaused" {
+				d.paused = append(d.paused, m.Params.RequestID)
+			}
 			continue // an event
 		}
 		if m.Error != nil {
@@ -143,6 +151,23 @@ func (d *devtools) reload() {
 	d.text(`window.before = 1`)
 	d.call("Page.reload", nil, nil)
 	d.wait(`typeof window.before`, "undefined")
+}
+
+// loses has the browser lose one request for pattern, which do leads to, as when the network
+// of the machine changes.
+func (d *devtools) loses(pattern string, do func()) {
+	d.t.Helper()
+	d.call("Fetch.enable", map[string]any{"patterns": []map[string]any{{"urlPattern": pattern}}}, nil)
+	do()
+	for end := time.Now().Add(patience); len(d.paused) == 0; d.text("1") {
+		if time.Now().After(end) {
+			d.t.Fatalf("nothing asks for %s", pattern)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	d.call("Fetch.failRequest", map[string]any{"requestId": d.paused[0], "errorReason": "ConnectionFailed"}, nil)
+	d.call("Fetch.disable", nil, nil)
+	d.paused = nil
 }
 
 // click presses the mouse, in the page or what it frames.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -127,7 +128,9 @@ func TestAWorkspaceGetsNoCookiesOfAnotherByItsPort(t *testing.T) {
 	h.create("bank", "--template", "static")
 	thief := h.ordinary("thief", "--port", "8080", "--", "node", "-e", eager)
 	_, port, _ := net.SplitHostPort(door)
-	tab := attach(t, browse(t, "http://bank.localhost:"+port+"/"), "bank.localhost")
+	b := browse(t, "http://bank.localhost:"+port+"/")
+	b.net.lead(t, strconv.Itoa(thief.Port))
+	tab := b.attach("bank.localhost")
 	tab.wait(`document.readyState + " " + (document.cookie = "session=secret")`, "complete session=secret")
 	tab.call("Page.navigate", map[string]any{"url": fmt.Sprintf("http://bank.localhost:%d/", thief.Port)}, nil)
 	tab.wait(`document.title + " " + document.cookie`, "Not served here session=secret")
@@ -146,7 +149,7 @@ func TestATabWaitsForWhatItWakes(t *testing.T) {
 	h.site("demo")
 	for _, address := range []string{"/still", "/still#here"} {
 		h.ok("stop", "demo")
-		tab := attach(t, browse(t, "http://demo.localhost:"+port+address), "demo.localhost")
+		tab := browse(t, "http://demo.localhost:"+port+address).attach("demo.localhost")
 		tab.wait(`document.title`, "/still 1 anew")
 		tab.wait(`location.hash`, strings.TrimPrefix(address, "/still"))
 	}

@@ -28,8 +28,7 @@ func (h *house) site(name string) workspace.Workspace {
 func previewed(t *testing.T, door, name, query string) *devtools {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(door)
-	profile := browse(t, "http://preview."+name+".localhost:"+port+"/"+query)
-	return attach(t, profile, "preview."+name)
+	return browse(t, "http://preview."+name+".localhost:"+port+"/"+query).attach("preview." + name)
 }
 
 // What the preview page shows of itself.
@@ -107,6 +106,23 @@ func TestAnOpenPreviewPageKeepsNothingRunning(t *testing.T) {
 	h.wantEnd(t, w.Name, background)
 }
 
+// Chromium loses requests when the network of the machine changes, as it does when a workspace
+// starts. What the preview page misses then it gets by itself.
+func TestAPreviewPageAsksAgainForWhatTheBrowserLost(t *testing.T) {
+	t.Parallel()
+	h, door := lived(t)
+	w := h.site("demo")
+	h.ok("hold", w.Name, "--for", "10m")
+	tab := previewed(t, door, w.Name, "?path=/still%23here")
+	tab.wait(`document.title`, "/still 1 anew - preview")
+	for _, lost := range []string{"/shell.js", "/panes.js", "/shell.css", "/still"} {
+		tab.loses("*"+lost, func() { tab.call("Page.reload", nil, nil) })
+		tab.wait(`document.title.replace(/ \d+ /, " ")`, "/still lax=1 strict=1 again - preview")
+		tab.wait(`getComputedStyle(document.querySelector("header")).display + " " + `+shownState, "flex running")
+		tab.wait(`sessionStorage.length`, "0")
+	}
+}
+
 // A widget that a site frames is not the preview page's business, be it in the page or in a
 // tab beside it: whom it lets frame it does so still, and nothing of it is changed.
 func TestAPreviewPageLeavesWidgetsAlone(t *testing.T) {
@@ -115,14 +131,14 @@ func TestAPreviewPageLeavesWidgetsAlone(t *testing.T) {
 	w := h.site("demo")
 	h.ok("hold", w.Name, "--for", "10m")
 	_, port, _ := net.SplitHostPort(door)
-	profile := browse(t, "http://preview.demo.localhost:"+port+"/?path=/outer")
-	page := attach(t, profile, "preview.demo")
+	b := browse(t, "http://preview.demo.localhost:"+port+"/?path=/outer")
+	page := b.attach("preview.demo")
 	page.wait(`document.title.startsWith("/outer ")`, "true")
 	page.text(`document.querySelector("#logs").click()`)
 	page.wait(shownLog, `wrong on /outer {"why":"<b>test</b>"}`+"\nuntouched")
 	alone := "demo.localhost:" + port + "/outer"
 	page.call("Target.createTarget", map[string]any{"url": "http://" + alone}, nil)
-	tab := attach(t, profile, alone)
+	tab := b.attach(alone)
 	tab.wait(`document.title.replace(/.* again/, "")`, " untouched")
 }
 
@@ -236,7 +252,7 @@ func TestAPreviewPageLeavesTheLoginsOfItsWorkspaceAlone(t *testing.T) {
 	w := h.site("demo")
 	h.ok("hold", w.Name, "--for", "10m")
 	_, port, _ := net.SplitHostPort(door)
-	tab := attach(t, browse(t, "http://demo.localhost:"+port+"/still"), "demo.localhost")
+	tab := browse(t, "http://demo.localhost:"+port+"/still").attach("demo.localhost")
 	tab.wait(`document.title`, "/still 1 anew")
 	tab.call("Page.navigate", map[string]any{"url": "http://preview.demo.localhost:" + port + "/?path=/still"}, nil)
 	tab.wait(`document.title`, "/still 2 lax=1 strict=1 again - preview")

@@ -80,7 +80,7 @@ func TestViteReplacesModulesInThePreviewPage(t *testing.T) {
 	t.Parallel()
 	h, door := lived(t)
 	w, tab := h.vite(t, door, "preview.")
-	page := attach(t, tab.profile, "preview."+w.Name)
+	page := tab.browser.attach("preview." + w.Name)
 	page.wait(`document.title`, "dev - preview") // what wsd adds to the page is there
 	load := tab.load()
 	for version := 1; version <= 5; version++ {
@@ -116,7 +116,7 @@ func (h *house) devServer(t *testing.T, door, before, file string) (workspace.Wo
 			t.Fatalf("the dev server does not answer: %s", h.ok("exec", w.Name, "--", "cat", "/tmp/vite.log"))
 		}
 	}
-	tab.profile = browse(t, "http://"+before+tab.host+"/")
+	tab.browser = browse(t, "http://"+before+tab.host+"/")
 	tab.shows("version 0")
 	return w, tab
 }
@@ -156,9 +156,10 @@ func (h *house) lastUsedBy(t *testing.T, name string, kind activity.Evidence, wh
 
 // viteTab is a tab of a browser, and what the dev server knows of it.
 type viteTab struct {
-	t                   *testing.T
-	door, host, profile string
-	devtools            *devtools
+	t          *testing.T
+	door, host string
+	browser    *browser
+	devtools   *devtools
 }
 
 // text is asked for as a page asks, which is no use.
@@ -189,7 +190,7 @@ func (v *viteTab) load() string {
 func (v *viteTab) click() {
 	v.t.Helper()
 	if v.devtools == nil {
-		v.devtools = attach(v.t, v.profile, v.host)
+		v.devtools = v.browser.attach(v.host)
 	}
 	v.devtools.click(50, 50)
 }

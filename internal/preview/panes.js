@@ -4,6 +4,7 @@ const SANDBOX = "allow-scripts allow-same-origin allow-forms allow-popups allow-
 const CUSTOM = /^(\d{2,4})x(\d{2,4})$/;
 const LABEL = 35; // px above a screen
 const MARGIN = 40; // px around all of them
+const LATE = 2_000; // ms after a load in which wsd's script speaks if it is in the document
 
 /** One frame, and what its document tells of itself. Anything of that is untrusted. */
 class Pane {
@@ -13,6 +14,8 @@ class Pane {
   canForward = false;
   helped = false; // the script of wsd runs in its document
   next = ""; // address to load once the frame is empty
+  doubted = false; // the page has loaded it, and nothing shows yet that a document came
+  timer = 0;
   overridden = "";
   expected = null; // where it was told to follow
 
@@ -67,6 +70,11 @@ class Pane {
   }
 
   load(path) {
+    this.doubted = true;
+    this.#load(path);
+  }
+
+  #load(path) {
     this.path = path;
     this.meets(false, "");
     const to = this.panes.origin + path;
@@ -88,6 +96,7 @@ class Pane {
   /** Takes whether wsd's script is in the document, and what that says of it. */
   meets(helped, overridden) {
     this.helped = helped;
+    this.doubted &&= !helped;
     this.overridden = overridden;
     this.mark.hidden = this.overridden === "";
     this.mark.title = `The workspace sends "${this.overridden}". This page may frame it all the same; others may not.`;
@@ -103,8 +112,19 @@ class Pane {
     this.meets(false, "");
     const to = this.next;
     this.next = "";
-    if (to) this.#replace(to);
-    else if (this.frame.src) this.send("hello");
+    if (to) return this.#replace(to);
+    if (!this.frame.src) return;
+    this.send("hello");
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#again(), LATE);
+  }
+
+  // The frame may show that the browser lost the request (see again.js), which looks the same
+  // from here as a document without the script. It is loaded once more.
+  #again() {
+    if (!this.doubted) return;
+    this.doubted = false;
+    this.#load(this.path);
   }
 
   #label() {

@@ -2,7 +2,9 @@ package preview
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"embed"
+	"encoding/base64"
 	"encoding/json"
 	"html/template"
 	"mime"
@@ -43,25 +45,39 @@ type Status struct {
 	StopAt time.Time       `json:"stop_at,omitzero"` // when it will stop if nothing happens; absent: never
 }
 
-//go:embed shell.html shell.css shell.js panes.js log.js curtain.js helper.js
+//go:embed shell.html shell.css shell.js panes.js log.js curtain.js
 var files embed.FS
+
+// Scripts that are no files of the page: of framed documents, and of its own document.
+var (
+	//go:embed helper.js
+	helperScript []byte
+	//go:embed again.js
+	againScript string
+)
 
 var shell = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("shell.html").ParseFS(files, "shell.html"))
+})
+
+// scripts is what the page lets run: its files, and againScript.
+var scripts = sync.OnceValue(func() string {
+	sum := sha256.Sum256([]byte(againScript))
+	return "script-src 'self' 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 })
 
 // Shell is the file at a path of the preview page of the workspace name; at is its host as
 // the browser asked for it, without HostPrefix. It reports whether there is such a file.
 func Shell(name, at, file string) (http.Header, []byte, bool) {
 	h := headers()
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' http://"+at+" http://*."+at+
+	h.Set("Content-Security-Policy", "default-src 'none'; "+scripts()+"; style-src 'self'; img-src data:; connect-src 'self' http://"+at+" http://*."+at+
 		"; frame-src http://"+at+" http://*."+at+"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Origin-Agent-Cluster", "?1")
 	if file != "/" {
 		body, err := files.ReadFile(path.Base(file))
-		if err != nil || file != "/"+path.Base(file) || path.Ext(file) == ".html" || file == "/helper.js" {
+		if err != nil || file != "/"+path.Base(file) || path.Ext(file) == ".html" {
 			return nil, nil, false
 		}
 		h.Set("Content-Type", mime.TypeByExtension(path.Ext(file)))
@@ -71,7 +87,8 @@ func Shell(name, at, file string) (http.Header, []byte, bool) {
 	told := struct {
 		Name, At, Devices, Stages string
 		Most                      int
-	}{name, at, asJSON(api.Devices()), asJSON(api.StageWords()), api.MaxDevices}
+		Again                     template.JS
+	}{name, at, asJSON(api.Devices()), asJSON(api.StageWords()), api.MaxDevices, template.JS(againScript)} //nolint:gosec // it is ours
 	if err := shell().Execute(&body, told); err != nil {
 		panic("preview: the page is ours: " + err.Error())
 	}
@@ -91,11 +108,7 @@ func asJSON(ours any) string {
 func Helper() (http.Header, []byte) {
 	h := headers()
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
-	body, err := files.ReadFile("helper.js")
-	if err != nil {
-		panic("preview: a file of ours is missing: " + err.Error())
-	}
-	return h, body
+	return h, helperScript
 }
 
 // Cleared has the browser forget what it keeps of the origin that it asked: its "storage",
