@@ -300,6 +300,7 @@ func (c *caller) lookOut() {
 
 // upload sends the body of r aside.
 func (c *caller) upload(r *http.Request, to net.Conn) {
+	c.alone() // somebody looks out when the way inside took long
 	a := &aside{over: make(chan struct{}), sent: make(chan struct{})}
 	c.mu.Lock()
 	c.aside = a

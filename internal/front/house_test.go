@@ -37,7 +37,8 @@ type inside struct {
 	wakes []string      // their causes
 	slow  chan struct{} // a start waits for it, if it is there
 	row   workspace.Workspace
-	ports []int // that were asked for inside
+	ports []int         // that were asked for inside
+	lag   time.Duration // of the way inside
 	news  event.Bus[api.Message]
 	book
 }
@@ -60,6 +61,7 @@ func (i *inside) connect(ctx context.Context) (net.Conn, error) {
 }
 
 func (i *inside) Reach(ctx context.Context, id, run string, port int) (net.Conn, error) {
+	time.Sleep(i.lag)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.ports = append(i.ports, port)
