@@ -322,10 +322,11 @@ func (d *devtools) middle(selector string) (x, y int) {
 }
 
 // follows clicks on an element until an expression yields want: a frame on a busy machine may
-// not be drawn yet, and then takes no click.
+// not be drawn yet, and then takes no click. A picture has all of them drawn.
 func (d *devtools) follows(selector, expression, want string) {
 	d.t.Helper()
 	for end := time.Now().Add(patience); d.text(expression) != want && time.Now().Before(end); {
+		d.call("Page.captureScreenshot", nil, nil)
 		x, y := d.middle(selector)
 		d.click(x, y)
 		for again := time.Now().Add(5 * time.Second); d.text(expression) != want && time.Now().Before(again); {
