@@ -59,22 +59,40 @@ func unreadable(path string, err error) error {
 
 // keyLines returns the line on which each key of a TOML file stands, by its
 // dotted name, in the order of the file. A name has a NUL in it where a quoted
-// key holds a dot itself, so that it matches no real key.
+// key holds a dot itself, so that it matches no real key. A table without keys stands
+// for itself, as "name."; one of a list of tables, which no setting is, as "[[name]]".
 func keyLines(data []byte) (names []string, lines map[string]int, err error) {
 	var p unstable.Parser
 	p.Reset(data)
 	lines = map[string]int{}
-	var table string
+	var table, list, empty string
+	note := func() {
+		if empty != "" {
+			names = append(names, empty)
+		}
+		empty = ""
+	}
 	for p.NextExpression() {
 		e := p.Expression()
 		switch e.Kind {
 		case unstable.Table, unstable.ArrayTable:
-			name, _ := dotted(&p, "", e.Key())
-			table = name
+			note()
+			name, line := dotted(&p, "", e.Key())
+			if e.Kind == unstable.ArrayTable {
+				list = name
+				names = append(names, "[["+name+"]]")
+				lines["[["+name+"]]"] = line
+				continue
+			}
+			table, list, empty = name, "", name+"."
+			lines[empty] = line
 		case unstable.KeyValue:
-			names = addKeys(&p, names, lines, table, e)
+			if empty = ""; list == "" {
+				names = addKeys(&p, names, lines, table, e)
+			}
 		}
 	}
+	note()
 	return names, lines, p.Error()
 }
 

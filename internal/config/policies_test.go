@@ -69,7 +69,7 @@ func TestAPolicyThatCannotBeIsRefusedWithItsCode(t *testing.T) {
 		"idle below active":               {"[activity.policies.night]\nidle = \"1m\"", "range_reversed", "/activity/policies/night/idle", "activity.policies.night.active = 2m"},
 		"background below idle":           {"[activity.policies.night]\nbackground = \"9m\"", "range_reversed", "/activity/policies/night/background", "must not be below"},
 		"no table":                        {"activity.policies.night = 3", "key_unknown", "/activity/policies/night", "not a setting"},
-		"a list of tables":                {"[[activity.policies.night]]\nidle = \"5m\"", "key_unknown", "/activity/policies/night/idle", "not a setting"},
+		"a list of tables":                {"[[activity.policies.night]]\nidle = \"5m\"", "key_unknown", "/activity/policies/night", "write [activity.policies.night]"},
 		"more than there may be":          {many, "policies_too_many", "/activity/policies", "at most 32"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -132,11 +132,18 @@ func (l *loader) parse(data []byte) error {
 	}
 	l.data, l.lines = data, lines
 	for _, name := range l.declare(names) {
-		if !slices.ContainsFunc(l.keys, func(k Key) bool { return k.Name == name }) {
+		if !l.knows(name) {
 			l.unknown = append(l.unknown, name)
 		}
 	}
 	return nil
+}
+
+// knows reports whether name is a key, or with a dot at its end a table of some.
+func (l *loader) knows(name string) bool {
+	return strings.HasSuffix(name, ".") && strings.HasPrefix(policiesTable, name) || slices.ContainsFunc(l.keys, func(k Key) bool {
+		return k.Name == name || strings.HasSuffix(name, ".") && strings.HasPrefix(k.Name, name)
+	})
 }
 
 func (l *loader) getenv(name string) (string, bool) {

@@ -33,9 +33,13 @@ func place(o Origin) string {
 
 // refuseUnknown notes a key of the file that does not exist, with the nearest one that does.
 func (l *loader) refuseUnknown(name string) {
-	shown := strings.ReplaceAll(name, "\x00", ".")
+	shown := strings.ReplaceAll(strings.Trim(name, ".[]"), "\x00", ".")
 	detail := fmt.Sprintf("%.80q (%s:%d) is not a setting", shown, l.origins.File, l.lines[name])
-	if near := l.nearest(shown); near != "" {
+	near := l.nearest(shown)
+	switch {
+	case strings.HasPrefix(name, "[["):
+		detail = fmt.Sprintf("[[%.80s]] (%s:%d) makes a list, and no setting is one of tables: write [%[1]s]", shown, l.origins.File, l.lines[name])
+	case near != "":
 		detail += fmt.Sprintf(", did you mean %s?", near)
 	}
 	l.problems = append(l.problems, fault.Field{Pointer: pointer(shown), Code: "key_unknown", Detail: detail})

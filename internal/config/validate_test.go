@@ -66,13 +66,14 @@ func TestEveryWrongValueIsRefusedWithItsPlaceAndWhatIsAllowed(t *testing.T) {
 		{"an unknown form", "log.format = 'xml'", "/log/format", "must be text or json"},
 		{"100 an unknown key", "\n[ports]\nfirst = 8001\nfrist = 2", "/ports/frist", `"ports.frist" (FILE:4) is not a setting, did you mean ports.first?`},
 		{"an unknown section", "[nothing]\nat = 'all'", "/nothing/at", `"nothing.at" (FILE:2) is not a setting`},
+		{"an unknown section that is empty", "[ports]\n[nothing]\n[activity]\n[activity.policies]", "/nothing", `"nothing" (FILE:2) is not a setting`},
 		{"100 a key in capitals", "Driver = 'memory'", "/Driver", `"Driver" (FILE:1) is not a setting, did you mean driver?`},
 		{"a key outside its section", "level = 'warn'", "/level", "did you mean log.level?"},
 		{"100 a quoted key with a dot", "'ports.first' = 8001", "/ports/first", `"ports.first" (FILE:1) is not a setting`},
 		{"an unknown key in an inline table", "log = { level = 'warn', colour = true }", "/log/colour", `"log.colour" (FILE:1) is not a setting`},
 		{"a table in place of a value", "[driver]\nname = 'docker'", "/driver/name", `"driver.name" (FILE:2) is not a setting`},
 		{"a value in place of a table", "ports = 8000", "/ports", `"ports" (FILE:1) is not a setting`},
-		{"a list of tables", "[[ports]]\nfirst = 8001", "/ports/first", "must be"},
+		{"a list of tables", "[[ports]]\nfirst = 8001", "/ports", "[[ports]] (FILE:1) makes a list, and no setting is one of tables: write [ports]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			src := userSources(t, c.file)
