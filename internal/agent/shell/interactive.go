@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,10 @@ import (
 
 // statusInterrupted is 128+SIGINT.
 const statusInterrupted = 130
+
+// lateInterrupt is how long an interrupt that has ended a command may take to come to the
+// shell too. One that came later would end the next command.
+const lateInterrupt = 500 * time.Millisecond
 
 // interact reads commands from a terminal until its end or `exit`. There is no job
 // control: Ctrl-C reaches the foreground command and stops the line it belongs to,
@@ -83,15 +88,22 @@ func (s *sh) runForeground(stmt *syntax.Stmt, interrupts <-chan os.Signal) int {
 	if stmt.Background {
 		ctx = base // it outlives this call, and Ctrl-C is for the foreground
 	}
-	stop := make(chan struct{})
+	stop, caught := make(chan struct{}), make(chan struct{})
 	go func() {
 		select {
 		case <-interrupts:
 			cancel()
+			close(caught)
 		case <-stop:
 		}
 	}()
 	err := s.runner.Run(ctx, stmt)
+	if code, _ := errors.AsType[interp.ExitStatus](err); code == statusInterrupted { // the command may have had its interrupt before the shell
+		select {
+		case <-caught:
+		case <-time.After(lateInterrupt):
+		}
+	}
 	close(stop)
 	if ctx.Err() != nil && !s.runner.Exited() {
 		err = ctx.Err() // whatever the command made of it
