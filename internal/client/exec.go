@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"sync"
+	"sync/atomic"
 
 	"github.com/coder/websocket"
 
@@ -47,14 +48,31 @@ func (c *Client) AttachTerminal(ctx context.Context, ref, name string, start api
 	return c.session(ctx, workspacePath(ref, "/terminals/"+url.PathEscape(name)), start, &execution{streams: s})
 }
 
+// socket is a WebSocket whose reader does not wait for its writers. A pong has to, and a
+// write that waits for the other side, which may wait for us to read, would never end: no
+// ping is answered while there is one.
+type socket struct {
+	*websocket.Conn
+	writing atomic.Int32 // writes on their way
+}
+
+// Write is that of websocket.Conn.
+func (s *socket) Write(ctx context.Context, typ websocket.MessageType, b []byte) error {
+	s.writing.Add(1)
+	defer s.writing.Add(-1)
+	return s.Conn.Write(ctx, typ, b)
+}
+
 // upgrade opens a WebSocket.
-func (c *Client) upgrade(ctx context.Context, path, protocol string) (*websocket.Conn, error) {
+func (c *Client) upgrade(ctx context.Context, path, protocol string) (*socket, error) {
 	req, err := c.request(ctx, call{method: "GET", path: path})
 	if err != nil {
 		return nil, err
 	}
+	s := &socket{}
 	conn, resp, err := websocket.Dial(ctx, req.URL.String(), &websocket.DialOptions{
 		HTTPClient: c.streams, HTTPHeader: req.Header, Subprotocols: []string{protocol},
+		OnPingReceived: func(context.Context, []byte) bool { return s.writing.Load() == 0 },
 	})
 	if err != nil {
 		if resp != nil && resp.StatusCode >= 300 && resp.Body != nil {
@@ -63,7 +81,8 @@ func (c *Client) upgrade(ctx context.Context, path, protocol string) (*websocket
 		return nil, c.connection(ctx, err)
 	}
 	conn.SetReadLimit(execMessage)
-	return conn, nil
+	s.Conn = conn
+	return s, nil
 }
 
 // session runs one command, or one look at a terminal.
@@ -98,7 +117,7 @@ func (c *Client) session(ctx context.Context, path string, start any, e *executi
 // execution is one open exec. The goroutine of Exec reads; writers take turns,
 // because a WebSocket message must not be interleaved with another.
 type execution struct {
-	conn    *websocket.Conn
+	conn    *socket
 	streams ExecStreams
 	ends    bool // the end of the input is told
 	mu      sync.Mutex

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/coder/websocket/wsjson"
@@ -169,3 +170,67 @@ func TestWhoLeavesATerminalEndsNothing(t *testing.T) {
 		}
 	})
 }
+
+// Both sides may wait for the other to read. A ping that comes then must not keep the client
+// from it.
+func TestAPingDoesNotHoldUpWhatComes(t *testing.T) {
+	for _, protocol := range []string{api.ExecProtocol, api.RawProtocol} {
+		t.Run(protocol, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				blocked, over := make(chan struct{}), make(chan struct{})
+				defer close(over)
+				c, _ := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{protocol}})
+					if err != nil {
+						return
+					}
+					defer conn.CloseNow()
+					if protocol == api.ExecProtocol {
+						_, _, _ = conn.Read(r.Context()) // the start
+					}
+					<-blocked
+					go conn.Ping(r.Context())    //nolint:errcheck // nothing is read here
+					time.Sleep(time.Millisecond) // until it has been sent
+					_ = conn.Write(r.Context(), websocket.MessageBinary, []byte("\x01out"))
+					<-over
+				}))
+				heard := make(chan []byte, 1)
+				out := writerFunc(func(p []byte) (int, error) { heard <- bytes.Clone(p); return len(p), nil })
+				ctx, leave := context.WithCancel(t.Context())
+				failed := make(chan error, 1)
+				go func() {
+					if protocol == api.ExecProtocol {
+						_, err := c.Exec(ctx, "demo", api.ExecStart{Command: []string{"cat"}, Stdin: true}, ExecStreams{In: endless{}, Out: out, Err: io.Discard})
+						failed <- err
+						return
+					}
+					raw, err := c.Forward(ctx, "demo", 80)
+					if err == nil {
+						err = raw.Relay(endless{}, out)
+					}
+					failed <- err
+				}()
+				synctest.Wait() // nothing more can be written
+				close(blocked)
+				select {
+				case p := <-heard:
+					if !bytes.HasSuffix(p, []byte("out")) {
+						t.Errorf("heard %q", p)
+					}
+				case err := <-failed:
+					t.Fatalf("it ended with %v", err)
+				}
+				leave()
+				<-failed
+			})
+		})
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

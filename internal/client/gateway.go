@@ -338,7 +338,7 @@ func (s *subscription) left(f api.Frame) error {
 
 // wire is one open connection.
 type wire struct {
-	conn  *websocket.Conn
+	conn  *socket
 	ctx   context.Context
 	retry time.Duration // of bye
 }

@@ -76,7 +76,7 @@ func (c *Client) PutUpload(ctx context.Context, digest string, archive io.Reader
 
 // RawConn is a connection into a workspace. One goroutine may read while another writes.
 type RawConn struct {
-	ws   *websocket.Conn
+	ws   *socket
 	ctx  context.Context
 	rest []byte
 	over bool

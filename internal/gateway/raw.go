@@ -30,7 +30,11 @@ type Raw struct {
 func (t Raw) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseWriter, r *http.Request) {
 	defer t.Lease.Close()
 	defer t.Inner.Close()
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{api.RawProtocol}})
+	var moves traffic
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:   []string{api.RawProtocol},
+		OnPingReceived: func(context.Context, []byte) bool { return moves.waiting.Load() == 0 }, // as in Exec
+	})
 	if err != nil {
 		t.Log.Debug("cannot upgrade to a WebSocket", "err", err)
 		return // Accept has answered
@@ -40,9 +44,9 @@ func (t Raw) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseWr
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	halves := make(chan error, 2)
-	go func() { halves <- t.toInner(ctx, conn) }()
-	go func() { halves <- t.toPeer(ctx, conn) }()
-	go t.ping(ctx, conn, cancel)
+	go func() { halves <- t.toInner(ctx, conn, &moves) }()
+	go func() { halves <- t.toPeer(ctx, conn, &moves) }()
+	go moves.watch(ctx, conn, t.Lease, t.Patience, cancel, nil)
 	for range 2 {
 		select {
 		case err = <-halves:
@@ -65,11 +69,12 @@ func (t Raw) Serve(ctx context.Context, leave <-chan struct{}, w http.ResponseWr
 }
 
 // toInner returns nil once the peer has ended its half.
-func (t Raw) toInner(ctx context.Context, conn *websocket.Conn) error {
+func (t Raw) toInner(ctx context.Context, conn *websocket.Conn, moves *traffic) error {
 	var sniff intent.Sniffer
 	for {
 		kind, p, err := conn.Read(ctx)
 		if err == nil {
+			moves.heard.Add(1)
 			t.Lease.Alive()
 			if e, what, ok := sniff.Look(p, time.Now()); ok {
 				t.Lease.Engage(e, what)
@@ -85,7 +90,10 @@ func (t Raw) toInner(ctx context.Context, conn *websocket.Conn) error {
 			go func() { _, _, _ = conn.Read(ctx) }()
 			return closeWrite(t.Inner)
 		}
-		if _, err := t.Inner.Write(p); err != nil {
+		moves.waiting.Add(1)
+		_, err = t.Inner.Write(p)
+		moves.waiting.Add(-1)
+		if err != nil {
 			return err
 		}
 	}
@@ -99,17 +107,17 @@ func closeWrite(c net.Conn) error {
 }
 
 // toPeer returns nil once the inner side has ended its half.
-func (t Raw) toPeer(ctx context.Context, conn *websocket.Conn) error {
+func (t Raw) toPeer(ctx context.Context, conn *websocket.Conn, moves *traffic) error {
 	buf := make([]byte, maxOutput)
 	for {
 		n, err := t.Inner.Read(buf)
 		if n > 0 {
-			if werr := t.write(ctx, conn, buf[:n]); werr != nil {
+			if werr := t.write(ctx, conn, moves, buf[:n]); werr != nil {
 				return werr
 			}
 		}
 		if errors.Is(err, io.EOF) {
-			return t.write(ctx, conn, nil)
+			return t.write(ctx, conn, moves, nil)
 		}
 		if err != nil {
 			return err
@@ -117,29 +125,10 @@ func (t Raw) toPeer(ctx context.Context, conn *websocket.Conn) error {
 	}
 }
 
-func (t Raw) write(ctx context.Context, conn *websocket.Conn, p []byte) error {
+func (t Raw) write(ctx context.Context, conn *websocket.Conn, moves *traffic, p []byte) error {
+	moves.waiting.Add(1)
+	defer moves.waiting.Add(-1)
 	ctx, cancel := context.WithTimeout(ctx, t.Patience)
 	defer cancel()
 	return conn.Write(ctx, websocket.MessageBinary, p)
-}
-
-// ping ends a session whose peer has not answered for the whole of Patience.
-func (t Raw) ping(ctx context.Context, conn *websocket.Conn, cancel context.CancelCauseFunc) {
-	next := time.NewTimer(firstPing)
-	defer next.Stop()
-	for heard := time.Now(); ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-next.C:
-		}
-		next.Reset(pingEvery)
-		err := pinged(ctx, conn, t.Lease)
-		if err == nil {
-			heard = time.Now()
-		} else if !errors.Is(err, context.DeadlineExceeded) || time.Since(heard) > t.Patience {
-			cancel(fmt.Errorf("%w: %w", errPeerGone, err))
-			return
-		}
-	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -40,8 +39,8 @@ type session struct {
 	watched bool   // somebody looks, who can be told something
 	notices func(ctx context.Context, tell func(text string))
 
-	refused chan error   // what the peer did wrong; room for one
-	waiting atomic.Int32 // goroutines that wait for the process or the peer to take bytes
+	refused chan error // what the peer did wrong; room for one
+	traffic
 }
 
 var (
@@ -126,6 +125,7 @@ func (s *session) run(leave <-chan struct{}) (int, error) {
 func (s *session) input() {
 	for {
 		kind, data, err := s.conn.Read(s.ctx)
+		s.heard.Add(1)
 		if err != nil {
 			s.cancel(fmt.Errorf("%w: %w", errPeerGone, err))
 			return
@@ -199,51 +199,12 @@ func (s *session) control(data []byte) error {
 }
 
 // ping looks after the peer. One that only stands still (a pager, Ctrl-Z) keeps its
-// session until patience ends. While bytes wait, pings would do harm: a peer whose own
-// message waits cannot send its pong and gives up. Then an empty piece of output shows
-// whether the connection still stands.
+// session until patience ends. While bytes wait, an empty piece of output shows whether the
+// connection still stands.
 func (s *session) ping() {
-	next := time.NewTimer(firstPing)
-	defer next.Stop()
-	heard := time.Now()
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-next.C:
-		}
-		next.Reset(pingEvery)
-		if s.waiting.Load() > 0 {
-			if s.send(websocket.MessageBinary, []byte{api.StreamStdout}) != nil {
-				return // and the session ends
-			}
-			heard = time.Now()
-			continue
-		}
-		err := pinged(s.ctx, s.conn, s.lease)
-		switch {
-		case err == nil:
-			heard = time.Now()
-		case !errors.Is(err, context.DeadlineExceeded) || time.Since(heard) > s.patience:
-			s.cancel(fmt.Errorf("%w: %w", errPeerGone, err))
-			return
-		}
-	}
-}
-
-// pinged asks the peer whether it is there, and tells the lease how long that took.
-func pinged(ctx context.Context, conn *websocket.Conn, lease activity.Lease) error {
-	ctx, cancel := context.WithTimeout(ctx, pingEvery)
-	defer cancel()
-	asked := time.Now()
-	err := conn.Ping(ctx)
-	switch {
-	case err == nil:
-		lease.Trip(time.Since(asked))
-	case errors.Is(err, context.DeadlineExceeded):
-		lease.Missed()
-	}
-	return err
+	s.watch(s.ctx, s.conn, s.lease, s.patience, s.cancel, func() error {
+		return s.send(websocket.MessageBinary, []byte{api.StreamStdout})
+	})
 }
 
 // writer sends one stream of output, each message in its turn.

@@ -29,10 +29,11 @@ type fakeLease struct {
 	kicked, closed chan struct{}
 	once           sync.Once
 
-	mu    sync.Mutex
-	shown []string
-	trips int
-	alive int
+	mu     sync.Mutex
+	shown  []string
+	trips  int
+	missed int
+	alive  int
 }
 
 func (l *fakeLease) ID() string { return l.id }
@@ -56,10 +57,16 @@ func (l *fakeLease) Trip(time.Duration) activity.Quality {
 	return activity.Stable
 }
 
-func (l *fakeLease) Missed() activity.Quality { return activity.Unstable }
-func (l *fakeLease) Grace() time.Duration     { return time.Minute }
-func (l *fakeLease) Kicked() <-chan struct{}  { return l.kicked }
-func (l *fakeLease) Close()                   { l.once.Do(func() { close(l.closed) }) }
+func (l *fakeLease) Missed() activity.Quality {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.missed++
+	return activity.Unstable
+}
+
+func (l *fakeLease) Grace() time.Duration    { return time.Minute }
+func (l *fakeLease) Kicked() <-chan struct{} { return l.kicked }
+func (l *fakeLease) Close()                  { l.once.Do(func() { close(l.closed) }) }
 
 func (l *fakeLease) story() string {
 	l.mu.Lock()
@@ -306,6 +313,45 @@ func TestPingsMeasureTheConnection(t *testing.T) {
 		_ = x.conn.CloseNow()
 		synctest.Wait()
 	})
+}
+
+// A peer that writes may be unable to answer pings all the time: what it writes shows that it
+// is there.
+func TestAPeerThatWritesIsThereWithoutPongs(t *testing.T) {
+	for _, path := range []string{"/exec", "/forward/80"} {
+		t.Run(path, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, _ := attendRig(t)
+				protocol := map[bool]string{true: api.ExecProtocol, false: api.RawProtocol}[path == "/exec"]
+				conn, _, err := websocket.Dial(t.Context(), "http://wsd/v1/workspaces/one"+path, &websocket.DialOptions{
+					HTTPClient: r.http, Subprotocols: []string{protocol}, OnPingReceived: func(context.Context, []byte) bool { return false },
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.CloseNow()
+				x := &terminal{t: t, ctx: t.Context(), conn: conn}
+				if path == "/exec" {
+					x.text(api.ExecStart{Command: []string{"cat"}, Stdin: true})
+				}
+				for range DefaultTimes().Exec/(5*time.Second) + 12 {
+					if err := conn.Write(t.Context(), websocket.MessageBinary, []byte("\x00x")); err != nil {
+						t.Fatal(err)
+					}
+					if _, _, err := conn.Read(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(5 * time.Second)
+				}
+				l := r.fake.seat(t, 1)
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				if l.missed > 0 {
+					t.Errorf("it has missed %d pings", l.missed)
+				}
+			})
+		})
+	}
 }
 
 func TestAWarningReachesTheTerminal(t *testing.T) {
