@@ -349,6 +349,7 @@ func (c *caller) alone() {
 		select {
 		case <-a.sent:
 		case <-late.C:
+			c.drop() // who sends it may wait for a server that reads no more
 		case <-a.over:
 		}
 	}
