@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAnUploadGoesAsItComes(t *testing.T) {
@@ -96,7 +97,9 @@ func TestAnAnswerEndsABodyThatNobodyReads(t *testing.T) {
 		<-over
 	})
 	k := h.call()
-	go func() { _, _ = io.Copy(k, io.MultiReader(strings.NewReader("POST / HTTP/1.1\r\nHost: demo.localhost\r\nContent-Length: 1000000000\r\n\r\n"), endless{})) }()
+	go func() {
+		_, _ = io.Copy(k, io.MultiReader(strings.NewReader("POST / HTTP/1.1\r\nHost: demo.localhost\r\nContent-Length: 1000000000\r\n\r\n"), endless{}))
+	}()
 	if res, body := k.hear("POST"); res.StatusCode != 413 || body != "no" {
 		t.Errorf("%d %q", res.StatusCode, body)
 	}
@@ -150,7 +153,7 @@ func TestABodyComesWholeOverASlowWay(t *testing.T) {
 		all, _ := io.ReadAll(r.Body)
 		_, _ = rw.Write(all)
 	}))
-	n.behind.lag = 4 * soon
+	n.behind.lag = func() time.Duration { return 4 * soon }
 	var sent strings.Builder
 	for i := range 20_000 {
 		fmt.Fprintf(&sent, "%7d\n", i)

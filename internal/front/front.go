@@ -93,9 +93,13 @@ func (noKeeper) Take(string, string) (net.Listener, bool) { return nil, false }
 func (noKeeper) Keep(string, net.Listener)                {}
 func (noKeeper) Drop(string)                              {}
 
+// Descriptors is how many files a connection may hold: its two ends, and a pipe for each way
+// that the kernel moves alone.
+const Descriptors = 6
+
 // New returns a door that holds ports at once and carries connections from Run on, at
-// most so many at a time: each costs two file descriptors, and the rest of the daemon
-// needs some too. One more is closed at once. keeper may be nil.
+// most so many at a time: each costs Descriptors, and the rest of the daemon needs some
+// too. One more is closed at once. keeper may be nil.
 func New(log *slog.Logger, connections int, keeper Keeper) *Door {
 	if keeper == nil {
 		keeper = noKeeper{}
