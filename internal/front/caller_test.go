@@ -156,12 +156,19 @@ func TestAKickEndsWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+func TestRequestsOverOneConnectionAreOneSession(t *testing.T) {
+	n := openNames(t, tell)
+	k := n.call()
+	k.get("/")
+	k.get("/")
+	n.behind.wants(t, "two requests", "http from 127.0.0.1: request GET /, request GET /\n")
+}
+
 // A connection that is only kept is no use of the workspace, and keeps no session.
 func TestAKeptConnectionKeepsNoSession(t *testing.T) {
 	n := openNames(t, tell)
 	n.guests.stayOn = 10 * time.Millisecond
 	k := n.call()
-	k.get("/")
 	k.get("/")
 	n.eventually("the session is over", func() bool { return strings.HasSuffix(n.behind.story(), ", over\n") })
 	k.get("/")
