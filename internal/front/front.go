@@ -209,7 +209,7 @@ func (d *Door) contained(conn net.Conn, do func()) {
 
 func (d *Door) carry(ctx context.Context, to House, port int, outer net.Conn) {
 	defer outer.Close()
-	stop := context.AfterFunc(ctx, func() { _ = outer.Close() })
+	stop := context.AfterFunc(ctx, func() { abort(outer) })
 	defer stop()
 	inner, err := to.DialPort(ctx, port)
 	var first knocked
@@ -221,7 +221,7 @@ func (d *Door) carry(ctx context.Context, to House, port int, outer net.Conn) {
 		inner = first.inner
 	}
 	defer inner.Close()
-	cut := context.AfterFunc(ctx, func() { _ = inner.Close() })
+	cut := context.AfterFunc(ctx, func() { abort(inner) })
 	defer cut()
 	v := d.welcome(ctx, to, port, outer, inner)
 	defer v.leave()
