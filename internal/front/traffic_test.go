@@ -406,12 +406,14 @@ func TestTraffic(t *testing.T) {
 		})
 	}
 	group.Wait()
+	h.eventually("nothing is carried", func() bool { return h.carried() == 0 })
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for n, times := range s.seen {
 		if p := planOf(n); times > 1 && !p.mayRepeat() {
 			t.Errorf("%v came %d times", p, times)
 		}
 	}
-	h.eventually("nothing is carried", func() bool { return h.carried() == 0 })
 	lost := 0
 	for _, a := range askers {
 		lost += a.lost
