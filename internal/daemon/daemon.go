@@ -206,11 +206,10 @@ func (p *parts) names() string {
 }
 
 // connections is how many connections the front door may carry when the process may
-// have so many files: two each, and a share is left for the API, the store and the
-// container engine.
+// have so many files: a share is left for the API, the store and the container engine.
 func connections(files int) int {
 	const share = 256
-	return min(max((files-share)/2, 16), 10_000)
+	return min(max((files-share)/front.Descriptors, 16), 10_000)
 }
 
 // run starts every part and returns after the last has ended. The first that ends by

@@ -136,7 +136,9 @@ func (c *caller) switches(res *http.Response) bool {
 	if err == nil {
 		err = c.outer.SetReadDeadline(time.Time{})
 	}
-	if err == nil {
+	if err != nil {
+		abort(c.outer)
+	} else {
 		relay(c.outer, i.Conn, nil, c.door.linger)
 	}
 	c.drop()

@@ -241,8 +241,7 @@ func TestAWorkspaceDoesNotSpeakAsTheDoor(t *testing.T) {
 	} {
 		h := openRaw(t, answerer(new([]string), new(sync.Mutex), answer))
 		k := h.call()
-		k.send("GET / HTTP/1.1\r\nHost: demo.localhost\r\nConnection: Upgrade\r\nUpgrade: x\r\nTe: trailers\r\n\r\n")
-		_ = k.CloseWrite()
+		k.send("GET / HTTP/1.1\r\nHost: demo.localhost\r\nConnection: Upgrade, close\r\nUpgrade: x\r\nTe: trailers\r\n\r\n")
 		got, err := io.ReadAll(k)
 		if err != nil || !strings.HasPrefix(string(got), answer[:12]) || strings.Contains(strings.ToLower(string(got)), "wsd-answer") {
 			t.Errorf("%s: %q %v", what, got, err)

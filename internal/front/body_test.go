@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAnUploadGoesAsItComes(t *testing.T) {
@@ -86,6 +87,30 @@ func TestAnAnswerBeforeTheEndOfABodyArrives(t *testing.T) {
 	k.ends()
 }
 
+// Nor does the connection wait for a server that neither reads the rest nor closes.
+func TestAnAnswerEndsABodyThatNobodyReads(t *testing.T) {
+	over := make(chan struct{})
+	defer close(over)
+	h := openRaw(t, func(c *net.TCPConn) {
+		_, _ = io.ReadFull(c, make([]byte, 10))
+		_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+		<-over
+	})
+	k := h.call()
+	go func() {
+		_, _ = io.Copy(k, io.MultiReader(strings.NewReader("POST / HTTP/1.1\r\nHost: demo.localhost\r\nContent-Length: 1000000000\r\n\r\n"), endless{}))
+	}()
+	if res, body := k.hear("POST"); res.StatusCode != 413 || body != "no" {
+		t.Errorf("%d %q", res.StatusCode, body)
+	}
+	h.eventually("nothing is carried", func() bool { return h.carried() == 0 })
+}
+
+// endless is a body.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
 func TestLargeBodiesComeWholeBothWays(t *testing.T) {
 	n := openNames(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		all, err := io.ReadAll(r.Body)
@@ -128,7 +153,7 @@ func TestABodyComesWholeOverASlowWay(t *testing.T) {
 		all, _ := io.ReadAll(r.Body)
 		_, _ = rw.Write(all)
 	}))
-	n.behind.lag = 4 * soon
+	n.behind.lag = func() time.Duration { return 4 * soon }
 	var sent strings.Builder
 	for i := range 20_000 {
 		fmt.Fprintf(&sent, "%7d\n", i)

@@ -104,7 +104,10 @@ func (c *caller) cut() {
 		abort(c.inner.Conn)
 	}
 	c.mu.Unlock()
-	if c.begun.Load() || !errors.Is(context.Cause(c.ctx), errKicked) {
+	switch {
+	case c.begun.Load():
+		abort(c.outer)
+	case !errors.Is(context.Cause(c.ctx), errKicked):
 		_ = c.outer.Close()
 	}
 }
@@ -349,6 +352,7 @@ func (c *caller) alone() {
 		select {
 		case <-a.sent:
 		case <-late.C:
+			c.drop() // who sends it may wait for a server that reads no more
 		case <-a.over:
 		}
 	}

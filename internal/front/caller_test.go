@@ -130,23 +130,30 @@ func TestAKickEndsWhatIsUnderWay(t *testing.T) {
 			<-r.Context().Done()
 		}
 	}))
-	idle, waiting, stream := n.call(), n.call(), n.call()
+	idle, waiting := n.call(), n.call()
 	idle.get("/")
 	waiting.send("GET /wait HTTP/1.1\r\nHost: demo.localhost\r\n\r\n")
 	<-asked
-	stream.send("GET /stream HTTP/1.1\r\nHost: demo.localhost\r\n\r\n")
-	<-asked
-	res, err := http.ReadResponse(stream.r, nil)
-	if err != nil {
-		t.Fatal(err)
+	var streams []*http.Response
+	for _, version := range []string{"1.1", "1.0"} { // which has no end but that of the connection
+		stream := n.call()
+		stream.send("GET /stream HTTP/" + version + "\r\nHost: demo.localhost\r\n\r\n")
+		<-asked
+		res, err := http.ReadResponse(stream.r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, res)
 	}
-	n.eventually("the first exchange is over", func() bool { return n.guests.count() == 2 })
+	n.eventually("the first exchange is over", func() bool { return n.guests.count() == 3 })
 	close(n.behind.leases[0].kicked)
 	if res, body := waiting.hear("GET"); res.StatusCode != 503 || !strings.Contains(body, "--kick") || !res.Close {
 		t.Errorf("who waits is told %d %s", res.StatusCode, body)
 	}
-	if _, err := io.ReadAll(res.Body); err == nil {
-		t.Error("the stream looks whole")
+	for _, res := range streams {
+		if _, err := io.ReadAll(res.Body); err == nil {
+			t.Errorf("the stream over %s looks whole", res.Proto)
+		}
 	}
 	if res, _ := idle.get("/"); res.StatusCode != 200 {
 		t.Errorf("a connection without a request: %d", res.StatusCode)
@@ -156,12 +163,19 @@ func TestAKickEndsWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+func TestRequestsOverOneConnectionAreOneSession(t *testing.T) {
+	n := openNames(t, tell)
+	k := n.call()
+	k.get("/")
+	k.get("/")
+	n.behind.wants(t, "two requests", "http from 127.0.0.1: request GET /, request GET /\n")
+}
+
 // A connection that is only kept is no use of the workspace, and keeps no session.
 func TestAKeptConnectionKeepsNoSession(t *testing.T) {
 	n := openNames(t, tell)
 	n.guests.stayOn = 10 * time.Millisecond
 	k := n.call()
-	k.get("/")
 	k.get("/")
 	n.eventually("the session is over", func() bool { return strings.HasSuffix(n.behind.story(), ", over\n") })
 	k.get("/")

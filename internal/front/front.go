@@ -93,9 +93,13 @@ func (noKeeper) Take(string, string) (net.Listener, bool) { return nil, false }
 func (noKeeper) Keep(string, net.Listener)                {}
 func (noKeeper) Drop(string)                              {}
 
+// Descriptors is how many files a connection may hold: its two ends, and a pipe for each way
+// that the kernel moves alone.
+const Descriptors = 6
+
 // New returns a door that holds ports at once and carries connections from Run on, at
-// most so many at a time: each costs two file descriptors, and the rest of the daemon
-// needs some too. One more is closed at once. keeper may be nil.
+// most so many at a time: each costs Descriptors, and the rest of the daemon needs some
+// too. One more is closed at once. keeper may be nil.
 func New(log *slog.Logger, connections int, keeper Keeper) *Door {
 	if keeper == nil {
 		keeper = noKeeper{}
@@ -205,7 +209,7 @@ func (d *Door) contained(conn net.Conn, do func()) {
 
 func (d *Door) carry(ctx context.Context, to House, port int, outer net.Conn) {
 	defer outer.Close()
-	stop := context.AfterFunc(ctx, func() { _ = outer.Close() })
+	stop := context.AfterFunc(ctx, func() { abort(outer) })
 	defer stop()
 	inner, err := to.DialPort(ctx, port)
 	var first knocked
@@ -217,7 +221,7 @@ func (d *Door) carry(ctx context.Context, to House, port int, outer net.Conn) {
 		inner = first.inner
 	}
 	defer inner.Close()
-	cut := context.AfterFunc(ctx, func() { _ = inner.Close() })
+	cut := context.AfterFunc(ctx, func() { abort(inner) })
 	defer cut()
 	v := d.welcome(ctx, to, port, outer, inner)
 	defer v.leave()

@@ -103,17 +103,20 @@ func (v *visit) again(workspace, run string) bool {
 func (g *guests) attend(ctx context.Context, house House, v *visit) {
 	ctx, cancel := context.WithTimeout(ctx, attendTime)
 	defer cancel()
+	defer func() { // after a panic too
+		if v.guest.lease == nil {
+			g.mu.Lock()
+			g.forget(v.key, v.guest) // the next one asks again
+			g.mu.Unlock()
+		}
+		close(v.guest.known)
+	}()
 	lease, err := house.Attend(ctx, doorActor, v.key.workspace, activity.Visitor{Kind: v.key.kind, Peer: v.key.peer, Vouched: true})
 	if err != nil {
 		g.log.Debug("a connection has no session", "workspace", v.key.workspace, "err", err)
-		g.mu.Lock()
-		g.forget(v.key, v.guest) // the next one asks again
-		g.mu.Unlock()
-		close(v.guest.known)
 		return
 	}
 	v.guest.lease = lease
-	close(v.guest.known)
 	go func() {
 		select {
 		case <-lease.Kicked():

@@ -253,3 +253,31 @@ func TestASessionStaysOnAfterEachVisit(t *testing.T) {
 		}
 	})
 }
+
+// stumbling is a house that panics once.
+type stumbling struct {
+	*inside
+	once sync.Once
+}
+
+func (s *stumbling) Attend(ctx context.Context, a workspace.Actor, ref string, v activity.Visitor) (activity.Lease, error) {
+	s.once.Do(func() { panic("a fault of the house") })
+	return s.inside.Attend(ctx, a, ref, v)
+}
+
+// A panic ends its connection: nobody waits for the session that it left behind.
+func TestAPanicLeavesNoSessionThatNeverComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		house := &stumbling{inside: &inside{}}
+		g := &guests{log: slog.New(slog.DiscardHandler), stayOn: time.Hour, of: make(map[guestKey]*guest)}
+		enter := func() *visit { return g.enter(t.Context(), house, demo(), activity.HTTP, "127.0.0.1", func() {}) }
+		func() {
+			defer func() { _ = recover() }()
+			enter()
+		}()
+		if v := enter(); v.guest.lease == nil {
+			t.Error("the next one has no session")
+		}
+		g.close()
+	})
+}

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -254,3 +257,36 @@ func TestASlowReaderHoldsUpOnlyItself(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// The daemon counts on it: without a file left it could not even answer.
+func TestAConnectionHoldsNoMoreFilesThanIsSaid(t *testing.T) {
+	n := openNames(t, upgrading)
+	pipes := func() (count int) {
+		all, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range all {
+			if to, _ := os.Readlink("/proc/self/fd/" + one.Name()); strings.HasPrefix(to, "pipe:") {
+				count++
+			}
+		}
+		return count
+	}
+	before := pipes()
+	const sockets = 10
+	for range sockets {
+		k := n.call()
+		k.send("GET / HTTP/1.1\r\nHost: demo.localhost\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		if res, err := http.ReadResponse(k.r, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatalf("%v %v", res, err)
+		}
+		k.send("ping\n")
+		if said, err := k.r.ReadString('\n'); said != "ping\n" {
+			t.Fatalf("%q %v", said, err)
+		}
+	}
+	if more := pipes() - before; more > sockets*(Descriptors-2) {
+		t.Errorf("%d connections hold %d files beside their ends", sockets, more)
+	}
+}

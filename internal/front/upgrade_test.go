@@ -1,8 +1,13 @@
 package front
 
 import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -42,5 +47,23 @@ func TestAnUpgradeThatNobodyAskedForIsRefused(t *testing.T) {
 	}
 	if res, _ := k.get("/"); res.StatusCode != 502 {
 		t.Errorf("and again: %d", res.StatusCode)
+	}
+}
+
+// As by port, a server that breaks off has not said all: even before anything was passed on.
+func TestAnUpgradeThatBreaksOffDoesNotLookWhole(t *testing.T) {
+	h := openRaw(t, func(c *net.TCPConn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+			t.Error(err)
+		}
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		_ = c.SetLinger(0)
+	})
+	for range 20 {
+		k := h.call()
+		k.send("GET / HTTP/1.1\r\nHost: demo.localhost\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nping")
+		if said, err := io.ReadAll(k); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("it ends with %v, after %q", err, said)
+		}
 	}
 }

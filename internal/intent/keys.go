@@ -49,17 +49,19 @@ func answer(p []byte) (n int, whole bool) {
 	return 0, true
 }
 
-// text measures a sequence that ends with ST or BEL.
+// text measures a sequence that ends with ST or BEL. Some keys with Alt begin like one (Alt-_ is
+// of every shell): no answer holds a control character, such as the end of what is typed then.
 func text(p []byte) (n int, whole bool) {
 	for i := 2; i < len(p); i++ {
-		if p[i] == 0x07 {
+		switch {
+		case p[i] == 0x07:
 			return i + 1, true
-		}
-		if p[i] == 0x1b {
-			if i+1 == len(p) {
-				return len(p), false
-			}
+		case p[i] == 0x1b && i+1 == len(p):
+			return len(p), false
+		case p[i] == 0x1b:
 			return i + 2, true
+		case p[i] < 0x20 || p[i] == 0x7f:
+			return 0, true
 		}
 	}
 	return len(p), false

@@ -34,6 +34,8 @@ func TestWhatIsTyped(t *testing.T) {
 		{"its version", []string{"\x1bP>|xterm(380)\x1b\\"}, false},
 		{"an answer in pieces", []string{"\x1b[12", ";4", "0R"}, false},
 		{"a colour in pieces", []string{"\x1b]11;rgb:1e", "1e/1e1e/1e1e\x1b", "\\"}, false},
+		{"Alt and a sign that begins an answer, then a line", []string{"\x1b_", "l", "s", "\r"}, true},
+		{"such a sign, then one taken back", []string{"\x1bP", "l", "\x7f"}, true},
 		{"an answer and a letter", []string{"\x1b[12;40Rq"}, true},
 		{"an answer in pieces, then a letter", []string{"\x1b[12", ";40R", "q"}, true},
 	} {
