@@ -270,3 +270,21 @@ func TestTheFieldThatIsTypedInIsSeen(t *testing.T) {
 		})
 	}
 }
+
+// The answer to a form that was left is not one to the form that was opened after it.
+func TestAnAnswerToAFormThatWasLeft(t *testing.T) {
+	for name, err := range map[string]error{"made": nil, "refused": errDenied} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, 100, 24).snapshot(some()...).keys("n").shows("Static site")
+			left := d.form
+			d.keys("<esc>", "n").shows("Static site").to("name").keys("another")
+			d.send(createdMsg{from: left, made: Made{Workspace: ws("first", workspace.Creating)}, line: "wsctl create first", err: err})
+			if d.form == nil || d.form.wrong || !strings.Contains(d.View(), "another") {
+				t.Errorf("the form is not what it was:\n%s", d.View())
+			}
+			if want := map[bool]string{true: "› wsctl create first", false: "✗ create: " + errDenied.Text}[err == nil]; !strings.Contains(d.View(), want) {
+				t.Errorf("%q is not told:\n%s", want, d.View())
+			}
+		})
+	}
+}
