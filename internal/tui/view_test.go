@@ -314,3 +314,16 @@ func TestWordsAreBroken(t *testing.T) {
 		}
 	}
 }
+
+// However long a filter is, it does not hide that what is shown is old.
+func TestAFilterDoesNotHideThatWsdIsAway(t *testing.T) {
+	for _, width := range []int{40, 60, 80, 120} {
+		d := drive(t, width, 24).snapshot(some()...).keys("/", "state:running -label:a-long-one", "<enter>")
+		d.world.tell(Change{Link: &Link{Engine: true, Why: "gone", Since: noon}})
+		d.until("it is away", func() bool { return !d.link.Daemon })
+		head := strings.Split(d.View(), "\n")[0]
+		if !strings.Contains(head, "✗ wsd is away, as of 0 s ago") || strings.Contains(head, "/state") != (width >= 60) {
+			t.Errorf("%d columns: %q", width, head)
+		}
+	}
+}
