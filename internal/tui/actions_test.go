@@ -2,6 +2,7 @@ package tui
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -209,5 +210,43 @@ func TestWhatAPersonShouldKnowOfAnOrderStandsBelowIt(t *testing.T) {
 	d.snapshot(some()...).keys("a", "s").shows("› wsctl start billing-next docs").shows("   your ssh agent is lent to the clone")
 	if strings.Contains(d.View(), "clone; ") {
 		t.Errorf("it is told twice:\n%s", d.View())
+	}
+}
+
+// Of several orders the ends that were bad are not hidden by those that were good.
+func TestAFailureStaysUntilItIsRead(t *testing.T) {
+	d := drive(t, 100, 24).snapshot(some()...).keys("a", "s").shows("› wsctl start billing-next docs")
+	d.until("they are accepted", func() bool { return d.pending["wdocs"].accepted && d.pending["wbilling-next"].accepted })
+	tell := func(w workspace.Workspace) {
+		d.world.tell(Change{Put: []workspace.Workspace{w}})
+		d.until("its end is known", func() bool { return d.pending[w.ID].ID == "" })
+	}
+	tell(ws("billing-next", workspace.Failed, crashed, later))
+	if tell(ws("docs", workspace.Running, later)); !strings.Contains(d.View(), "✗ billing-next is failed") {
+		t.Errorf("the failure is hidden:\n%s", d.View())
+	}
+	d.keys("<esc>", "g", "t").shows("› wsctl stop api").until("it is accepted", func() bool { return d.pending["wapi"].accepted })
+	tell(ws("api", workspace.Stopped, later))
+	d.shows("✓ api is stopped")
+}
+
+func TestFailuresThatFollowEachOtherAreCounted(t *testing.T) {
+	d := drive(t, 100, 24).snapshot(some()...).keys("a", "s").shows("› wsctl start billing-next docs")
+	d.until("they are accepted", func() bool { return d.pending["wdocs"].accepted && d.pending["wbilling-next"].accepted })
+	d.world.tell(Change{Put: []workspace.Workspace{ws("billing-next", workspace.Failed, crashed, later)}})
+	d.shows("✗ billing-next is failed")
+	d.world.tell(Change{Put: []workspace.Workspace{ws("docs", workspace.Failed, crashed, later)}})
+	d.shows("✗ 2 failed; the last: docs is failed: its command ended with status 1")
+}
+
+// At the end of the program what was refused has nobody to tell it to.
+func TestARefusalAtTheEndOfTheProgram(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	m := New(ctx, Options{Source: &world{}})
+	cancel()
+	o, err := Order{Verb: Stop, ID: "wapi"}, context.Canceled
+	m.takeDone(doneMsg{[]Order{o, o}, make([]Accepted, 2), []error{err, err}})
+	if m.toast != nil {
+		t.Errorf("told: %+v", m.toast)
 	}
 }

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -22,11 +23,32 @@ const tallToast = 16
 type toast struct {
 	sign, text, hint string
 	bad              bool
+	failures         int // of orders, that it is about
 	until            time.Time
 }
 
 func (m *Model) say(sign, text string) {
 	m.toast = &toast{sign: sign, text: text, until: m.now.Add(toastTime)}
+}
+
+// sayDone tells the good end of an order, unless a failure is told: of several orders that
+// end one after another the failure is what has to be read.
+func (m *Model) sayDone(text string) {
+	if m.toast == nil || !m.toast.bad {
+		m.say("✓", text)
+	}
+}
+
+// sayFailed tells the bad end of an order, and how many there were since a key was pressed.
+func (m *Model) sayFailed(text string) {
+	failures := 1
+	if m.toast != nil {
+		failures += m.toast.failures
+	}
+	if failures > 1 {
+		text = fmt.Sprintf("%d failed; the last: %s", failures, text)
+	}
+	m.toast = &toast{sign: "✗", text: text, hint: "enter shows more, s tries again", bad: true, failures: failures, until: m.now.Add(failureTime)}
 }
 
 // fail shows an error: the sentence, its code and what to do next.
