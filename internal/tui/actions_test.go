@@ -163,7 +163,7 @@ func TestPagesAreOpenedAndTheirAddressesCopied(t *testing.T) {
 	for _, c := range []struct{ key, line, outcome, out string }{
 		{"u", "› wsctl open api", "✓ opened api at http://api.localhost:7070/", ""},
 		{"v", "› wsctl preview api", "✓ preview of api at http://preview.api.localhost:7070/", ""},
-		{"y", "", "✓ copied http://127.0.0.1:8003/", copied("http://127.0.0.1:8003/")},
+		{"y", "", "✓ copied http://api.localhost:7070/", copied("http://api.localhost:7070/")},
 		{"Y", "", "✓ copied http://preview.api.localhost:7070/", copied("http://preview.api.localhost:7070/")},
 	} {
 		out.Reset()
@@ -179,6 +179,10 @@ func TestPagesAreOpenedAndTheirAddressesCopied(t *testing.T) {
 	if !d.asked("open wapi")() || !d.asked("preview wapi")() {
 		t.Error("they are not opened")
 	}
+	d.world.tell(Change{Link: &Link{Daemon: true, Engine: true, Since: noon}})
+	d.until("nothing is served by name", func() bool { return d.link.Names == "" }).keys("y").shows("✓ copied http://127.0.0.1:8003/")
+	d.world.tell(Change{Link: &Link{Daemon: true, Engine: true, Names: "127.0.0.1:7070", Since: noon}})
+	d.until("it is again", func() bool { return d.link.Names != "" })
 	d.keys(":", "preview").shows("preview in device frames").shows("copy its preview's address")
 }
 
