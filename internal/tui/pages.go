@@ -120,7 +120,11 @@ func texts(words ...string) []render.Cell {
 // eventWidth is from how many columns is told who brought a fact about.
 const eventWidth = 56
 
-// events are the fetched facts and those that came since, newest first.
+// maxRows bounds the facts of one workspace that are drawn.
+const maxRows = 200
+
+// events are the fetched facts and those that came since, newest first. Its creation is the
+// first of all: without it there may be older ones.
 func (p *page) events() {
 	last := uint64(0)
 	all := slices.Clone(p.m.detail.got.Events)
@@ -134,7 +138,8 @@ func (p *page) events() {
 	}
 	slices.Reverse(all)
 	var rows [][]render.Cell
-	for _, e := range all[:min(len(all), 200)] {
+	shown := all[:min(len(all), maxRows)]
+	for _, e := range shown {
 		rows = append(rows, texts(render.Ago(p.m.now, e.Time), string(e.Kind), eventText(e), e.Actor))
 	}
 	header := []string{"WHEN", "WHAT", "DETAIL", "WHO"}
@@ -144,7 +149,10 @@ func (p *page) events() {
 		}
 		header = header[:3]
 	}
-	p.table(header, rows, "nothing has happened yet", "DETAIL")
+	p.table(header, rows, "nothing has happened lately", "DETAIL")
+	if !slices.ContainsFunc(shown, func(e event.Event) bool { return e.Kind == event.WorkspaceCreated }) {
+		p.line(p.m.theme.faint.paint(" older ones are told by wsctl events --workspace " + p.r.w.Name))
+	}
 }
 
 // eventText is what of a fact people want to read.
