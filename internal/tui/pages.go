@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -202,7 +203,7 @@ func (p *page) sessions() {
 		}
 		rows = append(rows, texts(string(s.Kind), s.User, quality, render.Ago(p.m.now, s.Since), input, s.Peer))
 	}
-	p.table([]string{"KIND", "WHO", "QUALITY", "SINCE", "LAST INPUT", "FROM"}, rows, "nobody is connected")
+	p.table([]string{"KIND", "USER", "QUALITY", "SINCE", "LAST USED", "FROM"}, rows, "nobody is connected")
 }
 
 func (p *page) ports() {
@@ -211,17 +212,14 @@ func (p *page) ports() {
 	for _, l := range d.Listening {
 		rows = append(rows, texts(strconv.Itoa(l.Port), l.Address, l.Process, l.Label, l.URL))
 	}
-	p.table([]string{"PORT", "ADDRESS", "PROCESS", "LABEL", "URL"}, rows, "nothing listens inside")
+	p.table([]string{"PORT", "ADDRESS", "PROGRAM", "LABEL", "URL"}, rows, "nothing listens inside")
 	p.line("")
 	rows = nil
 	for _, t := range d.Terminals {
-		runs := t.Foreground
-		if runs == "" {
-			runs = strings.Join(t.Command, " ")
-		}
-		rows = append(rows, texts(t.Name, runs, fmt.Sprintf("%dx%d", t.Cols, t.Rows), strconv.Itoa(t.Viewers), render.Ago(p.m.now, t.LastInput)))
+		runs := cmp.Or(t.Foreground, strings.Join(t.Command, " "), "shell")
+		rows = append(rows, texts(t.Name, runs, fmt.Sprintf("%dx%d", t.Cols, t.Rows), strconv.Itoa(t.Writers), strconv.Itoa(t.Viewers-t.Writers), render.Ago(p.m.now, t.LastInput)))
 	}
-	p.table([]string{"TERMINAL", "RUNS", "SIZE", "VIEWERS", "LAST INPUT"}, rows, "no terminal; x opens one")
+	p.table([]string{"TERMINAL", "RUNS", "SIZE", "WRITERS", "VIEWERS", "LAST INPUT"}, rows, "no terminal; x opens one")
 	p.forwards()
 }
 

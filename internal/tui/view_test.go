@@ -72,7 +72,10 @@ func everything() Details {
 			{ID: "j1", Kind: workspace.JobProvision, State: workspace.JobCompleted, Attempt: 1, Attempts: 5, CreatedAt: noon.Add(-2 * time.Hour), EndedAt: noon.Add(-2*time.Hour + 1200*time.Millisecond)},
 			{ID: "j2", Kind: workspace.JobStart, State: workspace.JobFailed, Attempt: 5, Attempts: 5, CreatedAt: noon.Add(-time.Hour), EndedAt: noon.Add(-50 * time.Minute), Code: "start_timeout", Error: "it did not answer in time"},
 		},
-		Terminals: []api.Terminal{{Name: "main", Command: []string{"sh"}, Foreground: "make watch", Cols: 120, Rows: 40, Viewers: 2, LastInput: noon.Add(-time.Minute)}},
+		Terminals: []api.Terminal{
+			{Name: "main", Command: []string{"sh"}, Foreground: "make watch", Cols: 120, Rows: 40, Viewers: 2, Writers: 1, LastInput: noon.Add(-time.Minute)},
+			{Name: "second", Cols: 80, Rows: 24},
+		},
 		Listening: []api.Listening{{Port: 8080, Address: "0.0.0.0", Process: "server", Label: "web", URL: "http://127.0.0.1:8003/"}},
 	}
 }
