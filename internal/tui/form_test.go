@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	tea "github.com/charmbracelet/bubbletea"
+
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -286,5 +288,23 @@ func TestAnAnswerToAFormThatWasLeft(t *testing.T) {
 				t.Errorf("%q is not told:\n%s", want, d.View())
 			}
 		})
+	}
+}
+
+// An address may be as long as wsd takes it. The fields stay to be seen beside what it comes to.
+func TestALongAddressIsTakenWhole(t *testing.T) {
+	url := "https://example.com/" + strings.Repeat("a", 1500) + "/end.git"
+	d := drive(t, 80, 24).snapshot(some()...)
+	d.to("files").keys("g").to("url")
+	d.send(tea.KeyMsg(tea.Key{Type: tea.KeyRunes, Runes: []rune(url), Paste: true}))
+	fits(t, d.View(), 80, 24)
+	for _, want := range []string{"New workspace", "▸ url", "/end.git", "branch", "› wsctl create"} {
+		if !strings.Contains(d.View(), want) {
+			t.Errorf("%q is not seen:\n%s", want, d.View())
+		}
+	}
+	d.keys("<ctrl+t>").until("it is asked for", func() bool { return len(d.drafts()) == 1 })
+	if got := d.drafts()[0].Source.URL; got != url {
+		t.Errorf("%d characters of %d arrive", len(got), len(url))
 	}
 }
