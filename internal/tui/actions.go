@@ -267,7 +267,11 @@ func (m *Model) markAll() tea.Cmd {
 
 func (m *Model) sortNext() tea.Cmd {
 	m.list.nextSort(m.list.life())
-	m.say("·", "sorted by "+strings.ToLower(m.list.sort))
+	text := "sorted by " + strings.ToLower(m.list.sort)
+	if c := m.list.sort; (c == "CPU" || c == "MEMORY") && len(m.list.shown) > m.list.height {
+		text += ", of those that were on the screen; wsctl top sorts all"
+	}
+	m.say("·", text)
 	return nil
 }
 
