@@ -51,5 +51,5 @@ func TestThePaletteDoesWhatCanBeDoneStill(t *testing.T) {
 
 	d.keys("<esc>", ":", "pause")
 	d.world.tell(Change{Put: []workspace.Workspace{ws("api", workspace.Stopping)}})
-	d.shows("stopping").keys("<enter>").shows("not now: pause: freeze it, because api is stopping")
+	d.shows("stopping").keys("<enter>").shows("not now: pause, because api is stopping")
 }
