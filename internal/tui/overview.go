@@ -93,14 +93,14 @@ func (p *page) life(why *api.Why) {
 		return
 	}
 	for _, h := range why.Holds {
-		end := "until " + clockTime(h.Until)
+		end := "until " + clockTime(p.m.now, h.Until)
 		if h.Session != "" {
 			end = "while its command runs"
 		}
 		p.fact("held", end+" by "+h.Actor+suffix(": ", h.Reason))
 	}
 	for _, t := range why.Next {
-		p.fact("then", clockTime(t.At)+" "+strings.ReplaceAll(t.What, "_", " ")+suffix(": ", render.Relative(p.m.now, t.Why)))
+		p.fact("then", clockTime(p.m.now, t.At)+" "+strings.ReplaceAll(t.What, "_", " ")+suffix(": ", render.Relative(p.m.now, t.Why)))
 	}
 }
 
@@ -120,7 +120,7 @@ func (m *Model) stopSentence(r *row) string {
 	}
 	left := "now"
 	if d := r.act.StopAt.Sub(m.now); d > 0 {
-		left = "in " + render.Span(d) + " (" + clockTime(r.act.StopAt) + ")"
+		left = "in " + render.Span(d) + " (" + clockTime(m.now, r.act.StopAt) + ")"
 	}
 	if why == nil {
 		return left + suffix(", ", causeWords[r.act.Cause])

@@ -78,7 +78,17 @@ func suffix(before, s string) string {
 	return before + s
 }
 
-func clockTime(t time.Time) string { return t.Local().Format("15:04") }
+// clockTime is t on a clock, with its day where that is not the day of now.
+func clockTime(now, t time.Time) string {
+	now, t = now.Local(), t.Local()
+	switch {
+	case now.YearDay() == t.YearDay() && now.Year() == t.Year():
+		return t.Format("15:04")
+	case t.Sub(now) < 6*24*time.Hour:
+		return t.Format("Mon 15:04")
+	}
+	return t.Format("2 Jan 15:04")
+}
 
 func plural(n int, noun string) string {
 	if n != 1 {

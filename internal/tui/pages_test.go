@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wsctl/wsctl/internal/event"
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -59,5 +60,13 @@ func TestOlderFactsThatAreNotShownAreToldOf(t *testing.T) {
 				t.Errorf("it is told: %v\n%s", got, d.View())
 			}
 		})
+	}
+}
+
+func TestATimeOfAnotherDayHasItsDay(t *testing.T) {
+	for in, want := range map[time.Duration]string{0: "12:00", 11 * time.Hour: "23:00", 13 * time.Hour: "Sat 01:00", 5 * 24 * time.Hour: "Wed 12:00", 7 * 24 * time.Hour: "8 Mar 12:00", 365 * 24 * time.Hour: "1 Mar 12:00"} {
+		if got := clockTime(noon, noon.Add(in)); got != want {
+			t.Errorf("in %s: %s, want %s", in, got, want)
+		}
 	}
 }
