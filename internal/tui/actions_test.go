@@ -241,6 +241,7 @@ func TestFailuresThatFollowEachOtherAreCounted(t *testing.T) {
 	d.shows("✗ billing-next is failed")
 	d.world.tell(Change{Put: []workspace.Workspace{ws("docs", workspace.Failed, crashed, later)}})
 	d.shows("✗ 2 failed; the last: docs is failed: its command ended with status 1")
+	d.shows("on docs enter shows more, and s tries again") // the cursor is on another
 }
 
 // At the end of the program what was refused has nobody to tell it to.

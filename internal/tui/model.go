@@ -233,7 +233,7 @@ func (m *Model) settle(gone map[string]bool) {
 		case r == nil || !p.ended(&r.w):
 			continue
 		case r.w.State == workspace.Failed:
-			m.sayFailed(done(r.w))
+			m.sayFailed(r.w)
 		default:
 			m.sayDone(done(r.w))
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // How long a toast stays: a failure has to be read.
@@ -39,16 +40,17 @@ func (m *Model) sayDone(text string) {
 	}
 }
 
-// sayFailed tells the bad end of an order, and how many there were since a key was pressed.
-func (m *Model) sayFailed(text string) {
-	failures := 1
+// sayFailed tells the bad end of an order for w, and how many there were since a key was
+// pressed.
+func (m *Model) sayFailed(w workspace.Workspace) {
+	text, failures := done(w), 1
 	if m.toast != nil {
 		failures += m.toast.failures
 	}
 	if failures > 1 {
 		text = fmt.Sprintf("%d failed; the last: %s", failures, text)
 	}
-	m.toast = &toast{sign: "✗", text: text, hint: "enter shows more, s tries again", bad: true, failures: failures, until: m.now.Add(failureTime)}
+	m.toast = &toast{sign: "✗", text: text, hint: "on " + w.Name + " enter shows more, and s tries again", bad: true, failures: failures, until: m.now.Add(failureTime)}
 }
 
 // fail shows an error: the sentence, its code and what to do next.
