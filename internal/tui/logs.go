@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -20,19 +19,12 @@ const (
 	ringLines = 5000
 	ringBytes = 4 << 20
 	waitLines = 2000
-	lineBytes = 4 << 10
 )
 
 // lines is what a workspace printed between two frames.
 type lines struct {
 	add     []logLine
 	dropped int
-}
-
-// logLine is one line, safe for a terminal.
-type logLine struct {
-	text string
-	err  bool // from stderr
 }
 
 // put adds a line and drops the oldest where there are too many.
@@ -43,44 +35,7 @@ func (l *lines) put(line workspace.LogLine) {
 		clear(l.add[n:])
 		l.add = l.add[:n]
 	}
-	l.add = append(l.add, logLine{clean(line.Text), line.Stream == "stderr"})
-}
-
-// clean makes one line safe. Colours, which dev servers write on every line, are left
-// out; every other control sequence is shown as an escape. "…" ends a line that is cut.
-func clean(s string) string {
-	end := ""
-	if n := lineBytes; len(s) > n {
-		for n > lineBytes-utf8.UTFMax && !utf8.RuneStart(s[n]) {
-			n--
-		}
-		s, end = s[:n], "…"
-	}
-	s = strings.ReplaceAll(s, "\t", "    ")
-	if strings.Contains(s, "\x1b[") {
-		s = withoutColours(s)
-	}
-	return strings.Clone(render.EscapeLine(strings.TrimSuffix(s, "\r"))) + end
-}
-
-// withoutColours drops sequences of the form ESC [ digits m (ECMA-48 SGR).
-func withoutColours(s string) string {
-	var b strings.Builder
-	for {
-		i := strings.Index(s, "\x1b[")
-		if i < 0 {
-			b.WriteString(s)
-			return b.String()
-		}
-		b.WriteString(s[:i])
-		rest := strings.TrimLeft(s[i+2:], "0123456789;:")
-		if strings.HasPrefix(rest, "m") {
-			s = rest[1:]
-			continue
-		}
-		b.WriteByte('\x1b')
-		s = s[i+1:]
-	}
+	l.add = append(l.add, newLogLine(line.Text, line.Stream == "stderr"))
 }
 
 // logs is the newest output of one run in a ring, and which part of it is seen.
@@ -194,8 +149,11 @@ func (l *logs) move(n int) {
 
 // rows counts the rows of a line on the screen.
 func (l *logs) rows(line logLine) int {
-	if !l.wrap || len(line.text) <= l.width { // no character has more columns than bytes
+	if !l.wrap || l.width == 0 || len(line.text) <= l.width { // no character has more columns than bytes
 		return 1
+	}
+	if line.even > 0 {
+		return (line.even + l.width - 1) / l.width
 	}
 	return len(l.parts(line.text))
 }
@@ -356,17 +314,6 @@ func (l *logs) draw(m *Model, line logLine) []string {
 		out[i] = sign + colour.paint(part)
 	}
 	return out
-}
-
-// head is the longest beginning of s that fits width columns, at least one character.
-func head(s string, width int) string {
-	used := 0
-	for i, c := range s {
-		if used += render.Width(string(c)); used > width && i > 0 {
-			return s[:i]
-		}
-	}
-	return s
 }
 
 // foot says what is seen of what there is.

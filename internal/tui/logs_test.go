@@ -172,3 +172,32 @@ func TestALineThatIsCutSaysSo(t *testing.T) {
 		t.Error("a whole line says that it is cut")
 	}
 }
+
+// Rows are counted as they are drawn, whatever a line is of.
+func TestRowsAreCountedAsTheyAreDrawn(t *testing.T) {
+	for _, text := range []string{"", "a", strings.Repeat("ab ", 40), strings.Repeat("é", 81), strings.Repeat("漢a", 50), strings.Repeat("e\u0301", 90), strings.Repeat("x", 2*lineBytes)} {
+		for _, width := range []int{1, 2, 39, 40, 80} {
+			l := logs{wrap: true, width: width}
+			if line := newLogLine(text, false); l.rows(line) != len(l.parts(line.text)) {
+				t.Errorf("%d columns: %d rows are counted of %.20q, %d are drawn", width, l.rows(line), text, len(l.parts(line.text)))
+			}
+		}
+	}
+}
+
+// BenchmarkLogsAtTheTop is one frame of as many long lines as are kept, broken, read at their top.
+func BenchmarkLogsAtTheTop(b *testing.B) {
+	m := New(b.Context(), Options{Source: &world{}, Theme: "none", dimensions: [2]int{80, 24}})
+	l := &m.detail.logs
+	for l.bytes < ringBytes && len(l.ring) < ringLines {
+		line := newLogLine(strings.Repeat("x", 800), false)
+		l.ring, l.bytes = append(l.ring, line), l.bytes+len(line.text)
+	}
+	l.wrap = true
+	l.view(m, 80, 20)
+	l.move(-1 << 30)
+	for b.Loop() {
+		l.move(0)
+		l.view(m, 80, 20)
+	}
+}
