@@ -1,7 +1,9 @@
 package activity
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -49,6 +51,17 @@ type Entry struct {
 	Last   time.Time `json:"last"`
 	Count  int       `json:"count" doc:"How often in a row"`
 	Effect string    `json:"effect" doc:"engaged or work"`
+}
+
+// evidenceWords are how people call it.
+var evidenceWords = map[Evidence]string{
+	Input: "typed", Navigation: "opened a page", Request: "asked", FileSaved: "saved", Ran: "ran", Asked: "asked for", Visible: "looked",
+	Foreground: "job in a terminal", Busy: "busy processor", RunsExec: "running command", Builds: "build", RunsJob: "job", Probed: "idle probe",
+}
+
+// Words say what was done, to a person. What is not safe for a terminal is not escaped.
+func (e Entry) Words() string {
+	return strings.TrimSpace(cmp.Or(evidenceWords[e.Kind], string(e.Kind)) + " " + e.What)
 }
 
 // LedgerSize is how many entries of a workspace are kept.

@@ -214,7 +214,7 @@ func evidenceRows(y api.Why) (people, work [][]render.Cell) {
 		if e.Count > 1 {
 			count = fmt.Sprintf("%d times", e.Count)
 		}
-		row := []render.Cell{{Text: render.Ago(y.Now, e.Last)}, {Text: evidenceText(e)}, {Text: personText(e.Who)}, {Text: count, Colour: render.Faint}}
+		row := []render.Cell{{Text: render.Ago(y.Now, e.Last)}, {Text: e.Words()}, {Text: personText(e.Who)}, {Text: count, Colour: render.Faint}}
 		switch {
 		case e.Kind.Engages() && len(people) < shownEvidence:
 			people = append(people, row)
@@ -223,20 +223,6 @@ func evidenceRows(y api.Why) (people, work [][]render.Cell) {
 		}
 	}
 	return people, work
-}
-
-var evidenceWords = map[activity.Evidence]string{
-	activity.Input: "typed", activity.Navigation: "opened a page", activity.Request: "asked", activity.FileSaved: "saved",
-	activity.Ran: "ran", activity.Asked: "asked for", activity.Visible: "looked", activity.Foreground: "job in a terminal", activity.Busy: "busy processor",
-	activity.RunsExec: "running command", activity.Builds: "build", activity.RunsJob: "job", activity.Probed: "idle probe",
-}
-
-func evidenceText(e activity.Entry) string {
-	word, ok := evidenceWords[e.Kind]
-	if !ok {
-		word = string(e.Kind)
-	}
-	return strings.TrimSpace(word + " " + e.What)
 }
 
 func holdRows(y api.Why) [][]render.Cell {

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"io"
@@ -233,13 +234,15 @@ func (m *Model) previewable() bool {
 
 func (m *Model) copyPreview() tea.Cmd { return m.copyText(m.previewURL(&m.list.selected().w)) }
 
+// copyURL copies what wsctl open prints.
 func (m *Model) copyURL() tea.Cmd {
 	w := &m.list.selected().w
-	if w.Port == 0 {
+	url := cmp.Or(api.NameURL(m.link.Names, w.Name, w.Spec.Port, w.Spec.Port), portURL(w.Port))
+	if url == "" {
 		m.say("·", w.Name+" has no port")
 		return nil
 	}
-	return m.copyText(portURL(w.Port))
+	return m.copyText(url)
 }
 
 // copyText gives an address to the terminal's clipboard by OSC 52 (xterm), which works
@@ -264,7 +267,11 @@ func (m *Model) markAll() tea.Cmd {
 
 func (m *Model) sortNext() tea.Cmd {
 	m.list.nextSort(m.list.life())
-	m.say("·", "sorted by "+strings.ToLower(m.list.sort))
+	text := "sorted by " + strings.ToLower(m.list.sort)
+	if c := m.list.sort; (c == "CPU" || c == "MEMORY") && len(m.list.shown) > m.list.height {
+		text += ", of those that were on the screen; wsctl top sorts all"
+	}
+	m.say("·", text)
 	return nil
 }
 

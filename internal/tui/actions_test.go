@@ -2,6 +2,7 @@ package tui
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"slices"
 	"strings"
@@ -162,7 +163,7 @@ func TestPagesAreOpenedAndTheirAddressesCopied(t *testing.T) {
 	for _, c := range []struct{ key, line, outcome, out string }{
 		{"u", "› wsctl open api", "✓ opened api at http://api.localhost:7070/", ""},
 		{"v", "› wsctl preview api", "✓ preview of api at http://preview.api.localhost:7070/", ""},
-		{"y", "", "✓ copied http://127.0.0.1:8003/", copied("http://127.0.0.1:8003/")},
+		{"y", "", "✓ copied http://api.localhost:7070/", copied("http://api.localhost:7070/")},
 		{"Y", "", "✓ copied http://preview.api.localhost:7070/", copied("http://preview.api.localhost:7070/")},
 	} {
 		out.Reset()
@@ -178,6 +179,10 @@ func TestPagesAreOpenedAndTheirAddressesCopied(t *testing.T) {
 	if !d.asked("open wapi")() || !d.asked("preview wapi")() {
 		t.Error("they are not opened")
 	}
+	d.world.tell(Change{Link: &Link{Daemon: true, Engine: true, Since: noon}})
+	d.until("nothing is served by name", func() bool { return d.link.Names == "" }).keys("y").shows("✓ copied http://127.0.0.1:8003/")
+	d.world.tell(Change{Link: &Link{Daemon: true, Engine: true, Names: "127.0.0.1:7070", Since: noon}})
+	d.until("it is again", func() bool { return d.link.Names != "" })
 	d.keys(":", "preview").shows("preview in device frames").shows("copy its preview's address")
 }
 
@@ -209,5 +214,44 @@ func TestWhatAPersonShouldKnowOfAnOrderStandsBelowIt(t *testing.T) {
 	d.snapshot(some()...).keys("a", "s").shows("› wsctl start billing-next docs").shows("   your ssh agent is lent to the clone")
 	if strings.Contains(d.View(), "clone; ") {
 		t.Errorf("it is told twice:\n%s", d.View())
+	}
+}
+
+// Of several orders the ends that were bad are not hidden by those that were good.
+func TestAFailureStaysUntilItIsRead(t *testing.T) {
+	d := drive(t, 100, 24).snapshot(some()...).keys("a", "s").shows("› wsctl start billing-next docs")
+	d.until("they are accepted", func() bool { return d.pending["wdocs"].accepted && d.pending["wbilling-next"].accepted })
+	tell := func(w workspace.Workspace) {
+		d.world.tell(Change{Put: []workspace.Workspace{w}})
+		d.until("its end is known", func() bool { return d.pending[w.ID].ID == "" })
+	}
+	tell(ws("billing-next", workspace.Failed, crashed, later))
+	if tell(ws("docs", workspace.Running, later)); !strings.Contains(d.View(), "✗ billing-next is failed") {
+		t.Errorf("the failure is hidden:\n%s", d.View())
+	}
+	d.keys("<esc>", "g", "t").shows("› wsctl stop api").until("it is accepted", func() bool { return d.pending["wapi"].accepted })
+	tell(ws("api", workspace.Stopped, later))
+	d.shows("✓ api is stopped")
+}
+
+func TestFailuresThatFollowEachOtherAreCounted(t *testing.T) {
+	d := drive(t, 100, 24).snapshot(some()...).keys("a", "s").shows("› wsctl start billing-next docs")
+	d.until("they are accepted", func() bool { return d.pending["wdocs"].accepted && d.pending["wbilling-next"].accepted })
+	d.world.tell(Change{Put: []workspace.Workspace{ws("billing-next", workspace.Failed, crashed, later)}})
+	d.shows("✗ billing-next is failed")
+	d.world.tell(Change{Put: []workspace.Workspace{ws("docs", workspace.Failed, crashed, later)}})
+	d.shows("✗ 2 failed; the last: docs is failed: its command ended with status 1")
+	d.shows("on docs enter shows more, and s tries again") // the cursor is on another
+}
+
+// At the end of the program what was refused has nobody to tell it to.
+func TestARefusalAtTheEndOfTheProgram(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	m := New(ctx, Options{Source: &world{}})
+	cancel()
+	o, err := Order{Verb: Stop, ID: "wapi"}, context.Canceled
+	m.takeDone(doneMsg{[]Order{o, o}, make([]Accepted, 2), []error{err, err}})
+	if m.toast != nil {
+		t.Errorf("told: %+v", m.toast)
 	}
 }

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -79,11 +80,10 @@ func (c *chooser) view(m *Model, width, height int) []string {
 	if height < 10 {
 		lines = lines[:1]
 	}
-	room := max(1, height-len(lines))
 	all := columns()
-	top := max(0, c.at-room+1)
-	for i, col := range all[top:min(len(all), top+room)] {
-		i += top
+	from, to := inView(len(all), c.at, height-len(lines))
+	for i, col := range all[from:to] {
+		i += from
 		tick, note := "[ ]", ""
 		if visible := slices.Contains(shown, col.word()); visible {
 			tick = "[x]"
@@ -100,7 +100,26 @@ func (c *chooser) view(m *Model, width, height int) []string {
 			lines = append(lines, cut("   "+text+m.theme.faint.paint(note), width))
 		}
 	}
-	return lines
+	return append(lines, m.moreBelow(len(all)-to)...)
+}
+
+// inView is the part of a list of n that is drawn in so many lines, with the one at in it. Of a
+// list that does not fit the last line is left for moreBelow.
+func inView(n, at, lines int) (from, to int) {
+	if n > lines {
+		lines--
+	}
+	lines = max(1, lines)
+	from = max(0, at-lines+1)
+	return min(from, n), min(from+lines, n)
+}
+
+// moreBelow is the line that says how many of a list are below it; none where there are none.
+func (m *Model) moreBelow(n int) []string {
+	if n <= 0 {
+		return nil
+	}
+	return []string{m.theme.faint.paint(fmt.Sprintf("   ↓ %d more", n))}
 }
 
 func (c *chooser) footer(m *Model) string {

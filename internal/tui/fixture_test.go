@@ -222,7 +222,7 @@ func (d *driver) send(msg tea.Msg) *driver {
 // until takes messages until cond holds.
 func (d *driver) until(what string, cond func() bool) *driver {
 	d.t.Helper()
-	limit := time.After(10 * time.Second)
+	limit := time.After(time.Minute)
 	again := time.NewTicker(5 * time.Millisecond) // what the world was asked makes no message
 	defer again.Stop()
 	for !cond() {

@@ -34,6 +34,7 @@ type (
 	}
 	folderMsg  struct{ folderCheck }
 	createdMsg struct {
+		from   *form
 		made   Made
 		dryRun bool
 		line   string
@@ -207,7 +208,7 @@ func (f *form) send(m *Model, dryRun bool) tea.Cmd {
 	ctx, source := m.ctx, m.source
 	return func() tea.Msg {
 		made, err := source.Create(ctx, d)
-		return createdMsg{made, dryRun, createLine(d), err}
+		return createdMsg{f, made, dryRun, createLine(d), err}
 	}
 }
 
@@ -256,6 +257,9 @@ func (f *form) takeTemplates(list []api.Template) {
 
 func (m *Model) takeCreated(msg createdMsg) {
 	f := m.form
+	if f != msg.from {
+		f = nil // the one that asked was left, and this is another
+	}
 	if f != nil {
 		f.busy = false
 	}
@@ -269,7 +273,9 @@ func (m *Model) takeCreated(msg createdMsg) {
 	case msg.dryRun && f != nil:
 		f.verdict, f.wrong = "this would be "+cmp.Or(w.Name, "a made-up name")+" from "+from(w)+", "+render.Limits(w.Spec.Limits)+suffix("; ", notes), false
 	case !msg.dryRun:
-		m.form = nil
+		if f != nil {
+			m.form = nil
+		}
 		m.list.choose(w.ID)
 		m.pending[w.ID] = pending{Order{ID: w.ID, Name: w.Name}, true, w.Revision}
 		m.say("›", msg.line)

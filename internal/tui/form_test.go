@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	tea "github.com/charmbracelet/bubbletea"
+
 	"github.com/wsctl/wsctl/internal/workspace"
 )
 
@@ -268,5 +270,41 @@ func TestTheFieldThatIsTypedInIsSeen(t *testing.T) {
 			fits(t, d.View(), size[0], size[1])
 			d.keys("<ctrl+u>", "/there/is/none/such").until("it is looked for", func() bool { return d.form.folder.err != nil }).shows("▸ folder")
 		})
+	}
+}
+
+// The answer to a form that was left is not one to the form that was opened after it.
+func TestAnAnswerToAFormThatWasLeft(t *testing.T) {
+	for name, err := range map[string]error{"made": nil, "refused": errDenied} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, 100, 24).snapshot(some()...).keys("n").shows("Static site")
+			left := d.form
+			d.keys("<esc>", "n").shows("Static site").to("name").keys("another")
+			d.send(createdMsg{from: left, made: Made{Workspace: ws("first", workspace.Creating)}, line: "wsctl create first", err: err})
+			if d.form == nil || d.form.wrong || !strings.Contains(d.View(), "another") {
+				t.Errorf("the form is not what it was:\n%s", d.View())
+			}
+			if want := map[bool]string{true: "› wsctl create first", false: "✗ create: " + errDenied.Text}[err == nil]; !strings.Contains(d.View(), want) {
+				t.Errorf("%q is not told:\n%s", want, d.View())
+			}
+		})
+	}
+}
+
+// An address may be as long as wsd takes it. The fields stay to be seen beside what it comes to.
+func TestALongAddressIsTakenWhole(t *testing.T) {
+	url := "https://example.com/" + strings.Repeat("a", 1500) + "/end.git"
+	d := drive(t, 80, 24).snapshot(some()...)
+	d.to("files").keys("g").to("url")
+	d.send(tea.KeyMsg(tea.Key{Type: tea.KeyRunes, Runes: []rune(url), Paste: true}))
+	fits(t, d.View(), 80, 24)
+	for _, want := range []string{"New workspace", "▸ url", "/end.git", "branch", "› wsctl create"} {
+		if !strings.Contains(d.View(), want) {
+			t.Errorf("%q is not seen:\n%s", want, d.View())
+		}
+	}
+	d.keys("<ctrl+t>").until("it is asked for", func() bool { return len(d.drafts()) == 1 })
+	if got := d.drafts()[0].Source.URL; got != url {
+		t.Errorf("%d characters of %d arrive", len(got), len(url))
 	}
 }

@@ -30,10 +30,14 @@ func (f *form) view(m *Model, width, height int) []string {
 	head := []string{" " + m.theme.bold.paint("New workspace"), ""}
 	tail := f.outcome(m, width)
 	listed := 4
+	most := height / 2
 	if height < 12 {
 		listed = 2
 		head = head[:1]
-		tail = tail[:min(len(tail), max(1, height/3))]
+		most = max(1, height/3)
+	}
+	if len(tail) > most {
+		tail = append(tail[:most-1], tail[most-1]+"…")
 	}
 	var rows []string
 	begin, here := 0, 0 // of the field that has the keys, and below it

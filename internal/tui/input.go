@@ -10,8 +10,9 @@ import (
 	"github.com/wsctl/wsctl/internal/render"
 )
 
-// maxInput bounds what can be typed into one field, in characters.
-const maxInput = 256
+// maxInput bounds what can be typed into one field, in characters: a path (Linux's PATH_MAX),
+// which is more than the address of a repository may have.
+const maxInput = 4096
 
 // input is one line that is typed. It is our own because the one of bubbles looks for
 // clipboard programs in PATH while the program is loaded, so in every `wsctl list` too.
@@ -100,7 +101,10 @@ func (in *input) view(t *theme, width int) string {
 	if !in.focus {
 		return render.Fit(string(in.text), width)
 	}
-	from, mark := 0, ""
+	from, mark := max(0, in.at-4*width), "" // as if each column had at most four
+	if from > 0 {
+		mark = "…"
+	}
 	for from < in.at && render.Width(mark+string(in.text[from:in.at])) > width-2 {
 		from, mark = from+1, "…"
 	}

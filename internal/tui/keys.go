@@ -69,7 +69,8 @@ func (m *Model) handleKey(k tea.KeyMsg) tea.Cmd {
 // do runs an action, or says why it cannot be done now.
 func (m *Model) do(a action) tea.Cmd {
 	if !a.can(m) {
-		m.say("·", "not now: "+a.name+suffix(", because ", m.hindrance(a.key)))
+		name, _, _ := strings.Cut(a.name, ":") // without what it is good for
+		m.say("·", "not now: "+name+suffix(", because ", m.hindrance(a.key)))
 		return nil
 	}
 	return a.run(m)
@@ -94,7 +95,8 @@ func (m *Model) hindrance(key string) string {
 		return "no hold of it is seen; 1 shows those that there are"
 	case m.link.Names == "" && isOneOf(key, "vY"):
 		return "workspaces are not served by name"
-	case r.w.State == workspace.Running && isOneOf(key, "eh"): // nothing is known of its use yet
+	case r.w.State == workspace.Running && isOneOf(key, "eh"):
+		return "nothing is known of its use yet"
 	case m.list.marks() == 0 && isOneOf(key, "strpPxXFeh"):
 		return r.w.Name + " is " + string(r.w.State)
 	}

@@ -203,7 +203,7 @@ func TestAKeyThatDoesNothingNowSaysWhy(t *testing.T) {
 		"no hold":       {func(d *driver) { d.keys("H") }, "not now: end its newest hold, because no hold of it is seen; 1 shows those that there are"},
 		"no reason":     {func(d *driver) { d.keys("U") }, "not now: stop forwarding"},
 		"the detail":    {func(d *driver) { d.world.tell(Change{Link: &Link{}}); d.shows("wsd is away").keys("1", " ") }, "not now: mark, to act on several, because it is for the list"},
-		"its use":       {func(d *driver) { d.list.known["wapi"].act = nil; d.keys("h") }, "not now: hold: keep it running"},
+		"its use":       {func(d *driver) { d.list.known["wapi"].act = nil; d.keys("h") }, "not now: hold, because nothing is known of its use yet"},
 		"nothing older": {func(d *driver) { d.world.tell(Change{Link: &Link{}}); d.shows("wsd is away").keys("2", "N") }, "not now: search on towards older lines"},
 		"not forwarded": {func(d *driver) { d.world.tell(Change{Link: &Link{}}); d.shows("wsd is away").keys("U") }, "not now: stop forwarding"},
 	} {

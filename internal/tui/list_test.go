@@ -215,3 +215,17 @@ func TestColumnsStandStillWhileTheFirstOneBegins(t *testing.T) {
 		t.Errorf("%s\n%s", before, heading(d))
 	}
 }
+
+// Only what is on the screen is measured, so an order by what is used says what it is of.
+func TestAnOrderByWhatIsUsedSaysOfWhat(t *testing.T) {
+	for n, told := range map[int]bool{5: false, 100: true} {
+		d := drive(t, 100, 24).snapshot(many(n)...).known()
+		for d.list.sort != "MEMORY" {
+			d.keys("o")
+		}
+		d.shows("sorted by memory")
+		if got := strings.Contains(d.View(), "of those that were on the screen"); got != told {
+			t.Errorf("of %d it is told: %v", n, got)
+		}
+	}
+}

@@ -19,19 +19,12 @@ const (
 	ringLines = 5000
 	ringBytes = 4 << 20
 	waitLines = 2000
-	lineBytes = 4 << 10
 )
 
 // lines is what a workspace printed between two frames.
 type lines struct {
 	add     []logLine
 	dropped int
-}
-
-// logLine is one line, safe for a terminal.
-type logLine struct {
-	text string
-	err  bool // from stderr
 }
 
 // put adds a line and drops the oldest where there are too many.
@@ -42,37 +35,7 @@ func (l *lines) put(line workspace.LogLine) {
 		clear(l.add[n:])
 		l.add = l.add[:n]
 	}
-	l.add = append(l.add, logLine{clean(line.Text), line.Stream == "stderr"})
-}
-
-// clean makes one line safe. Colours, which dev servers write on every line, are left
-// out; every other control sequence is shown as an escape.
-func clean(s string) string {
-	s = strings.ReplaceAll(s[:min(len(s), lineBytes)], "\t", "    ")
-	if strings.Contains(s, "\x1b[") {
-		s = withoutColours(s)
-	}
-	return strings.Clone(render.EscapeLine(strings.TrimSuffix(s, "\r")))
-}
-
-// withoutColours drops sequences of the form ESC [ digits m (ECMA-48 SGR).
-func withoutColours(s string) string {
-	var b strings.Builder
-	for {
-		i := strings.Index(s, "\x1b[")
-		if i < 0 {
-			b.WriteString(s)
-			return b.String()
-		}
-		b.WriteString(s[:i])
-		rest := strings.TrimLeft(s[i+2:], "0123456789;:")
-		if strings.HasPrefix(rest, "m") {
-			s = rest[1:]
-			continue
-		}
-		b.WriteByte('\x1b')
-		s = s[i+1:]
-	}
+	l.add = append(l.add, newLogLine(line.Text, line.Stream == "stderr"))
 }
 
 // logs is the newest output of one run in a ring, and which part of it is seen.
@@ -85,11 +48,12 @@ type logs struct {
 	over    bool
 	err     error
 
-	back   int // lines between the end and the bottom of the screen; 0 follows
+	back   int // rows between the end and the bottom of the screen; 0 follows
 	wrap   bool
 	only   string // a filter: lines without it are not shown
 	search string
-	room   int
+	room   int // rows of lines on the screen
+	width  int // columns of each; 0: not seen yet
 }
 
 // renew lets follow begin anew, with the same filter.
@@ -100,7 +64,7 @@ func (l *logs) renew() {
 
 func (l *logs) close() {
 	l.stream.stop()
-	*l = logs{wrap: l.wrap}
+	*l = logs{wrap: l.wrap, width: l.width}
 }
 
 // follow begins a stream where the pane is shown and a new one with each run.
@@ -134,7 +98,7 @@ func (l *logs) take(m *Model, p parcel[lines]) tea.Cmd {
 		l.ring = append(l.ring, line)
 		l.bytes += len(line.text)
 		if l.back > 0 && l.shows(line) {
-			l.back++ // what is read stays where it is
+			l.back += l.rows(line) // what is read stays where it is
 		}
 	}
 	l.shrink()
@@ -172,8 +136,69 @@ func (l *logs) shown() []logLine {
 	return slices.DeleteFunc(slices.Clone(l.ring), func(x logLine) bool { return !l.shows(x) })
 }
 
+// move goes n rows towards the end, as far as there are rows.
 func (l *logs) move(n int) {
-	l.back = max(0, min(l.back-n, len(l.shown())-l.room))
+	back, above := max(0, l.back-n), 0
+	for _, line := range slices.Backward(l.shown()) {
+		if above += l.rows(line); above >= back+l.room {
+			break
+		}
+	}
+	l.back = max(0, min(back, above-l.room))
+}
+
+// rows counts the rows of a line on the screen.
+func (l *logs) rows(line logLine) int {
+	if !l.wrap || l.width == 0 || len(line.text) <= l.width { // no character has more columns than bytes
+		return 1
+	}
+	if line.even > 0 {
+		return (line.even + l.width - 1) / l.width
+	}
+	return len(l.parts(line.text))
+}
+
+// parts is what of a line stands in each of its rows.
+func (l *logs) parts(text string) []string {
+	if !l.wrap {
+		return []string{render.Fit(text, l.width)}
+	}
+	var out []string
+	for {
+		part := head(text, l.width)
+		out, text = append(out, part), text[len(part):]
+		if text == "" {
+			return out
+		}
+	}
+}
+
+// setWrap breaks long lines or cuts them. The line at the bottom stays there.
+func (l *logs) setWrap(on bool) {
+	all := l.shown()
+	i := l.bottom(all)
+	l.wrap = on
+	l.showLast(all, i)
+	l.move(0)
+}
+
+// bottom is the line of all of which the lowest row on the screen is a part; -1 without lines.
+func (l *logs) bottom(all []logLine) int {
+	i := len(all) - 1
+	for below := l.back; i > 0; i-- {
+		if below -= l.rows(all[i]); below < 0 {
+			break
+		}
+	}
+	return i
+}
+
+// showLast moves the end of line i of all to the bottom of the screen.
+func (l *logs) showLast(all []logLine, i int) {
+	l.back = 0
+	for _, line := range all[i+1:] {
+		l.back += l.rows(line)
+	}
 }
 
 func (l *logs) actions() []action {
@@ -184,7 +209,7 @@ func (l *logs) actions() []action {
 		{"N", "older", "search on towards older lines", func(m *Model) bool { return m.detail.logs.search != "" }, func(m *Model) tea.Cmd { return m.search(1) }},
 		{"n", "newer", "search on towards newer lines", func(m *Model) bool { return m.detail.logs.search != "" }, func(m *Model) tea.Cmd { return m.search(-1) }},
 		{"&", "only", "only lines with a text", always, (*Model).askOnly},
-		{"w", "wrap", "break or cut long lines", always, func(m *Model) tea.Cmd { m.detail.logs.wrap = !m.detail.logs.wrap; return nil }},
+		{"w", "wrap", "break or cut long lines", always, func(m *Model) tea.Cmd { m.detail.logs.setWrap(!m.detail.logs.wrap); return nil }},
 	}
 }
 
@@ -219,9 +244,9 @@ func (m *Model) search(step int) tea.Cmd {
 // newer, 0: from here) to the bottom, and reports whether there is one.
 func (l *logs) find(step int) bool {
 	all := l.shown()
-	for i := len(all) - 1 - l.back - step; l.search != "" && i >= 0 && i < len(all); {
+	for i := l.bottom(all) - step; l.search != "" && i >= 0 && i < len(all); {
 		if strings.Contains(strings.ToLower(all[i].text), strings.ToLower(l.search)) {
-			l.back = len(all) - 1 - i
+			l.showLast(all, i)
 			return true
 		}
 		if step < 0 {
@@ -233,15 +258,27 @@ func (l *logs) find(step int) bool {
 	return false
 }
 
-// view draws the newest lines that fit, from the bottom up.
+// view draws the newest rows that fit, from the bottom up.
 func (l *logs) view(m *Model, width, room int) []string {
-	l.room = max(1, room-1)
 	all := l.shown()
+	l.room = max(1, room-1)
+	if columns := max(1, width-1); columns != l.width {
+		bottom := l.bottom(all)
+		l.width = columns
+		l.showLast(all, bottom)
+	}
 	var out []string
-	for i := len(all) - 1 - l.back; i >= 0 && len(out) < l.room; i-- {
-		parts := l.draw(m, all[i], width-1)
-		slices.Reverse(parts)
-		out = append(out, parts...)
+	below := l.back
+	for i := len(all) - 1; i >= 0 && len(out) < l.room; i-- {
+		if n := l.rows(all[i]); n <= below {
+			below -= n
+			continue
+		}
+		rows := l.draw(m, all[i])
+		rows = rows[:len(rows)-below]
+		below = 0
+		slices.Reverse(rows)
+		out = append(out, rows...)
 	}
 	out = out[:min(len(out), l.room)]
 	slices.Reverse(out)
@@ -255,10 +292,11 @@ func (l *logs) view(m *Model, width, room int) []string {
 	for len(out) < l.room {
 		out = append(out, "")
 	}
-	return append(out, m.theme.faint.paint(" "+render.Fit(l.foot(len(all), m.link.Daemon), width-1)))
+	return append(out, m.theme.faint.paint(" "+render.Fit(l.foot(all, m.link.Daemon), width-1)))
 }
 
-func (l *logs) draw(m *Model, line logLine, width int) []string {
+// draw draws the rows of a line.
+func (l *logs) draw(m *Model, line logLine) []string {
 	colour := m.theme.plain
 	if line.err {
 		colour = m.theme.busy
@@ -267,43 +305,31 @@ func (l *logs) draw(m *Model, line logLine, width int) []string {
 	if found {
 		colour = m.theme.key
 	}
-	var out []string
-	for text := line.text; ; {
-		part := render.Fit(text, width)
-		if l.wrap {
-			part = head(text, width)
-		}
+	out := l.parts(line.text)
+	for i, part := range out {
 		sign := " "
-		if found && len(out) == 0 {
+		if found && i == 0 {
 			sign = "▸"
 		}
-		out = append(out, sign+colour.paint(part))
-		text = text[min(len(text), len(part)):]
-		if !l.wrap || text == "" {
-			return out
-		}
+		out[i] = sign + colour.paint(part)
 	}
-}
-
-// head is the longest beginning of s that fits width columns, at least one character.
-func head(s string, width int) string {
-	used := 0
-	for i, c := range s {
-		if used += render.Width(string(c)); used > width && i > 0 {
-			return s[:i]
-		}
-	}
-	return s
+	return out
 }
 
 // foot says what is seen of what there is.
-func (l *logs) foot(n int, live bool) string {
-	text := plural(n, "line")
+func (l *logs) foot(all []logLine, live bool) string {
+	text := plural(len(all), "line")
 	if l.only != "" {
-		text = fmt.Sprintf("%d of %d lines with %q", n, len(l.ring), l.only)
+		text = fmt.Sprintf("%d of %d lines with %q", len(all), len(l.ring), l.only)
 	}
 	if l.dropped > 0 {
 		text += fmt.Sprintf(", %d older dropped", l.dropped)
+	}
+	switch newer := len(all) - 1 - l.bottom(all); {
+	case newer > 0:
+		text += fmt.Sprintf(" · %d newer below", newer)
+	case l.back > 0:
+		text += " · goes on below"
 	}
 	switch {
 	case !live:
@@ -312,9 +338,7 @@ func (l *logs) foot(n int, live bool) string {
 		text += " · " + render.Escape(l.err.Error())
 	case l.over:
 		text += " · the run has ended"
-	case l.back > 0:
-		text += fmt.Sprintf(" · %d newer below", l.back)
-	default:
+	case l.back == 0:
 		text += " · following"
 	}
 	return text

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	tea "github.com/charmbracelet/bubbletea"
+
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/workspace"
 )
@@ -108,4 +110,94 @@ func TestASearchThatFindsNothingSaysSo(t *testing.T) {
 	d.keys("/", "zebra", "<enter>").shows(`no line above this one has "zebra"`)
 	d.keys("/").keys("<ctrl+u>", "GET", "<enter>").shows("▸")
 	d.keys("N").shows(`no older line has "GET"`).keys("n").shows(`no newer line has "GET"`)
+}
+
+// What a broken line pushes off the screen is reached row by row, up to the oldest.
+func TestEveryRowOfBrokenLinesIsReached(t *testing.T) {
+	d := drive(t, 40, 16)
+	long := ""
+	for i := range 100 {
+		long += fmt.Sprintf("word%02d ", i)
+	}
+	for _, text := range []string{"the first", long, "the last"} {
+		d.world.lines = append(d.world.lines, workspace.LogLine{Text: text})
+	}
+	d.snapshot(some()...).keys("2").shows("3 lines · following").keys("w").shows("the last")
+	seen := d.View()
+	for range 40 {
+		d.keys("k")
+		seen += d.View()
+	}
+	for i := range 100 {
+		if word := fmt.Sprintf("word%02d", i); !strings.Contains(strings.ReplaceAll(seen, "\n ", ""), word) {
+			t.Fatalf("%s was never seen; the top is:\n%s", word, d.View())
+		}
+	}
+	if d.shows("the first").shows("1 newer below"); strings.Contains(d.View(), "the last") {
+		t.Errorf("not at the top:\n%s", d.View())
+	}
+	d.keys("w").shows("the last").keys("w", "&", "word", "<enter>", "k").shows("· goes on")
+	d.keys("f").shows("lines with \"word\" · following")
+}
+
+// What is read stays at the bottom when lines are broken and when the terminal changes.
+func TestWhatIsReadStaysWhenLinesAreBroken(t *testing.T) {
+	d := drive(t, 80, 24)
+	for i := range 100 {
+		d.world.lines = append(d.world.lines, workspace.LogLine{Text: fmt.Sprintf("line %02d. %s", i, strings.Repeat("x", 90))})
+	}
+	d.snapshot(some()...).keys("2").shows("line 99.").keys("/", "line 50.", "<enter>").shows("▸line 50.")
+	for _, change := range []func(){
+		func() { d.keys("w") },
+		func() { d.send(tea.WindowSizeMsg{Width: 50, Height: 24}) },
+		func() {
+			var more lines
+			more.put(workspace.LogLine{Text: strings.Repeat("y", 200)})
+			d.send(parcel[lines]{stream: d.detail.logs.stream, got: more})
+		},
+	} {
+		change()
+		if s := d.View(); !strings.Contains(s, "▸line 50.") || strings.Contains(s, "line 51.") {
+			t.Errorf("what is read has moved:\n%s", s)
+		}
+	}
+	d.keys("/", "<ctrl+u>", "line 49.", "<enter>").shows("▸line 49.").keys("N").shows("no older line")
+}
+
+func TestALineThatIsCutSaysSo(t *testing.T) {
+	if got := clean(strings.Repeat("漢", lineBytes)); !strings.HasSuffix(got, "漢…") || strings.Contains(got, `\x`) {
+		t.Errorf("%q", got[len(got)-20:])
+	}
+	if got := clean(strings.Repeat("x", lineBytes)); strings.Contains(got, "…") {
+		t.Error("a whole line says that it is cut")
+	}
+}
+
+// Rows are counted as they are drawn, whatever a line is of.
+func TestRowsAreCountedAsTheyAreDrawn(t *testing.T) {
+	for _, text := range []string{"", "a", strings.Repeat("ab ", 40), strings.Repeat("é", 81), strings.Repeat("漢a", 50), strings.Repeat("e\u0301", 90), strings.Repeat("x", 2*lineBytes)} {
+		for _, width := range []int{1, 2, 39, 40, 80} {
+			l := logs{wrap: true, width: width}
+			if line := newLogLine(text, false); l.rows(line) != len(l.parts(line.text)) {
+				t.Errorf("%d columns: %d rows are counted of %.20q, %d are drawn", width, l.rows(line), text, len(l.parts(line.text)))
+			}
+		}
+	}
+}
+
+// BenchmarkLogsAtTheTop is one frame of as many long lines as are kept, broken, read at their top.
+func BenchmarkLogsAtTheTop(b *testing.B) {
+	m := New(b.Context(), Options{Source: &world{}, Theme: "none", dimensions: [2]int{80, 24}})
+	l := &m.detail.logs
+	for l.bytes < ringBytes && len(l.ring) < ringLines {
+		line := newLogLine(strings.Repeat("x", 800), false)
+		l.ring, l.bytes = append(l.ring, line), l.bytes+len(line.text)
+	}
+	l.wrap = true
+	l.view(m, 80, 20)
+	l.move(-1 << 30)
+	for b.Loop() {
+		l.move(0)
+		l.view(m, 80, 20)
+	}
 }

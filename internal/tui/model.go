@@ -229,13 +229,13 @@ func (m *Model) settle(gone map[string]bool) {
 		r := m.list.known[id]
 		switch {
 		case gone[id]:
-			m.say("✓", p.Name+" is deleted")
+			m.sayDone(p.Name + " is deleted")
 		case r == nil || !p.ended(&r.w):
 			continue
 		case r.w.State == workspace.Failed:
-			m.toast = &toast{sign: "✗", text: done(r.w), hint: "enter shows more, s tries again", bad: true, until: m.now.Add(failureTime)}
+			m.sayFailed(r.w)
 		default:
-			m.say("✓", done(r.w))
+			m.sayDone(done(r.w))
 		}
 		delete(m.pending, id)
 	}
@@ -261,7 +261,10 @@ func (m *Model) takeDone(msg doneMsg) {
 		}
 		notes = append(notes, msg.accepted[i].Notes...)
 	}
-	if failed > 1 {
+	if failed > 0 && m.toast != nil { // none is told at the end of the program
+		m.toast.failures = failed
+	}
+	if failed > 1 && m.toast != nil {
 		m.toast.text = fmt.Sprintf("%d of %d refused; the last: %s", failed, len(msg.orders), m.toast.text)
 	}
 	switch {

@@ -93,10 +93,14 @@ func (p *page) life(why *api.Why) {
 		return
 	}
 	for _, h := range why.Holds {
-		p.fact("held", "until "+clockTime(h.Until)+" by "+h.Actor+suffix(": ", h.Reason))
+		end := "until " + clockTime(p.m.now, h.Until)
+		if h.Session != "" {
+			end = "while its command runs"
+		}
+		p.fact("held", end+" by "+h.Actor+suffix(": ", h.Reason))
 	}
 	for _, t := range why.Next {
-		p.fact("then", clockTime(t.At)+" "+strings.ReplaceAll(t.What, "_", " ")+suffix(": ", render.Relative(p.m.now, t.Why)))
+		p.fact("then", clockTime(p.m.now, t.At)+" "+strings.ReplaceAll(t.What, "_", " ")+suffix(": ", render.Relative(p.m.now, t.Why)))
 	}
 }
 
@@ -116,7 +120,7 @@ func (m *Model) stopSentence(r *row) string {
 	}
 	left := "now"
 	if d := r.act.StopAt.Sub(m.now); d > 0 {
-		left = "in " + render.Span(d) + " (" + clockTime(r.act.StopAt) + ")"
+		left = "in " + render.Span(d) + " (" + clockTime(m.now, r.act.StopAt) + ")"
 	}
 	if why == nil {
 		return left + suffix(", ", causeWords[r.act.Cause])
@@ -189,7 +193,7 @@ func (p *page) evidence(why *api.Why) {
 		if i == len(why.Ledger)-1 {
 			name = "seen"
 		}
-		text := render.Ago(p.m.now, e.Last) + "  " + string(e.Kind) + suffix(" ", e.What) + " by " + e.Who
+		text := render.Ago(p.m.now, e.Last) + "  " + e.Words() + " by " + e.Who
 		if e.Count > 1 {
 			text += fmt.Sprintf(", %d times", e.Count)
 		}

@@ -17,3 +17,13 @@ func TestTheEndIsToldFirst(t *testing.T) {
 	}
 	golden(t, "pane-overview-failed", screen)
 }
+
+// A hold that ends with a command is not told as one that ends at a time; what was seen is told
+// in the words of wsctl why.
+func TestAHoldAndWhatWasSeenAreToldAsWsctlWhyTellsThem(t *testing.T) {
+	d := drive(t, 100, 24)
+	d.world.details = everything()
+	d.world.details.Why.Holds[0].Session = "s1"
+	d.snapshot(some()...).known().keys("1").shows("held        while its command runs by uid:1000: demo for the team")
+	d.shows("typed terminal main by uid:1000, 41 times")
+}

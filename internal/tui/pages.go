@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -77,7 +78,17 @@ func suffix(before, s string) string {
 	return before + s
 }
 
-func clockTime(t time.Time) string { return t.Local().Format("15:04") }
+// clockTime is t on a clock, with its day where that is not the day of now.
+func clockTime(now, t time.Time) string {
+	now, t = now.Local(), t.Local()
+	switch {
+	case now.YearDay() == t.YearDay() && now.Year() == t.Year():
+		return t.Format("15:04")
+	case t.Sub(now) < 6*24*time.Hour:
+		return t.Format("Mon 15:04")
+	}
+	return t.Format("2 Jan 15:04")
+}
 
 func plural(n int, noun string) string {
 	if n != 1 {
@@ -120,7 +131,11 @@ func texts(words ...string) []render.Cell {
 // eventWidth is from how many columns is told who brought a fact about.
 const eventWidth = 56
 
-// events are the fetched facts and those that came since, newest first.
+// maxRows bounds the facts of one workspace that are drawn.
+const maxRows = 200
+
+// events are the fetched facts and those that came since, newest first. Its creation is the
+// first of all: without it there may be older ones.
 func (p *page) events() {
 	last := uint64(0)
 	all := slices.Clone(p.m.detail.got.Events)
@@ -134,7 +149,8 @@ func (p *page) events() {
 	}
 	slices.Reverse(all)
 	var rows [][]render.Cell
-	for _, e := range all[:min(len(all), 200)] {
+	shown := all[:min(len(all), maxRows)]
+	for _, e := range shown {
 		rows = append(rows, texts(render.Ago(p.m.now, e.Time), string(e.Kind), eventText(e), e.Actor))
 	}
 	header := []string{"WHEN", "WHAT", "DETAIL", "WHO"}
@@ -144,7 +160,10 @@ func (p *page) events() {
 		}
 		header = header[:3]
 	}
-	p.table(header, rows, "nothing has happened yet", "DETAIL")
+	p.table(header, rows, "nothing has happened lately", "DETAIL")
+	if !slices.ContainsFunc(shown, func(e event.Event) bool { return e.Kind == event.WorkspaceCreated }) {
+		p.line(p.m.theme.faint.paint(" older ones are told by wsctl events --workspace " + p.r.w.Name))
+	}
 }
 
 // eventText is what of a fact people want to read.
@@ -194,7 +213,7 @@ func (p *page) sessions() {
 		}
 		rows = append(rows, texts(string(s.Kind), s.User, quality, render.Ago(p.m.now, s.Since), input, s.Peer))
 	}
-	p.table([]string{"KIND", "WHO", "QUALITY", "SINCE", "LAST INPUT", "FROM"}, rows, "nobody is connected")
+	p.table([]string{"KIND", "USER", "QUALITY", "SINCE", "LAST USED", "FROM"}, rows, "nobody is connected")
 }
 
 func (p *page) ports() {
@@ -203,17 +222,14 @@ func (p *page) ports() {
 	for _, l := range d.Listening {
 		rows = append(rows, texts(strconv.Itoa(l.Port), l.Address, l.Process, l.Label, l.URL))
 	}
-	p.table([]string{"PORT", "ADDRESS", "PROCESS", "LABEL", "URL"}, rows, "nothing listens inside")
+	p.table([]string{"PORT", "ADDRESS", "PROGRAM", "LABEL", "URL"}, rows, "nothing listens inside")
 	p.line("")
 	rows = nil
 	for _, t := range d.Terminals {
-		runs := t.Foreground
-		if runs == "" {
-			runs = strings.Join(t.Command, " ")
-		}
-		rows = append(rows, texts(t.Name, runs, fmt.Sprintf("%dx%d", t.Cols, t.Rows), strconv.Itoa(t.Viewers), render.Ago(p.m.now, t.LastInput)))
+		runs := cmp.Or(t.Foreground, strings.Join(t.Command, " "), "shell")
+		rows = append(rows, texts(t.Name, runs, fmt.Sprintf("%dx%d", t.Cols, t.Rows), strconv.Itoa(t.Writers), strconv.Itoa(t.Viewers-t.Writers), render.Ago(p.m.now, t.LastInput)))
 	}
-	p.table([]string{"TERMINAL", "RUNS", "SIZE", "VIEWERS", "LAST INPUT"}, rows, "no terminal; x opens one")
+	p.table([]string{"TERMINAL", "RUNS", "SIZE", "WRITERS", "VIEWERS", "LAST INPUT"}, rows, "no terminal; x opens one")
 	p.forwards()
 }
 

@@ -91,16 +91,16 @@ func (p *palette) do(m *Model, a action) tea.Cmd {
 func (p *palette) view(m *Model, width, height int) []string {
 	out := []string{" " + m.theme.key.paint(":") + " " + p.input.view(m.theme, max(4, width-6)), ""}
 	found := p.found()
-	room := max(1, height-len(out))
-	top := max(0, p.at-room+1)
-	for i, a := range found[min(top, len(found)):min(len(found), top+room)] {
+	from, to := inView(len(found), p.at, height-len(out))
+	for i, a := range found[from:to] {
 		text := cell(a.key, 6, false) + " " + a.name
-		if top+i == p.at {
+		if from+i == p.at {
 			out = append(out, m.theme.chosen.paint(cell(" ▸ "+text, width, false)))
 		} else {
 			out = append(out, "   "+m.theme.key.paint(cell(a.key, 6, false))+" "+render.Fit(a.name, width-10))
 		}
 	}
+	out = append(out, m.moreBelow(len(found)-to)...)
 	if len(found) == 0 {
 		out = append(out, m.theme.faint.paint("   nothing that can be done now has that name"))
 	}

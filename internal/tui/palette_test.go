@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/wsctl/wsctl/internal/workspace"
@@ -51,5 +53,31 @@ func TestThePaletteDoesWhatCanBeDoneStill(t *testing.T) {
 
 	d.keys("<esc>", ":", "pause")
 	d.world.tell(Change{Put: []workspace.Workspace{ws("api", workspace.Stopping)}})
-	d.shows("stopping").keys("<enter>").shows("not now: pause: freeze it, because api is stopping")
+	d.shows("stopping").keys("<enter>").shows("not now: pause, because api is stopping")
+}
+
+// A list that does not fit says how much of it is below, and each of its lines is reached.
+func TestListsSayThatMoreIsBelow(t *testing.T) {
+	for key, n := range map[string]int{"C": len(columns()), ":": 0} {
+		d := drive(t, 80, 12).snapshot(some()...).known().keys(key)
+		if n == 0 {
+			n = len(d.palette.all)
+		}
+		seen := map[string]bool{}
+		for i := range n {
+			lines := strings.Split(d.View(), "\n")
+			at := slices.IndexFunc(lines, func(s string) bool { return strings.HasPrefix(s, " ▸ ") })
+			if at < 0 {
+				t.Fatalf("%s: line %d is not seen:\n%s", key, i, d.View())
+			}
+			seen[lines[at]] = true
+			if more := strings.Contains(d.View(), " more\n"); i == 1 && !more || i == n-1 && more {
+				t.Errorf("%s: at line %d more is told of: %v\n%s", key, i, more, d.View())
+			}
+			d.keys("<down>")
+		}
+		if len(seen) < n-1 { // the name of a list is always in it, and is not begun with
+			t.Errorf("%s: %d lines of %d were reached", key, len(seen), n)
+		}
+	}
 }

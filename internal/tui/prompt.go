@@ -162,6 +162,9 @@ func parseLabels(s string) (map[string]*string, error) {
 			if !removes {
 				return labels, fault.New(fault.Usage, "label_invalid", "%.40q is neither KEY=VALUE nor KEY-", word)
 			}
+			if err := workspace.ValidateLabel(k, ""); err != nil {
+				return labels, err
+			}
 			labels[k] = nil
 			continue
 		}

@@ -28,6 +28,7 @@ func TestAnAnswerIsForThoseOfWhomWasAsked(t *testing.T) {
 
 func TestALabelNeedsAValueOrADash(t *testing.T) {
 	d := drive(t, 100, 24).snapshot(some()...).keys("L", "bad label", "<enter>").shows(`"bad" is neither KEY=VALUE nor KEY-`)
+	d.keys("<ctrl+u>", "-", "<enter>").shows(`"" is not a label key`)
 	if d.prompt == nil || len(d.world.orders) > 0 {
 		t.Errorf("sent %+v", d.world.orders)
 	}

@@ -108,7 +108,7 @@ func (c *console) types(keys string) {
 // writes waits until text was written so often.
 func (c *console) writes(text string, times int) {
 	c.t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		c.mu.Lock()
 		n := bytes.Count(c.written, []byte(text))
 		c.mu.Unlock()
@@ -142,7 +142,7 @@ func TestATerminalIsGivenBackAsItWas(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("it does not quit")
 	}
 	stacks := make([]byte, 1<<20)

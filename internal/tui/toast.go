@@ -2,11 +2,13 @@ package tui
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/render"
+	"github.com/wsctl/wsctl/internal/workspace"
 )
 
 // How long a toast stays: a failure has to be read.
@@ -22,11 +24,33 @@ const tallToast = 16
 type toast struct {
 	sign, text, hint string
 	bad              bool
+	failures         int // of orders, that it is about
 	until            time.Time
 }
 
 func (m *Model) say(sign, text string) {
 	m.toast = &toast{sign: sign, text: text, until: m.now.Add(toastTime)}
+}
+
+// sayDone tells the good end of an order, unless a failure is told: of several orders that
+// end one after another the failure is what has to be read.
+func (m *Model) sayDone(text string) {
+	if m.toast == nil || !m.toast.bad {
+		m.say("✓", text)
+	}
+}
+
+// sayFailed tells the bad end of an order for w, and how many there were since a key was
+// pressed.
+func (m *Model) sayFailed(w workspace.Workspace) {
+	text, failures := done(w), 1
+	if m.toast != nil {
+		failures += m.toast.failures
+	}
+	if failures > 1 {
+		text = fmt.Sprintf("%d failed; the last: %s", failures, text)
+	}
+	m.toast = &toast{sign: "✗", text: text, hint: "on " + w.Name + " enter shows more, and s tries again", bad: true, failures: failures, until: m.now.Add(failureTime)}
 }
 
 // fail shows an error: the sentence, its code and what to do next.

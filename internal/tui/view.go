@@ -138,6 +138,9 @@ func (m *Model) besideView(cols int) []string {
 	return out
 }
 
+// leastFilter is the columns below which the header leaves out the filter.
+const leastFilter = 4
+
 // header counts, and tells when what is shown is not what is.
 func (m *Model) header() string {
 	counts := m.list.counts
@@ -155,7 +158,14 @@ func (m *Model) header() string {
 	}
 	right := m.linkText()
 	if f := m.list.filter.text; f != "" {
-		right = m.theme.accent.paint("/"+render.Escape(render.Fit(f, 30))) + m.theme.faint.paint(fmt.Sprintf(" %d shown", len(m.list.shown))) + suffix("  ", right)
+		shown := fmt.Sprintf(" %d shown", len(m.list.shown))
+		room := 30
+		if right != "" { // that what is shown is old matters more
+			room = min(room, m.width-plainWidth(right)-len("  /  ")-len(shown))
+		}
+		if room >= leastFilter {
+			right = m.theme.accent.paint("/"+render.Fit(render.Escape(f), room)) + m.theme.faint.paint(shown) + suffix("  ", right)
+		}
 	}
 	room := m.width - plainWidth(right) - 2
 	if right == "" {

@@ -72,7 +72,10 @@ func everything() Details {
 			{ID: "j1", Kind: workspace.JobProvision, State: workspace.JobCompleted, Attempt: 1, Attempts: 5, CreatedAt: noon.Add(-2 * time.Hour), EndedAt: noon.Add(-2*time.Hour + 1200*time.Millisecond)},
 			{ID: "j2", Kind: workspace.JobStart, State: workspace.JobFailed, Attempt: 5, Attempts: 5, CreatedAt: noon.Add(-time.Hour), EndedAt: noon.Add(-50 * time.Minute), Code: "start_timeout", Error: "it did not answer in time"},
 		},
-		Terminals: []api.Terminal{{Name: "main", Command: []string{"sh"}, Foreground: "make watch", Cols: 120, Rows: 40, Viewers: 2, LastInput: noon.Add(-time.Minute)}},
+		Terminals: []api.Terminal{
+			{Name: "main", Command: []string{"sh"}, Foreground: "make watch", Cols: 120, Rows: 40, Viewers: 2, Writers: 1, LastInput: noon.Add(-time.Minute)},
+			{Name: "second", Cols: 80, Rows: 24},
+		},
 		Listening: []api.Listening{{Port: 8080, Address: "0.0.0.0", Process: "server", Label: "web", URL: "http://127.0.0.1:8003/"}},
 	}
 }
@@ -311,6 +314,19 @@ func TestWordsAreBroken(t *testing.T) {
 	for _, line := range broken("a longer text with averyveryverylongword and 漢字漢字漢字漢字漢字", 10) {
 		if render.Width(line) > 10 {
 			t.Errorf("%q is too wide", line)
+		}
+	}
+}
+
+// However long a filter is, it does not hide that what is shown is old.
+func TestAFilterDoesNotHideThatWsdIsAway(t *testing.T) {
+	for _, width := range []int{40, 60, 80, 120} {
+		d := drive(t, width, 24).snapshot(some()...).keys("/", "state:running -label:a-long-one", "<enter>")
+		d.world.tell(Change{Link: &Link{Engine: true, Why: "gone", Since: noon}})
+		d.until("it is away", func() bool { return !d.link.Daemon })
+		head := strings.Split(d.View(), "\n")[0]
+		if !strings.Contains(head, "✗ wsd is away, as of 0 s ago") || strings.Contains(head, "/state") != (width >= 60) {
+			t.Errorf("%d columns: %q", width, head)
 		}
 	}
 }
