@@ -115,7 +115,7 @@ func TestTheDashboardWhileThingsGoAway(t *testing.T) {
 	h.Start(e.Inside()...)
 	d.misses("is away").sees("· following").keys("Escape").sees("enter look").sees("3 running")
 
-	d.keys("a").sees("3 marked").keys("t").sees("3 stopped")
+	d.keys("a").sees("3 marked").keys("t").sees("stop 3 workspaces?").keys("Enter").sees("3 stopped")
 	d.misses("3 marked").click(5, 4).sees("▸  three") // an escape just before a click would be read as a part of it
 	d.click(5, 4).sees("esc list").click(strings.Index(" [Overview] 2Logs 3Events", "3Events")+2, 3).sees("[Events]").sees("running → stopping")
 	d.keys("Escape").misses("esc list").click(5, 5).sees("▸  two").keys("s").sees("two is running at").sees("1 running  2 stopped")

@@ -46,7 +46,7 @@ func (e *Engine) checkHold(req api.HoldRequest) error {
 	case req.For < 0:
 		return fault.New(fault.Invalid, "hold_invalid", "a hold cannot last %s", req.For).WithHint("write how long, such as 2h")
 	case req.For.Std() > most:
-		return fault.New(fault.Invalid, "hold_too_long", "a hold may last %s at most", most).WithHint("ask for less, and again before it ends")
+		return fault.New(fault.Invalid, "hold_too_long", "a hold may last %s at most", spoken(most)).WithHint("ask for less, and again before it ends")
 	case utf8.RuneCountInString(req.Reason) > maxReason || req.Reason != printable(req.Reason):
 		return fault.New(fault.Invalid, "reason_invalid", "a reason has at most %d visible characters", maxReason).WithHint("shorten it")
 	}

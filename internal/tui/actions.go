@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ func (m *Model) actions() []action {
 func workActions() []action {
 	return []action{
 		{"s", "start", "start", ready(verbStates[Start]...), send(Start)},
-		{"t", "stop", "stop", ready(verbStates[Stop]...), send(Stop)},
+		{"t", "stop", "stop", ready(verbStates[Stop]...), askAll(Stop)},
 		{"x", "shell", "open a shell", one(workspace.Running, workspace.Paused, workspace.Stopped), (*Model).shell},
 		{"u", "open", "open it in a browser", one(), (*Model).openURL},
 		{"v", "preview", "preview in device frames", (*Model).previewable, (*Model).openPreview},
@@ -51,8 +52,8 @@ func workActions() []action {
 		{"H", "release", "end its newest hold", (*Model).heldHere, (*Model).unhold},
 		{"d", "delete", "delete, with all files", ready(), (*Model).askDelete},
 		{"e", "extend", "extend: I still use it", (*Model).extendable, send(Extend)},
-		{"r", "restart", "restart", ready(verbStates[Restart]...), send(Restart)},
-		{"p", "pause", "pause: freeze it", ready(verbStates[Pause]...), send(Pause)},
+		{"r", "restart", "restart", ready(verbStates[Restart]...), askAll(Restart)},
+		{"p", "pause", "pause: freeze it", ready(verbStates[Pause]...), askAll(Pause)},
 		{"P", "resume", "resume", ready(verbStates[Resume]...), send(Resume)},
 		{"y", "copy", "copy its address", one(), (*Model).copyURL},
 		{"Y", "", "copy its preview's address", (*Model).previewable, (*Model).copyPreview},
@@ -157,6 +158,21 @@ var verbStates = map[Verb][]workspace.State{
 
 func send(v Verb) func(*Model) tea.Cmd {
 	return func(m *Model) tea.Cmd { return m.order(m.ordersFor(Order{Verb: v}, verbStates[v])) }
+}
+
+// askAll is send for what interrupts people: of several workspaces it asks first.
+func askAll(v Verb) func(*Model) tea.Cmd {
+	return func(m *Model) tea.Cmd {
+		orders := m.ordersFor(Order{Verb: v}, verbStates[v])
+		if len(orders) < 2 {
+			return m.order(orders)
+		}
+		return m.ask(prompt{
+			title: fmt.Sprintf("%s %d workspaces? enter does it:", v, len(orders)),
+			enter: func(m *Model, _ string) tea.Cmd { return m.order(orders) },
+			line:  func(string) string { return commandLine(orders) },
+		}, "")
+	}
 }
 
 // ordersFor is one order like o for each target in one of the states.

@@ -20,7 +20,8 @@ func TestOrders(t *testing.T) {
 		line string
 	}{
 		"a running one stops":          {[]string{"t"}, []string{"stop api"}, "wsctl stop api"},
-		"only what fits is sent":       {[]string{"a", "t"}, []string{"stop api", "stop new", "stop night-build", "stop shop"}, "wsctl stop api new night-build shop"},
+		"several are asked for once":   {[]string{"a", "t", "<esc>"}, nil, ""},
+		"only what fits is sent":       {[]string{"a", "t", "<enter>"}, []string{"stop api", "stop new", "stop night-build", "stop shop"}, "wsctl stop api new night-build shop"},
 		"a start is not for what runs": {[]string{"s"}, nil, ""},
 		"marked ones":                  {[]string{"/", "docs", "<enter>", " ", "s"}, []string{"start docs"}, "wsctl start docs"},
 		"a deletion is typed":          {[]string{"d", "api", "<enter>"}, []string{"delete api force"}, "wsctl delete api --force"},
@@ -110,7 +111,7 @@ func TestWhatWasSoBeforeAnOrderIsNotItsEnd(t *testing.T) {
 func TestRefusalsAreTold(t *testing.T) {
 	d := drive(t, 80, 24).snapshot(some()...)
 	d.world.refuse = errDenied
-	d.keys("a", "t").shows("4 of 4 refused").shows("[state]").shows("wait until it has stopped")
+	d.keys("a", "t", "<enter>").shows("4 of 4 refused").shows("[state]").shows("wait until it has stopped")
 	if len(d.pending) != 0 {
 		t.Errorf("still waits for %v", d.pending)
 	}
