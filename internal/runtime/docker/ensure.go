@@ -221,8 +221,12 @@ func (d *Driver) create(ctx context.Context, c runtime.Container, img imageFacts
 		if ierr != nil && !errors.Is(ierr, runtime.ErrNotFound) && !errors.Is(ierr, runtime.ErrUnreachable) {
 			return runtime.Status{}, ierr
 		}
+		if cerrdefs.IsConflict(err) { // the engine gives a name away before it has the container, and takes it back after
+			return runtime.Status{}, fault.New(fault.Unavailable, "engine_busy", "the container engine is still at an earlier container of this name").
+				WithHint("try again").WithCause(err)
+		}
 	case errors.Is(err, runtime.ErrNotFound): // the image or the sandbox went away meanwhile
-		return runtime.Status{}, fault.New(fault.Conflict, "engine_changed", "something at the engine was removed while the container was made").
+		return runtime.Status{}, fault.New(fault.Unavailable, "engine_changed", "something at the engine was removed while the container was made").
 			WithHint("try again").WithCause(errors.New(err.Error()))
 	}
 	return runtime.Status{}, err

@@ -20,6 +20,7 @@ import (
 	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
 
+	"github.com/wsctl/wsctl/internal/fault"
 	"github.com/wsctl/wsctl/internal/runtime"
 )
 
@@ -310,4 +311,18 @@ func TestOurOwnBudgetEndsACallWithoutADeadline(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || errors.Is(err, runtime.ErrUnreachable) {
 		t.Errorf("a caller who gives up got %v, want Canceled alone", err)
 	}
+}
+
+// A create that a killed wsd had asked for may be under way: its name is given away, and the
+// container is not there yet. That ends by itself.
+func TestANameThatIsGivenAwayIsTriedAgain(t *testing.T) {
+	const says = `{"message":"Conflict. The container name is already in use by container \"12c2\"."}`
+	c := testContainer("taken")
+	host := tamperOnce(t, "name="+containerName(c.Ref), http.StatusConflict, says)
+	d := newDriver(t, func(cfg *Config) { cfg.Host = host })
+	_, err := d.Ensure(t.Context(), c)
+	if f, ok := errors.AsType[*fault.Error](err); !ok || f.Code != "engine_busy" || !fault.ClassOf(f.Kind).Retryable {
+		t.Fatalf("got %v", err)
+	}
+	up(t, d, c)
 }
