@@ -125,11 +125,11 @@ func (s *session) run(leave <-chan struct{}) (int, error) {
 func (s *session) input() {
 	for {
 		kind, data, err := s.conn.Read(s.ctx)
-		s.heard.Add(1)
 		if err != nil {
 			s.cancel(fmt.Errorf("%w: %w", errPeerGone, err))
 			return
 		}
+		s.heard.Add(1)
 		s.lease.Alive()
 		if kind == websocket.MessageText {
 			err = s.control(data)

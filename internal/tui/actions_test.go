@@ -20,7 +20,6 @@ func TestOrders(t *testing.T) {
 		line string
 	}{
 		"a running one stops":          {[]string{"t"}, []string{"stop api"}, "wsctl stop api"},
-		"several are asked for once":   {[]string{"a", "t", "<esc>"}, nil, ""},
 		"only what fits is sent":       {[]string{"a", "t", "<enter>"}, []string{"stop api", "stop new", "stop night-build", "stop shop"}, "wsctl stop api new night-build shop"},
 		"a start is not for what runs": {[]string{"s"}, nil, ""},
 		"marked ones":                  {[]string{"/", "docs", "<enter>", " ", "s"}, []string{"start docs"}, "wsctl start docs"},
@@ -64,6 +63,15 @@ func TestOrders(t *testing.T) {
 				t.Errorf("sent %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestSeveralAreInterruptedOnlyAfterAQuestion(t *testing.T) {
+	for key, title := range map[string]string{"t": "stop 4 workspaces?", "r": "restart 3 workspaces?", "p": "pause 2 workspaces?"} {
+		d := drive(t, 100, 24).snapshot(some()...).known().keys("a", key).shows(title).keys("<esc>")
+		if d.prompt != nil || len(d.pending) != 0 {
+			t.Errorf("%s: after esc %v is on its way", title, d.pending)
+		}
 	}
 }
 
